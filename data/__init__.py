@@ -1,0 +1,25 @@
+"""Images and labels as arrays, by the name of a dataset or from a file of one's own."""
+
+from pathlib import Path
+
+from data import cifar10, fashion, npz
+
+DATASETS = {"fashion": fashion.load, "cifar10": cifar10.load}
+
+
+def load(name_or_path):
+    """The dataset of that name, or the one in that `.npz` file.
+
+    Args:
+        name_or_path: a key of `DATASETS`, or the path of a file as `npz.load` reads it.
+
+    Returns:
+        Dataset.
+
+    Raises:
+        ValueError: the content is not a dataset, or not the one it should be.
+        OSError: there is no such file, or no source could be reached.
+    """
+    if name_or_path in DATASETS:
+        return DATASETS[name_or_path]()
+    return npz.load(Path(name_or_path))

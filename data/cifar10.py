@@ -1,0 +1,42 @@
+"""CIFAR-10: 50,000 + 10,000 colour images, 32x32 pixels, 10 classes.
+
+Source: Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images. Published without
+a licence, for research; it is downloaded and never passed on.
+"""
+
+from data import cache, dataset
+
+URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+FINGERPRINT = "45d5a00a6ced7ad77ae04337390fb6686b34e39a9a1a35ffcbc0d642fd13cafe"
+FOLDER = "cifar-10-batches-py-target"  # of Keras' cache
+
+
+def load():
+    """CIFAR-10 from Keras' cache or download, verified by its checksum.
+
+    Returns:
+        Dataset.
+
+    Raises:
+        OSError: it is not in the cache and cannot be downloaded.
+        ValueError: what the cache holds is not CIFAR-10.
+    """
+    import keras  # takes seconds: not before the arguments are known to be right
+
+    folder = cache.folder() / FOLDER
+    archive = cache.folder() / f"{FOLDER}_archive"
+    load_data = keras.datasets.cifar10.load_data
+    try:
+        with cache.lock(folder):
+            if archive.exists():
+                arrays = load_data()
+            else:
+                cache.say(f"cifar10: Keras downloads it to {cache.folder()}")
+                arrays = cache.download(load_data, URL)
+    except OSError as error:
+        raise OSError(f"cifar10: {error}; without network pass an .npz file") from error
+    (x_train, y_train), (x_test, y_test) = arrays
+    loaded = dataset.from_raw("cifar10", x_train, y_train, x_test, y_test)
+    if loaded.fingerprint != FINGERPRINT:
+        raise ValueError(f"{folder} is damaged and not used; delete it to have it fetched again")
+    return loaded

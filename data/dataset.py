@@ -1,0 +1,124 @@
+"""A dataset in memory, and the one conversion from raw images and labels."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training and test images with their labels.
+
+    Attributes:
+        name: short name, used in file names.
+        train_images: float32 (n, height, width, channels), 0..1.
+        train_labels: int32 (n,), 0..num_classes - 1.
+        test_images: float32 (m, height, width, channels), 0..1.
+        test_labels: int32 (m,).
+        num_classes: number of classes.
+        fingerprint: SHA-256 of the raw content, hexadecimal: equal content, equal fingerprint.
+    """
+
+    name: str
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    num_classes: int
+    fingerprint: str
+
+    @property
+    def image_shape(self):
+        """`(height, width, channels)` of one image."""
+        return self.train_images.shape[1:]
+
+
+def from_raw(name, x_train, y_train, x_test, y_test):
+    """Check raw arrays and convert them to a Dataset.
+
+    Args:
+        name: short name of the dataset.
+        x_train: uint8 images (n, height, width) or (n, height, width, channels).
+        y_train: integer labels (n,) or (n, 1), every class 0..classes - 1 present.
+        x_test: like `x_train`, images of the same shape.
+        y_test: like `y_train`, no class that `y_train` lacks.
+
+    Returns:
+        Dataset.
+
+    Raises:
+        ValueError: an array is not as described; the message names it.
+    """
+    images = {"x_train": _images("x_train", x_train), "x_test": _images("x_test", x_test)}
+    labels = {"y_train": _labels("y_train", y_train), "y_test": _labels("y_test", y_test)}
+    for part in ("train", "test"):
+        n_images, n_labels = len(images[f"x_{part}"]), len(labels[f"y_{part}"])
+        if n_images != n_labels:
+            raise ValueError(
+                f"x_{part} holds {n_images} images but y_{part} {n_labels} labels; give one each"
+            )
+    train_shape, test_shape = images["x_train"].shape[1:], images["x_test"].shape[1:]
+    if train_shape != test_shape:
+        raise ValueError(f"x_train has images of {train_shape}, x_test of {test_shape}; give one")
+    return Dataset(
+        name=name,
+        train_images=_scaled(images["x_train"]),
+        train_labels=labels["y_train"].astype(np.int32),
+        test_images=_scaled(images["x_test"]),
+        test_labels=labels["y_test"].astype(np.int32),
+        num_classes=_count_classes(labels["y_train"], labels["y_test"]),
+        fingerprint=fingerprint(*images.values(), *labels.values()),
+    )
+
+
+def fingerprint(*arrays):
+    """SHA-256 over shapes and values of integer arrays, hexadecimal; their types do not matter."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(repr(array.shape).encode())
+        digest.update(array.astype(np.uint8 if array.max() < 256 else np.int64).tobytes())
+    return digest.hexdigest()
+
+
+def _images(key, array):
+    if array.dtype != np.uint8:
+        raise ValueError(f"{key} is {array.dtype}; give uint8 images, 0..255")
+    if array.ndim not in (3, 4) or 0 in array.shape:
+        raise ValueError(
+            f"{key} has shape {array.shape}; give images (n, height, width) or "
+            "(n, height, width, channels), none of them 0"
+        )
+    return array if array.ndim == 4 else array[..., np.newaxis]
+
+
+def _labels(key, array):
+    if not np.issubdtype(array.dtype, np.integer):
+        raise ValueError(f"{key} is {array.dtype}; give integer labels")
+    if array.ndim not in (1, 2) or array.shape[1:] not in ((), (1,)) or array.size == 0:
+        raise ValueError(f"{key} has shape {array.shape}; give labels (n,) or (n, 1), n at least 1")
+    if array.min() < 0:
+        raise ValueError(f"{key} holds label {array.min()}; number the classes from 0")
+    return array.reshape(-1)
+
+
+def _count_classes(y_train, y_test):
+    classes = np.unique(y_train)
+    if len(classes) < 2:
+        raise ValueError(f"y_train holds only label {classes[0]}; give at least two classes")
+    if classes[-1] != len(classes) - 1:
+        missing = np.setdiff1d(np.arange(len(classes)), classes)[0]
+        raise ValueError(
+            f"y_train has labels up to {classes[-1]} but none is {missing}; "
+            "number the classes 0, 1, 2 … without a gap"
+        )
+    if y_test.max() > classes[-1]:
+        raise ValueError(
+            f"y_test holds label {y_test.max()}, y_train only 0 to {classes[-1]}; "
+            "give test images of the trained classes"
+        )
+    return len(classes)
+
+
+def _scaled(images):
+    return images.astype(np.float32) / np.float32(255)

@@ -1,0 +1,136 @@
+"""Fashion-MNIST: 60,000 + 10,000 grey images of clothes, 28x28 pixels, 10 classes.
+
+Source: Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747. Copyright Zalando SE, MIT licence.
+"""
+
+import gzip
+import hashlib
+import math
+import os
+import shutil
+import subprocess
+import tempfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from data import cache, dataset
+
+FILES = {  # name: shape, SHA-256 of the unpacked file
+    "train-images-idx3-ubyte.gz": (
+        (60000, 28, 28),
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    ),
+    "train-labels-idx1-ubyte.gz": (
+        (60000,),
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    ),
+    "t10k-images-idx3-ubyte.gz": (
+        (10000, 28, 28),
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    ),
+    "t10k-labels-idx1-ubyte.gz": (
+        (10000,),
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    ),
+}
+PACKAGE = "dataset-fashion-mnist"  # Debian's and Ubuntu's
+PACKAGE_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/train-labels-idx1-ubyte.gz"
+APT_OPTIONS = ["-o", "Acquire::http::Timeout=15", "-o", "Acquire::Retries=0"]
+
+
+def load():
+    """Fashion-MNIST from the first source that has it whole; files at hand before the network.
+
+    In order: Keras' cache, the installed Debian package, that package fetched by an earlier
+    call; then Keras' download, then the package from a mirror. A source that fails is said in
+    one line. Every file is verified by its checksum.
+
+    Returns:
+        Dataset.
+
+    Raises:
+        OSError: no source has it.
+    """
+    keras_folder, fetched_folder = cache.folder() / "fashion-mnist", cache.folder() / PACKAGE
+    sources = (
+        lambda: _read(keras_folder),
+        lambda: _read(PACKAGE_FOLDER),
+        lambda: _read(fetched_folder),
+        lambda: _read_or_fetch(keras_folder, _download),
+        lambda: _read_or_fetch(fetched_folder, _fetch_package),
+    )
+    for source in sources:
+        try:
+            return dataset.from_raw("fashion", *source())
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            cache.say(f"fashion: {error}")
+    raise OSError(
+        f"fashion: no source has it; install the package {PACKAGE}, put {', '.join(FILES)} into "
+        f"{keras_folder}, or pass an .npz file"
+    )
+
+
+def _read(folder):
+    return [_read_file(folder / name, *FILES[name]) for name in FILES]
+
+
+def _read_file(path, shape, checksum):
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        content = b""
+    if hashlib.sha256(content).hexdigest() != checksum:
+        raise ValueError(f"{path} is damaged and not used; delete it to have it fetched again")
+    return np.frombuffer(content, np.uint8)[-math.prod(shape) :].reshape(shape)
+
+
+def _read_or_fetch(folder, fetch):
+    """What the folder holds, filled first unless another run has done so in the meantime."""
+    with cache.lock(folder):
+        try:
+            return _read(folder)
+        except (OSError, ValueError):
+            fetch(folder)
+            return _read(folder)
+
+
+def _download(folder):
+    import keras  # takes seconds, and is needed on the first run only
+
+    cache.say(f"fashion: Keras downloads it to {folder}")
+    cache.download(keras.datasets.fashion_mnist.load_data, URL)
+
+
+def _fetch_package(folder):
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        raise OSError(f"package {PACKAGE}: this system has no apt-get")
+    cache.say(f"fashion: apt-get fetches the package {PACKAGE} for {folder}")
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        # relative file names, so that the archive's folder is where the command runs
+        fetch = ["apt-get", *APT_OPTIONS, "download", PACKAGE]
+        error = _run(fetch, scratch)
+        if error and os.geteuid() == 0:
+            _run(["apt-get", *APT_OPTIONS, "update"], scratch)
+            error = _run(fetch, scratch)
+        archive = next(Path(scratch).glob("*.deb"), None)
+        if archive is None:
+            raise OSError(f"package {PACKAGE}: {error}")
+        error = _run(["dpkg-deb", "-x", archive.name, "."], scratch)
+        if error:
+            raise OSError(f"package {PACKAGE}: {error}")
+        folder.mkdir(exist_ok=True)
+        for name in FILES:
+            os.replace(scratch + str(PACKAGE_FOLDER / name), folder / name)
+
+
+def _run(command, folder):
+    """The last line of what the command complained of; empty where it succeeded."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return ""
+    return (done.stderr.strip() or f"{command[0]} ended with {done.returncode}").splitlines()[-1]

@@ -1,0 +1,127 @@
+"""data/fashion.py: which source is used, on small stand-ins for the four files."""
+
+import gzip
+import hashlib
+import os
+
+import numpy as np
+import pytest
+
+from data import cache, fashion
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    """Four small files that pass for Fashion-MNIST, and empty places to put them."""
+    contents = {
+        "train-images-idx3-ubyte.gz": (np.arange(8), (2, 2, 2), 16),
+        "train-labels-idx1-ubyte.gz": (np.array([0, 1]), (2,), 8),
+        "t10k-images-idx3-ubyte.gz": (np.arange(4), (1, 2, 2), 16),
+        "t10k-labels-idx1-ubyte.gz": (np.array([1]), (1,), 8),
+    }
+    files, sums = {}, {}
+    for name, (values, shape, header) in contents.items():
+        raw = bytes(header) + values.astype(np.uint8).tobytes()
+        files[name] = gzip.compress(raw)
+        sums[name] = shape, hashlib.sha256(raw).hexdigest()
+    monkeypatch.setattr(fashion, "FILES", sums)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr(fashion, "PACKAGE_FOLDER", tmp_path / "package")
+
+    def fill(folder, **changed):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (folder / name).write_bytes(changed.get(name.split("-ubyte")[0], content))
+
+    fill.keras = tmp_path / "keras" / "datasets" / "fashion-mnist"
+    fill.package = tmp_path / "package"
+    fill.fetched = tmp_path / "keras" / "datasets" / "dataset-fashion-mnist"
+    return fill
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def fail(*_):
+        raise OSError("no way out")
+
+    monkeypatch.setattr(fashion, "_download", fail)
+    monkeypatch.setattr(fashion, "_fetch_package", fail)
+
+
+@pytest.mark.parametrize("place", ["keras", "package", "fetched"])
+def test_files_at_hand_are_read_without_a_word(places, no_network, capsys, place):
+    places(getattr(places, place))
+    loaded = fashion.load()
+    np.testing.assert_array_equal(loaded.train_images.ravel(), np.float32(np.arange(8)) / 255)
+    assert list(loaded.train_labels) == [0, 1]
+    assert loaded.name == "fashion"
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"foreign", gzip.compress(bytes(16 + 8)), gzip.compress(bytes(24))[:-9]],
+    ids=["empty", "foreign", "other images", "cut short"],
+)
+def test_a_damaged_file_is_named_and_the_next_source_used(places, no_network, capsys, content):
+    places(places.keras, **{"train-images-idx3": content})
+    places(places.package)
+    assert fashion.load().train_images.max() > 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{places.keras / 'train-images-idx3-ubyte.gz'} is damaged and not used" in line
+
+
+def test_what_a_fetch_brought_is_read_and_no_later_source_asked(places, monkeypatch, capsys):
+    monkeypatch.setattr(fashion, "_download", places)
+    monkeypatch.setattr(fashion, "_fetch_package", None)
+    assert fashion.load().num_classes == 2
+    assert capsys.readouterr().err == ""
+
+
+def test_failed_sources_are_said_in_a_line_each_before_the_error(places, no_network, capsys):
+    with pytest.raises(OSError, match="no source has it; install the package dataset-fashion"):
+        fashion.load()
+    assert capsys.readouterr().err.splitlines() == ["fashion: no way out"] * 2
+
+
+def fake_programs(folder, **scripts):
+    """Shell scripts that stand in for apt-get and dpkg-deb on the PATH."""
+    folder.mkdir()
+    for name, script in scripts.items():
+        (folder / name.replace("_", "-")).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name.replace("_", "-")).chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+def test_the_package_is_downloaded_unpacked_and_kept(places, monkeypatch, tmp_path):
+    unpacked = tmp_path / "unpacked"
+    monkeypatch.setattr(fashion, "PACKAGE_FOLDER", fashion.Path("/usr/share/fashion"))
+    places(unpacked / "usr/share/fashion")
+    programs = fake_programs(
+        tmp_path / "bin",
+        apt_get='for last; do :; done; test "$last" = update || touch "$last.deb"',
+        dpkg_deb=f'test "$1" = -x && cp -r {unpacked}/. "$3"',
+    )
+    monkeypatch.setenv("PATH", programs)
+    monkeypatch.setattr(fashion, "_download", None)
+    places.fetched.parent.mkdir(parents=True)
+    with cache.lock(places.fetched):
+        fashion._fetch_package(places.fetched)
+    assert fashion.load().num_classes == 2
+    assert sorted(path.name for path in places.fetched.parent.iterdir()) == [
+        "dataset-fashion-mnist",
+        "dataset-fashion-mnist.lock",
+    ]
+
+
+def test_a_failing_package_manager_is_quoted_in_one_line(places, monkeypatch, tmp_path):
+    programs = fake_programs(tmp_path / "bin", apt_get="echo one >&2; echo E: two >&2; exit 100")
+    monkeypatch.setenv("PATH", programs)
+    with pytest.raises(OSError, match="^package dataset-fashion-mnist: E: two$"):
+        fashion._fetch_package(tmp_path / "fetched")
+
+
+def test_a_system_without_the_package_manager_is_told_so(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(OSError, match="this system has no apt-get"):
+        fashion._fetch_package(tmp_path)
