@@ -1,0 +1,1 @@
+"""The network under study, how it is trained, measured and stored."""

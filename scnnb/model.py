@@ -1,0 +1,42 @@
+"""SCNNB, the shallow convolutional network under study."""
+
+import keras
+from keras import layers
+
+
+def build_scnnb(image_shape, num_classes):
+    """SCNNB as its paper has it, with new weights, not compiled.
+
+    What the paper leaves open (initialiser, convolution bias, the constants of
+    BatchNormalization) has Keras' defaults. Same padding: 7 * 7 * 64 = 3136 features reach
+    `fc1` for 28x28 images.
+
+    Args:
+        image_shape: `(height, width, channels)` of one image, at least 4x4.
+        num_classes: number of classes, the units of the last layer.
+
+    Returns:
+        Functional model, `(batch, height, width, channels)` in 0..1 to class probabilities
+        `(batch, num_classes)`.
+
+    Raises:
+        ValueError: the images are too small to be pooled twice.
+
+    Source: Lei et al. 2020, Shallow convolutional neural network for image classification.
+    """
+    if min(image_shape[:2]) < 4:
+        raise ValueError(f"images are {image_shape}; scnnb pools twice: give at least 4x4 pixels")
+    images = keras.Input(image_shape, name="images")
+    x = layers.Conv2D(32, 3, padding="same", name="conv1")(images)
+    x = layers.BatchNormalization(name="norm1")(x)
+    x = layers.ReLU(name="relu1")(x)
+    x = layers.MaxPooling2D(2, name="pool1")(x)  # 28x28 -> 14x14
+    x = layers.Conv2D(64, 3, padding="same", name="conv2")(x)
+    x = layers.BatchNormalization(name="norm2")(x)
+    x = layers.ReLU(name="relu2")(x)
+    x = layers.MaxPooling2D(2, name="pool2")(x)  # 14x14 -> 7x7
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(1280, activation="relu", name="fc1")(x)
+    x = layers.Dropout(0.5, name="dropout1")(x)
+    probabilities = layers.Dense(num_classes, activation="softmax", name="fc2")(x)
+    return keras.Model(images, probabilities, name="scnnb")

@@ -1,0 +1,28 @@
+"""scnnb/model.py: SCNNB as its paper has it."""
+
+import pytest
+
+from scnnb.model import build_scnnb
+
+
+def test_layers_and_parameters_are_the_papers():
+    model = build_scnnb((28, 28, 1), 10)
+    assert [layer.name for layer in model.layers] == (
+        "images conv1 norm1 relu1 pool1 conv2 norm2 relu2 pool2 flatten fc1 dropout1 fc2".split()
+    )
+    # by hand: 32 filters of 9 weights and a bias; 4 vectors of 32; and so on
+    counts = [layer.count_params() for layer in model.layers if layer.weights]
+    assert counts == [320, 128, 18_496, 256, 4_015_360, 12_810]
+    assert model.get_layer("flatten").output.shape == (None, 7 * 7 * 64)
+    assert model.get_layer("dropout1").rate == 0.5
+
+
+def test_images_and_classes_set_the_ends():
+    model = build_scnnb((5, 4, 3), 7)
+    assert model.input_shape == (None, 5, 4, 3)
+    assert model.output_shape == (None, 7)
+
+
+def test_images_too_small_to_pool_twice_are_refused():
+    with pytest.raises(ValueError, match=r"images are \(3, 28, 1\); scnnb pools twice"):
+        build_scnnb((3, 28, 1), 10)

@@ -1,0 +1,87 @@
+"""scnnb/training.py."""
+
+import re
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from scnnb import training
+from scnnb.model import build_scnnb
+
+
+@pytest.fixture
+def dataset():
+    """Bright images are class 1, dark ones class 0; 16 + 16 of them."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 16).astype(np.int32)
+    images = rng.uniform(0, 0.3, (16, 8, 8, 1)) + 0.7 * labels[:, None, None, None]
+    return SimpleNamespace(
+        train_images=images.astype("float32"),
+        train_labels=labels,
+        test_images=images.astype("float32"),
+        test_labels=labels,
+    )
+
+
+def trained(dataset, *, seed, **changes):
+    keras.utils.set_random_seed(seed)
+    model = build_scnnb((8, 8, 1), 2)
+    how = {"epochs": 2, "batch_size": 4, "optimizer": "adam", "learning_rate": 0.01}
+    training.train(model, dataset, **how | changes)
+    return b"".join(weight.tobytes() for weight in model.get_weights())
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(dataset):
+    assert trained(dataset, seed=1) == trained(dataset, seed=1)
+    assert trained(dataset, seed=1) != trained(dataset, seed=2)
+
+
+def test_each_argument_changes_what_is_trained(dataset):
+    usual = trained(dataset, seed=1)
+    for change in (
+        {"epochs": 1},
+        {"batch_size": 5},
+        {"optimizer": "sgd"},
+        {"learning_rate": 0.02},
+    ):
+        assert trained(dataset, seed=1, **change) != usual, change
+
+
+def test_training_learns_what_can_be_learned(dataset):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(2, "softmax")])
+    seconds = training.train(
+        model, dataset, epochs=60, batch_size=4, optimizer="adam", learning_rate=0.01
+    )
+    assert training.accuracy(model, dataset) == 1
+    assert seconds > 0
+
+
+def test_sgd_is_the_papers():
+    optimizer = training.OPTIMIZERS["sgd"](0.02)
+    assert optimizer.get_config()["momentum"] == 0.9
+    assert optimizer.get_config()["weight_decay"] == 5e-6
+    assert not optimizer.get_config()["nesterov"]
+
+
+def test_redirected_output_is_one_plain_line_per_epoch(dataset, capsys):
+    trained(dataset, seed=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    for number, line in enumerate(lines, 1):
+        assert re.fullmatch(
+            rf"epoch {number}/2  loss \d\.\d{{4}}  training accuracy \d\.\d{{4}}  \d+\.\d s", line
+        )
+
+
+@pytest.mark.parametrize("batch", [1, 3, 4, 100])
+def test_accuracy_is_the_part_of_right_answers_whatever_the_batch(monkeypatch, batch):
+    monkeypatch.setattr(training, "EVALUATION_BATCH", batch)
+    model = keras.Sequential([keras.Input((3,)), layers.Identity()])  # its input is its answer
+    answers = np.array([0, 1, 2, 2, 1, 0, 0])
+    images = np.eye(3, dtype="float32")[answers]
+    dataset = SimpleNamespace(test_images=images, test_labels=np.array([0, 1, 2, 2, 2, 2, 0]))
+    assert training.accuracy(model, dataset) == 5 / 7
