@@ -1,0 +1,27 @@
+"""What a network costs: parameters and multiply-accumulates (MACs)."""
+
+import math
+
+from keras import layers
+
+
+def parameters(model):
+    """Number of weights of the network, those of BatchNormalization included."""
+    return model.count_params()
+
+
+def macs(model):
+    """Multiply-accumulates for one image, as Li et al. 2017 count FLOP.
+
+    Convolutions and Dense layers, each multiply-add once; biases and BatchNormalization are not
+    counted.
+
+    Args:
+        model: built Functional or Sequential Keras model, channels last, of fixed image size.
+    """
+    return sum(
+        # every weight of the kernel works once at every position of the output
+        math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
+        for layer in model.layers
+        if isinstance(layer, (layers.Conv2D, layers.Dense))
+    )

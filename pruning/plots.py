@@ -1,0 +1,70 @@
+"""Pictures from the CSV; never called by training."""
+
+import os
+
+import filelock
+from matplotlib.figure import Figure
+
+from pruning import report
+
+
+def draw_curve(csv, png):
+    """Draw parameters against accuracy after retraining, one marker per row of the CSV.
+
+    Rows that differ in the pruning ratio only share a line; the ratio stands at each point, and a
+    star marks each baseline. The picture is put in place when it is whole.
+
+    Args:
+        csv: pathlib.Path of a CSV as `report.append_row` writes it, with at least one row.
+        png: pathlib.Path of the picture.
+    """
+    with filelock.FileLock(f"{csv}.lock"):  # runs side by side draw the same picture
+        partial = png.with_name(f"{png.stem}.partial.png")
+        _curve(report.read_rows(csv)).savefig(partial, dpi=150)
+        os.replace(partial, png)
+
+
+def _curve(rows):
+    constant = [name for name in report.SETTINGS if name != "pruning_ratio"]
+    varying = [name for name in constant if rows[name].nunique() > 1]
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.add_subplot()
+    for values, curve in rows.groupby(constant, sort=False):
+        setting = dict(zip(constant, values, strict=True))
+        _draw_rows(axes, curve, ", ".join(f"{name} {setting[name]}" for name in varying))
+    axes.set(
+        title=f"Filters pruned by L1 norm: {', '.join(rows['dataset'].unique())}",
+        xlabel="parameters",
+        ylabel="test accuracy after retraining",
+    )
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def _draw_rows(axes, rows, label):
+    rows = rows.sort_values("parameters")
+    (line,) = axes.plot(
+        rows["parameters"],
+        rows["accuracy"],
+        "o-",
+        label=": ".join(filter(None, ["pruned, retrained", label])),
+    )
+    baseline = rows.iloc[0]
+    axes.plot(
+        baseline["baseline_parameters"],
+        baseline["baseline_accuracy"],
+        "*",
+        markersize=14,
+        color=line.get_color(),
+        markeredgecolor="black",
+        label=": ".join(filter(None, ["baseline", label])),
+    )
+    for row in rows.itertuples():
+        axes.annotate(
+            f"{row.pruning_ratio:g}",
+            (row.parameters, row.accuracy),
+            textcoords="offset points",
+            xytext=(6, 6),
+        )

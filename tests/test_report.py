@@ -1,0 +1,141 @@
+"""pruning/report.py and pruning/plots.py."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import matplotlib.image
+import pytest
+
+from pruning import plots, prune, report
+from scnnb.model import build_scnnb
+
+
+def row(**changes):
+    return {
+        "dataset": "fashion",
+        "model": "scnnb",
+        "pruning_ratio": 0.4,
+        "seed": 0,
+        "parameters": 2404404,
+        "accuracy": 0.1 + 0.2,
+        "pruned_accuracy": 1 / 3,
+        "baseline_parameters": 4047370,
+        "baseline_accuracy": 0.9,
+        "macs": 3803832,
+        "baseline_macs": 7865344,
+        "criterion": "l1",
+        "strategy": "independent",
+        "schedule": "one-shot",
+        "learning_rate": 1e-05,
+        "batch_size": 128,
+        "epoch1": 35,
+        "epoch2": 30,
+        "optimizer": "adam",
+        "baseline_seconds": 700.1,
+        "retrain_seconds": 500.2,
+        "finished_at": "2026-01-01T00:00:00+00:00",
+        "keras": "3.15.1",
+        "tensorflow": "2.21.0",
+    } | changes
+
+
+def test_the_columns_are_these_in_this_order(tmp_path):
+    report.append_row(tmp_path / "a.csv", row())
+    header = (tmp_path / "a.csv").read_text().splitlines()[0]
+    assert header == (
+        "dataset,model,pruning_ratio,seed,parameters,accuracy,pruned_accuracy,baseline_parameters,"
+        "baseline_accuracy,macs,baseline_macs,criterion,strategy,schedule,learning_rate,batch_size,"
+        "epoch1,epoch2,optimizer,baseline_seconds,retrain_seconds,finished_at,keras,tensorflow"
+    )
+
+
+@pytest.mark.parametrize("dataset", ["fashion", "001", "NA", "a,b", 'a"b', "1e5"])
+def test_a_row_comes_back_as_it_was_written(tmp_path, dataset):
+    written = row(dataset=dataset)
+    report.append_row(tmp_path / "a.csv", written)
+    assert report.find_row(tmp_path / "a.csv", written) == written
+
+
+@pytest.mark.parametrize("name", report.SETTINGS)
+def test_a_row_of_other_settings_is_another_row(tmp_path, name):
+    csv = tmp_path / "a.csv"
+    report.append_row(csv, row())
+    value = row()[name]
+    other = row(**{name: f"{value}x" if isinstance(value, str) else value * 2 + 1})
+    assert report.find_row(csv, other) is None
+    report.append_row(csv, other)
+    assert len(report.read_rows(csv)) == 2
+
+
+def test_a_new_result_takes_the_place_of_the_old_one_of_the_same_settings(tmp_path):
+    csv = tmp_path / "a.csv"
+    for changes in ({"accuracy": 0.5}, {"pruning_ratio": 0.2}, {"accuracy": 0.75}):
+        report.append_row(csv, row(**changes))
+    assert report.read_rows(csv)["accuracy"].tolist() == [0.1 + 0.2, 0.75]
+
+
+def test_rows_written_at_the_same_time_all_arrive_once(tmp_path):
+    csv = tmp_path / "a.csv"
+    seeds = list(range(20))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda seed: report.append_row(csv, row(seed=seed)), seeds))
+    assert sorted(report.read_rows(csv)["seed"]) == seeds
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.csv.lock"]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "foreign", "a,b\n1,2\n", ",".join(report.COLUMNS) + "\nfashion,scnnb,0.4\n"]
+)
+def test_a_csv_that_is_not_ours_is_refused_and_left_alone(tmp_path, content):
+    csv = tmp_path / "a.csv"
+    csv.write_text(content)
+    with pytest.raises(ValueError, match=r"a\.csv is not a record of this program"):
+        report.append_row(csv, row())
+    assert csv.read_text() == content
+
+
+def test_a_row_without_a_column_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="row has the columns seed; give dataset, model"):
+        report.append_row(tmp_path / "a.csv", {"seed": 1})
+
+
+def test_the_layer_table_shows_filters_and_parameters_before_and_after():
+    model = build_scnnb((28, 28, 1), 10)
+    lines = report.layer_table(model, prune(model, 0.4)).splitlines()
+    assert [line.split() for line in lines] == [
+        ["layer", "filters", "parameters"],
+        ["conv1", "32", "->", "19", "320", "->", "190"],
+        ["norm1", "128", "->", "76"],
+        ["conv2", "64", "->", "38", "18,496", "->", "6,536"],
+        ["norm2", "256", "->", "152"],
+        ["fc1", "4,015,360", "->", "2,384,640"],
+        ["fc2", "12,810", "->", "12,810"],
+        ["total", "4,047,370", "->", "2,404,404"],
+    ]
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_the_curve_has_a_marker_and_a_ratio_per_row_and_a_star_per_baseline(tmp_path):
+    csv = tmp_path / "a.csv"
+    for ratio, parameters in ((0.8, 1), (0.4, 2), (0.0, 3)):
+        report.append_row(csv, row(pruning_ratio=ratio, parameters=parameters))
+    report.append_row(csv, row(seed=1, parameters=5))
+    (axes,) = plots._curve(report.read_rows(csv)).axes
+    markers = [list(line.get_xdata()) for line in axes.lines]
+    assert markers == [[1, 2, 3], [4047370], [5], [4047370]]
+    assert [text.get_text() for text in axes.texts] == ["0.8", "0.4", "0", "0.4"]
+    labels = axes.get_legend_handles_labels()[1]
+    assert labels == [
+        "pruned, retrained: seed 0",
+        "baseline: seed 0",
+        "pruned, retrained: seed 1",
+        "baseline: seed 1",
+    ]
+
+
+def test_the_curve_is_a_picture_that_can_be_read(tmp_path):
+    report.append_row(tmp_path / "a.csv", row())
+    plots.draw_curve(tmp_path / "a.csv", tmp_path / "a.png")
+    picture = matplotlib.image.imread(tmp_path / "a.png")
+    assert picture.shape[:2] == (750, 1200)
+    assert picture[..., :3].std() > 0.01
+    assert not list(tmp_path.glob("*partial*"))
