@@ -1,0 +1,269 @@
+"""formal.py as its users call it: the command line in processes of its own."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import formal
+from pruning import report
+
+ROOT = Path(__file__).parent.parent
+SAMPLE = str(ROOT / "tests" / "fashion_sample.npz")
+SHORT = ("0.001", "100", "1", "1")  # lr, batchSz, Epoch1, Epoch2
+RIGHT = ["fashion", "0.001", "128", "35", "30", "0.4"]
+
+
+def start(folder, *arguments, **options):
+    command = [sys.executable, str(ROOT / "formal.py"), *map(str, arguments)]
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=folder, env=environment, **streams | options)
+
+
+def run(folder, *arguments):
+    process = start(folder, *arguments)
+    out, err = process.communicate(timeout=100)
+    return process.returncode, out, err
+
+
+def results(rows):
+    """The rows without what differs from run to run."""
+    rows = rows.sort_values("pruning_ratio", ignore_index=True)
+    return rows.drop(columns=["baseline_seconds", "retrain_seconds", "finished_at"])
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    """One finished sweep over two percentages: its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("sweep")
+    return folder, run(folder, SAMPLE, *SHORT, 0.4, 0.0)
+
+
+def test_a_sweep_ends_well_and_writes_a_row_per_percentage(sweep):
+    folder, (status, _, err) = sweep
+    assert (status, err) == (0, "")
+    rows = pd.read_csv(folder / "results" / "fashion_sample.csv")
+    assert list(rows.columns) == list(report.COLUMNS)
+    assert rows["pruning_ratio"].tolist() == [0.4, 0.0]
+    assert rows["parameters"].tolist() == [2_404_404, 4_047_370]
+    assert rows["baseline_parameters"].tolist() == [4_047_370] * 2
+    assert rows["macs"].tolist() == [
+        28**2 * 19 * 9 + 14**2 * 38 * 19 * 9 + 1862 * 1280 + 12800,
+        7_865_344,
+    ]
+    assert rows["accuracy"].between(0.3, 1).all()
+    assert rows["pruned_accuracy"][1] == rows["baseline_accuracy"][1]
+    assert rows["pruned_accuracy"][0] != rows["baseline_accuracy"][0]
+
+
+def test_what_it_prints_when_redirected_is_plain_lines(sweep):
+    _, (_, out, _) = sweep
+    assert not re.search(r"[^\n -~]", out)
+    assert "fashion_sample: 1,000 training and 500 test images (28, 28, 1), 10 classes" in out
+    assert len(re.findall(r"^epoch 1/1  loss ", out, re.MULTILINE)) == 3
+    assert re.search(r"conv1 +32 -> 19 +320 -> 190\n", out)
+    assert re.search(r"accuracy: baseline 0\.\d{4}, right after pruning 0\.\d{4}, after", out)
+
+
+def test_it_leaves_a_figure_and_models_that_stock_keras_loads(sweep):
+    folder, _ = sweep
+    assert (folder / "results" / "fashion_sample.png").read_bytes().startswith(b"\x89PNG")
+    (models,) = (folder / "results").glob(
+        "fashion_sample_scnnb_adam_lr0.001_batch100_epochs1_seed0_*"
+    )
+    assert not list((folder / "results").rglob("*partial*"))
+    code = (
+        "import keras, numpy, sys; data = numpy.load(sys.argv[2]);"
+        "model = keras.models.load_model(sys.argv[1]);"
+        "answers = model(data['x_test'][..., None] / numpy.float32(255)).numpy().argmax(-1);"
+        "print(model.count_params(), (answers == data['y_test']).mean())"
+    )
+    model = str(models / "pruned0.4_retrained1.keras")
+    done = subprocess.run(
+        [sys.executable, "-c", code, model, SAMPLE], capture_output=True, text=True, check=True
+    )
+    rows = pd.read_csv(folder / "results" / "fashion_sample.csv")
+    parameters, accuracy = done.stdout.split()
+    assert (int(parameters), float(accuracy)) == (2_404_404, rows["accuracy"][0])
+
+
+def test_a_finished_row_is_shown_and_not_computed_again(sweep):
+    folder, _ = sweep
+    before = (folder / "results" / "fashion_sample.csv").read_text()
+    status, out, err = run(folder, SAMPLE, *SHORT, 0.4)
+    assert (status, err) == (0, "")
+    assert "0.4 is finished since 20" in out
+    assert "2,404,404 parameters" in out
+    assert "epoch" not in out
+    assert (folder / "results" / "fashion_sample.csv").read_text() == before
+
+
+def test_calls_side_by_side_share_one_baseline_and_write_the_rows_of_the_sweep(sweep, tmp_path):
+    folder, _ = sweep
+    processes = [start(tmp_path, SAMPLE, *SHORT, ratio) for ratio in (0.4, 0.0, 0.4)]
+    outputs = [process.communicate(timeout=100) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], outputs
+    said = "".join(out for out, _ in outputs)
+    assert said.count("training the baseline") == 1
+    assert said.count("retraining, epochs") == 2
+    assert "waiting for another run that makes baseline" in said
+    together = report.read_rows(tmp_path / "results" / "fashion_sample.csv")
+    alone = report.read_rows(folder / "results" / "fashion_sample.csv")
+    pd.testing.assert_frame_equal(results(together), results(alone))
+
+
+def test_fresh_computes_again_and_replaces_the_row(sweep):
+    folder, _ = sweep
+    csv = folder / "results" / "fashion_sample.csv"
+    before = report.read_rows(csv)
+    status, out, _ = run(folder, SAMPLE, *SHORT, 0.4, "--fresh")
+    assert status == 0
+    assert "training the baseline" in out
+    after = report.read_rows(csv)
+    pd.testing.assert_frame_equal(results(after), results(before))
+    assert (after["finished_at"] != before["finished_at"]).any()
+
+
+def test_other_content_under_the_same_name_is_not_taken_for_finished(sweep, tmp_path):
+    folder, _ = sweep
+    with np.load(SAMPLE) as stored:
+        arrays = dict(stored)
+    arrays["x_train"] = arrays["x_train"][::-1]
+    arrays["y_train"] = arrays["y_train"][::-1]
+    np.savez(tmp_path / "fashion_sample.npz", **arrays)
+    csv = tmp_path / "own.csv"
+    first = folder / "results" / "fashion_sample.csv"
+    csv.write_text(first.read_text())
+    status, out, _ = run(folder, tmp_path / "fashion_sample.npz", *SHORT, 0.4, "--csv", csv)
+    assert status == 0
+    assert "training the baseline" in out
+    assert "finished since" not in out
+    assert csv.with_suffix(".png").exists()
+
+
+def test_ctrl_c_ends_with_130_and_one_line_and_keeps_the_finished_row(tmp_path):
+    process = start(tmp_path, SAMPLE, "0.001", 100, 1, 1, 0.4, 0.5, stderr=subprocess.PIPE)
+    csv = tmp_path / "results" / "fashion_sample.csv"
+    while not csv.exists() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == "formal.py: stopped; finished rows stay, the same call goes on\n"
+    assert report.read_rows(csv)["pruning_ratio"].tolist() == [0.4]
+
+
+def test_a_file_that_is_no_dataset_ends_with_1_and_one_line(tmp_path):
+    (tmp_path / "own.npz").write_bytes(b"")
+    status, _, err = run(tmp_path, "own.npz", *SHORT, 0.4)
+    assert status == 1
+    assert re.fullmatch(r"formal\.py: own\.npz: it is not an \.npz file; [^\n]*\n", err)
+
+
+def test_a_foreign_csv_is_refused_before_training(tmp_path):
+    (tmp_path / "own.csv").write_text("a,b\n1,2\n")
+    status, out, err = run(tmp_path, SAMPLE, *SHORT, 0.4, "--csv", "own.csv")
+    assert status == 1
+    assert "own.csv is not a record of this program" in err
+    assert len(err.splitlines()) == 1
+    assert "epoch" not in out
+
+
+def test_an_unwritable_place_ends_with_1_and_one_line(tmp_path):
+    (tmp_path / "results").write_text("a file where the folder should be")
+    status, out, err = run(tmp_path, SAMPLE, *SHORT, 0.4)
+    assert status == 1
+    assert re.fullmatch(r"formal\.py: [^\n]*results[^\n]*\n", err)
+    assert "epoch" not in out
+
+
+@pytest.mark.parametrize("python", [[sys.executable], [sys.executable, "-W", "error"]])
+def test_wrong_arguments_and_help_are_answered_at_once(tmp_path, python):
+    for arguments, status in ((["fashion", "nan", *RIGHT[2:]], 2), (["--help"], 0)):
+        before = time.monotonic()
+        done = subprocess.run(
+            [*python, ROOT / "formal.py", *arguments], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert time.monotonic() - before < 2  # TensorFlow alone takes longer
+        assert done.returncode == status
+        assert len(done.stderr.splitlines()) == (status == 2)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("position", "values"),
+    [
+        ("dataset", ["fashon", "", "missing.npz", "formal.py", "."]),
+        ("lr", ["nan", "inf", "-inf", "0", "-1e-3", "-0.1", "fast", ""]),
+        ("batchSz", ["0", "-1", "12.5", "1e3", "nan", "99999999999999999999"]),
+        ("Epoch1", ["0", "-1", "12.5", "many"]),
+        ("Epoch2", ["0", "-1", "12.5", "inf"]),
+        ("filterPercentage", ["1", "1.0", "-0.1", "40", "nan", "inf", "-inf", "half"]),
+    ],
+)
+def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position, values, capsys):
+    names = ["dataset", "lr", "batchSz", "Epoch1", "Epoch2", "filterPercentage"]
+    for value in values:
+        arguments = RIGHT.copy()
+        arguments[names.index(position)] = value
+        with pytest.raises(SystemExit) as ended:
+            formal.parse(arguments)
+        assert ended.value.code == 2
+        pattern = (
+            rf"formal\.py: argument {position}: {value!r} came, but it must be .+; see --help\n"
+        )
+        assert re.fullmatch(pattern, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seed", "-1"], "argument --seed: '-1' came, but it must be a whole number"),
+        (["--seed", "1.5"], "argument --seed: '1.5' came, but it must be a whole number"),
+        (["--optimizer", "rmsprop"], r"argument --optimizer: invalid choice: 'rmsprop' \(choose"),
+        (["--csv", "rows.txt"], "argument --csv: 'rows.txt' came, but it must be .* ends in .csv"),
+        (["--see", "1"], "unrecognized arguments: --see"),
+        (["0.5", "1.5"], "argument filterPercentage: '1.5' came"),
+    ],
+)
+def test_a_wrong_option_is_named(arguments, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        formal.parse(RIGHT + arguments)
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(message, line)
+
+
+def test_a_missing_argument_is_named(capsys):
+    with pytest.raises(SystemExit):
+        formal.parse(RIGHT[:5])
+    assert "required: filterPercentage; see --help" in capsys.readouterr().err
+
+
+def test_the_usage_line_keeps_the_six_names(capsys):
+    with pytest.raises(SystemExit) as ended:
+        formal.parse(["--help"])
+    assert ended.value.code == 0
+    usage = " ".join(capsys.readouterr().out.split("\n\n")[0].split())
+    assert "dataset lr batchSz Epoch1 Epoch2 filterPercentage [filterPercentage ...]" in usage
+
+
+def test_right_arguments_are_taken_in_any_order_with_options():
+    args = formal.parse(["--seed", "7", *RIGHT, "--optimizer", "sgd", "0.5"])
+    assert args.filterPercentage == [0.4, 0.5]
+    assert (args.dataset, args.lr, args.batchSz, args.Epoch1, args.Epoch2) == (
+        "fashion",
+        0.001,
+        128,
+        35,
+        30,
+    )
+    assert (args.seed, args.optimizer, args.csv, args.fresh) == (7, "sgd", None, False)
