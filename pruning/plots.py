@@ -7,6 +7,8 @@ from matplotlib.figure import Figure
 
 from pruning import report
 
+LEAST_SPAN = 0.02  # of the accuracy axis, so that the noise of a seed does not look like a trend
+
 
 def draw_curve(csv, png):
     """Draw parameters against accuracy after retraining, one marker per row of the CSV.
@@ -37,6 +39,10 @@ def _curve(rows):
         xlabel="parameters",
         ylabel="test accuracy after retraining",
     )
+    axes.margins(0.1)
+    low, high = axes.get_ylim()
+    spare = max(0, LEAST_SPAN - (high - low)) / 2
+    axes.set_ylim(low - spare, high + spare)
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.grid(alpha=0.3)
     axes.legend()

@@ -103,6 +103,7 @@ def test_pruned_network_equals_the_full_one_with_those_filters_silenced(name, ra
     expected = predict(silence(model, kept), images)
     pruned = prune(model, ratio)
     found = predict(pruned, images)
+    assert found.shape == expected.shape
     assert [w.shape for w in pruned.weights] != [w.shape for w in model.weights]
     assert np.abs(expected - predict(model, images)).max() > 1e-3 * np.abs(expected).max()
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
