@@ -31,35 +31,12 @@ def say(message):
     print(message, file=sys.stderr, flush=True)
 
 
-def download(load_data, url):
-    """Let Keras download a dataset, unless its server does not answer.
-
-    Args:
-        load_data: a `load_data` of `keras.datasets`.
-        url: where it downloads from; asked first, since a firewall that drops packets
-            would hold Keras up for minutes.
-
-    Returns:
-        What `load_data` returns.
+def connect(url):
+    """Ask the server once, since a firewall that drops packets would hold Keras up for minutes.
 
     Raises:
-        OSError: no answer within `CONNECT_SECONDS`, or the download broke off.
+        OSError: no answer within `CONNECT_SECONDS`.
     """
-    _connect(url)
-    # Keras' progress bar would fill a file with its every step
-    screen = sys.stdout if sys.stdout.isatty() else io.StringIO()
-    limit = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(CONNECT_SECONDS)
-    try:
-        with contextlib.redirect_stdout(screen):
-            return load_data()
-    except Exception as error:  # Keras raises a bare Exception for what went wrong on the way
-        raise OSError(f"download of {url} failed: {error}") from error
-    finally:
-        socket.setdefaulttimeout(limit)
-
-
-def _connect(url):
     outcome = queue.Queue()
 
     def ask():
@@ -78,3 +55,25 @@ def _connect(url):
         error = TimeoutError(f"no answer within {CONNECT_SECONDS} s")
     if error:
         raise OSError(f"cannot reach {url}: {error}")
+
+
+def download(load_data):
+    """What Keras loads, downloaded where its cache lacks it.
+
+    Args:
+        load_data: a `load_data` of `keras.datasets`.
+
+    Raises:
+        OSError: the download broke off, or what the cache holds is damaged.
+    """
+    # Keras' progress bar would fill a file with its every step
+    screen = sys.stdout if sys.stdout.isatty() else io.StringIO()
+    limit = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(CONNECT_SECONDS)
+    try:
+        with contextlib.redirect_stdout(screen):
+            return load_data()
+    except Exception as error:  # Keras raises a bare Exception for what went wrong on the way
+        raise OSError(f"Keras cannot load it: {error}") from error
+    finally:
+        socket.setdefaulttimeout(limit)

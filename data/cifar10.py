@@ -24,15 +24,12 @@ def load():
     import keras  # takes seconds: not before the arguments are known to be right
 
     folder = cache.folder() / FOLDER
-    archive = cache.folder() / f"{FOLDER}_archive"
-    load_data = keras.datasets.cifar10.load_data
     try:
         with cache.lock(folder):
-            if archive.exists():
-                arrays = load_data()
-            else:
+            if not (cache.folder() / f"{FOLDER}_archive").exists():
+                cache.connect(URL)
                 cache.say(f"cifar10: Keras downloads it to {cache.folder()}")
-                arrays = cache.download(load_data, URL)
+            arrays = cache.download(keras.datasets.cifar10.load_data)
     except OSError as error:
         raise OSError(f"cifar10: {error}; without network pass an .npz file") from error
     (x_train, y_train), (x_test, y_test) = arrays

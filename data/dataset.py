@@ -110,7 +110,7 @@ def _count_classes(y_train, y_test):
         missing = np.setdiff1d(np.arange(len(classes)), classes)[0]
         raise ValueError(
             f"y_train has labels up to {classes[-1]} but none is {missing}; "
-            "number the classes 0, 1, 2 … without a gap"
+            "number the classes 0, 1, 2 without a gap"
         )
     if y_test.max() > classes[-1]:
         raise ValueError(

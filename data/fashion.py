@@ -3,6 +3,7 @@
 Source: Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747. Copyright Zalando SE, MIT licence.
 """
 
+import contextlib
 import gzip
 import hashlib
 import math
@@ -38,7 +39,10 @@ FILES = {  # name: shape, SHA-256 of the unpacked file
 PACKAGE = "dataset-fashion-mnist"  # Debian's and Ubuntu's
 PACKAGE_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/train-labels-idx1-ubyte.gz"
-APT_OPTIONS = ["-o", "Acquire::http::Timeout=15", "-o", "Acquire::Retries=0"]
+APT_OPTIONS = [
+    f"-oAcquire::{option}" for option in ("http::Timeout=15", "https::Timeout=15", "Retries=0")
+]
+APT_SECONDS = 300  # for one command; the package has 31 MB
 
 
 def load():
@@ -64,11 +68,12 @@ def load():
     )
     for source in sources:
         try:
-            return dataset.from_raw("fashion", *source())
-        except FileNotFoundError:
-            continue
+            arrays = source()
         except (OSError, ValueError) as error:
             cache.say(f"fashion: {error}")
+        else:
+            if arrays:
+                return dataset.from_raw("fashion", *arrays)
     raise OSError(
         f"fashion: no source has it; install the package {PACKAGE}, put {', '.join(FILES)} into "
         f"{keras_folder}, or pass an .npz file"
@@ -76,6 +81,9 @@ def load():
 
 
 def _read(folder):
+    """The four arrays, or None where a file is missing."""
+    if not all((folder / name).exists() for name in FILES):
+        return None
     return [_read_file(folder / name, *FILES[name]) for name in FILES]
 
 
@@ -92,18 +100,21 @@ def _read_file(path, shape, checksum):
 def _read_or_fetch(folder, fetch):
     """What the folder holds, filled first unless another run has done so in the meantime."""
     with cache.lock(folder):
-        try:
-            return _read(folder)
-        except (OSError, ValueError):
-            fetch(folder)
-            return _read(folder)
+        with contextlib.suppress(OSError, ValueError):
+            if arrays := _read(folder):
+                return arrays
+        fetch(folder)
+        if arrays := _read(folder):
+            return arrays
+    raise OSError(f"{folder} lacks {', '.join(FILES)} after they were fetched")
 
 
 def _download(folder):
     import keras  # takes seconds, and is needed on the first run only
 
+    cache.connect(URL)
     cache.say(f"fashion: Keras downloads it to {folder}")
-    cache.download(keras.datasets.fashion_mnist.load_data, URL)
+    cache.download(keras.datasets.fashion_mnist.load_data)
 
 
 def _fetch_package(folder):
@@ -114,7 +125,7 @@ def _fetch_package(folder):
         # relative file names, so that the archive's folder is where the command runs
         fetch = ["apt-get", *APT_OPTIONS, "download", PACKAGE]
         error = _run(fetch, scratch)
-        if error and os.geteuid() == 0:
+        if error and os.geteuid() == 0:  # a new machine has no list of packages yet
             _run(["apt-get", *APT_OPTIONS, "update"], scratch)
             error = _run(fetch, scratch)
         archive = next(Path(scratch).glob("*.deb"), None)
@@ -130,7 +141,12 @@ def _fetch_package(folder):
 
 def _run(command, folder):
     """The last line of what the command complained of; empty where it succeeded."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, check=False, timeout=APT_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return f"{command[0]} took longer than {APT_SECONDS} s"
     if done.returncode == 0:
         return ""
     return (done.stderr.strip() or f"{command[0]} ended with {done.returncode}").splitlines()[-1]

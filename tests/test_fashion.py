@@ -78,6 +78,13 @@ def test_what_a_fetch_brought_is_read_and_no_later_source_asked(places, monkeypa
     assert capsys.readouterr().err == ""
 
 
+def test_a_fetch_that_brought_nothing_is_said_so(places, monkeypatch, capsys):
+    monkeypatch.setattr(fashion, "_download", lambda folder: None)
+    monkeypatch.setattr(fashion, "_fetch_package", places)
+    assert fashion.load().num_classes == 2
+    assert "fashion-mnist lacks train-images-idx3-ubyte.gz" in capsys.readouterr().err
+
+
 def test_failed_sources_are_said_in_a_line_each_before_the_error(places, no_network, capsys):
     with pytest.raises(OSError, match="no source has it; install the package dataset-fashion"):
         fashion.load()
@@ -112,6 +119,40 @@ def test_the_package_is_downloaded_unpacked_and_kept(places, monkeypatch, tmp_pa
         "dataset-fashion-mnist",
         "dataset-fashion-mnist.lock",
     ]
+
+
+def test_as_root_the_list_of_packages_is_updated_where_it_lacks_the_package(
+    places, monkeypatch, tmp_path
+):
+    log = tmp_path / "log"
+    script = f'for last; do :; done; echo "$last" >> {log}; echo E: no such package >&2; exit 100'
+    monkeypatch.setenv("PATH", fake_programs(tmp_path / "bin", apt_get=script))
+    for user, calls in ((0, ["download", "update", "download"]), (1000, ["download"])):
+        log.unlink(missing_ok=True)
+        monkeypatch.setattr(os, "geteuid", lambda user=user: user)
+        with pytest.raises(OSError, match="E: no such package"):
+            fashion._fetch_package(tmp_path / "fetched")
+        said = log.read_text().replace("dataset-fashion-mnist", "download").split()
+        assert said == calls
+
+
+def test_an_archive_that_cannot_be_unpacked_is_quoted(places, monkeypatch, tmp_path):
+    programs = fake_programs(
+        tmp_path / "bin",
+        apt_get='for last; do :; done; touch "$last.deb"',
+        dpkg_deb="echo dpkg-deb: error: damaged >&2; exit 2",
+    )
+    monkeypatch.setenv("PATH", programs)
+    with pytest.raises(OSError, match="^package dataset-fashion-mnist: dpkg-deb: error: damaged$"):
+        fashion._fetch_package(tmp_path / "fetched")
+
+
+def test_a_package_manager_that_hangs_is_ended(places, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", fake_programs(tmp_path / "bin", apt_get="exec sleep 60"))
+    monkeypatch.setattr(fashion, "APT_SECONDS", 0.2)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(OSError, match="apt-get took longer than 0.2 s"):
+        fashion._fetch_package(tmp_path / "fetched")
 
 
 def test_a_failing_package_manager_is_quoted_in_one_line(places, monkeypatch, tmp_path):
