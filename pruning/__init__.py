@@ -19,11 +19,11 @@ def prune(model, ratio):
             rounded up, and at least one filter stays.
 
     Returns:
-        Functional Keras model of the same stock layers and layer names, not compiled for
-        retraining: compile it with a fresh optimizer.
+        Functional Keras model of the same stock layers and layer names, not compiled.
 
     Raises:
-        ValueError: the ratio is out of range, or a layer cannot be pruned; the message names it.
+        ValueError: the ratio is out of range, a layer cannot be pruned, which the message names,
+            or nothing would be pruned.
         TypeError: the model is not built from layers that can be listed.
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.
@@ -35,4 +35,7 @@ def prune(model, ratio):
         for layer in model.layers
         if isinstance(layer, keras.layers.Conv2D)
     }
-    return surgery.cut(model, selection.independent(scores, ratio))
+    kept = selection.independent(scores, ratio)
+    if ratio and all(len(kept[name]) == len(scores[name]) for name in scores):
+        raise ValueError(f"{model.name}: no Conv2D has a filter to spare; nothing would be pruned")
+    return surgery.cut(model, kept)

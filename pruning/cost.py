@@ -18,10 +18,17 @@ def macs(model):
 
     Args:
         model: built Functional or Sequential Keras model, channels last, of fixed image size.
+
+    Raises:
+        ValueError: a layer has weights of a kind that is not counted yet; the message names it.
     """
-    return sum(
-        # every weight of the kernel works once at every position of the output
-        math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
-        for layer in model.layers
-        if isinstance(layer, (layers.Conv2D, layers.Dense))
-    )
+    return sum(_layer_macs(layer) for layer in model.layers if layer.weights)
+
+
+def _layer_macs(layer):
+    if isinstance(layer, layers.BatchNormalization):
+        return 0
+    if not isinstance(layer, (layers.Conv2D, layers.Dense)):
+        raise ValueError(f"{layer.name} ({type(layer).__name__}): its MACs cannot be counted")
+    # every weight of the kernel works once at every position of the output
+    return math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])

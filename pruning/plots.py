@@ -34,18 +34,17 @@ def _curve(rows):
     for values, curve in rows.groupby(constant, sort=False):
         setting = dict(zip(constant, values, strict=True))
         _draw_rows(axes, curve, ", ".join(f"{name} {setting[name]}" for name in varying))
-    axes.set(
-        title=f"Filters pruned by L1 norm: {', '.join(rows['dataset'].unique())}",
-        xlabel="parameters",
-        ylabel="test accuracy after retraining",
-    )
+    title = f"Filters pruned by L1 norm: {', '.join(rows['dataset'].unique())}"
+    axes.set_title(title, parse_math=False)  # a file's name may hold a dollar sign
+    axes.set(xlabel="parameters", ylabel="test accuracy after retraining")
     axes.margins(0.1)
     low, high = axes.get_ylim()
     spare = max(0, LEAST_SPAN - (high - low)) / 2
     axes.set_ylim(low - spare, high + spare)
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.grid(alpha=0.3)
-    axes.legend()
+    for text in axes.legend().get_texts():
+        text.set_parse_math(False)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""The record: one CSV row per setting, and the table of one pruning layer by layer."""
+"""The record: a CSV with one row per setting."""
 
 import os
 
@@ -31,11 +31,37 @@ COLUMNS = {
     "keras": str,
     "tensorflow": str,
 }
-# What shapes a result: no two rows agree in all of these
-SETTINGS = (
-    "dataset model pruning_ratio seed criterion strategy schedule "
-    "learning_rate batch_size epoch1 epoch2 optimizer"
-).split()
+SETTINGS = [  # what shapes a result: no two rows agree in all of these
+    "dataset",
+    "model",
+    "pruning_ratio",
+    "seed",
+    "criterion",
+    "strategy",
+    "schedule",
+    "learning_rate",
+    "batch_size",
+    "epoch1",
+    "epoch2",
+    "optimizer",
+]
+
+
+def check(path):
+    """Find out before any training whether rows can be appended to the CSV.
+
+    Args:
+        path: pathlib.Path of the CSV file; its folder is made where it is missing.
+
+    Raises:
+        ValueError: the file is not such a CSV.
+        OSError: the folder cannot be written to.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(path):
+        read_rows(path)
+        _partial(path).touch()
+        _partial(path).unlink()
 
 
 def read_rows(path):
@@ -58,26 +84,14 @@ def read_rows(path):
         if list(rows.columns) != list(COLUMNS):
             raise ValueError(f"its columns are {', '.join(rows.columns)}")
         return rows.astype(COLUMNS)
-    except (ValueError, pd.errors.ParserError) as error:
+    except ValueError as error:
         raise ValueError(
             f"{path} is not a record of this program ({error}); move it away or name another CSV"
         ) from error
 
 
-def find_row(path, settings):
-    """The row of those settings as a dict, or None if it is not finished.
-
-    Args:
-        path: pathlib.Path of the CSV file; it need not exist.
-        settings: dict with at least the keys `SETTINGS`.
-    """
-    rows = read_rows(path)
-    found = rows[_agree(rows, settings)]
-    return None if found.empty else found.iloc[-1].to_dict()
-
-
 def append_row(path, row):
-    """Append one row to the CSV; it takes the place of an older row of the same settings.
+    """Append one row to the CSV, unless it is there; a row of the same settings gives way to it.
 
     Runs side by side wait for each other, and the file is replaced as a whole, so that every
     row arrives once and a reader never sees half a file.
@@ -91,42 +105,24 @@ def append_row(path, row):
     """
     if set(row) != set(COLUMNS):
         raise ValueError(f"row has the columns {', '.join(row)}; give {', '.join(COLUMNS)}")
-    with filelock.FileLock(f"{path}.lock"):
+    with _lock(path):
         rows = read_rows(path)
         new = pd.DataFrame([row], columns=list(COLUMNS)).astype(COLUMNS)
-        rows = pd.concat([rows[~_agree(rows, row)], new])
-        partial = path.with_name(f"{path.name}.partial")
-        rows.to_csv(partial, index=False)
-        os.replace(partial, path)
-
-
-def layer_table(full, pruned):
-    """Filters and parameters before and after, one line per layer with weights, then the total.
-
-    Args:
-        full: Keras model before pruning.
-        pruned: Keras model after it, with the same layer names.
-
-    Returns:
-        String of lines, ready to print.
-    """
-    lines = [("layer", "filters", "parameters")]
-    for layer in full.layers:
-        small = pruned.get_layer(layer.name)
-        if layer.weights:
-            filters = _change(layer.filters, small.filters) if hasattr(layer, "filters") else ""
-            lines.append((layer.name, filters, _change(layer.count_params(), small.count_params())))
-    lines.append(("total", "", _change(full.count_params(), pruned.count_params())))
-    widths = [max(len(line[column]) for line in lines) for column in range(3)]
-    return "\n".join(
-        f"{name:<{widths[0]}}  {filters:>{widths[1]}}  {parameters:>{widths[2]}}"
-        for name, filters, parameters in lines
-    )
+        same = _agree(rows, row)
+        if rows[same].reset_index(drop=True).equals(new):
+            return
+        rows = pd.concat([rows[~same], new])
+        rows.to_csv(_partial(path), index=False)
+        os.replace(_partial(path), path)
 
 
 def _agree(rows, settings):
     return (rows[SETTINGS] == pd.Series({name: settings[name] for name in SETTINGS})).all(axis=1)
 
 
-def _change(before, after):
-    return f"{before:,} -> {after:,}"
+def _lock(path):
+    return filelock.FileLock(f"{path}.lock")
+
+
+def _partial(path):
+    return path.with_name(f"{path.name}.partial")

@@ -38,4 +38,4 @@ def count_removed(filters, ratio):
     if not 0 <= ratio < 1:
         raise ValueError(f"ratio is {ratio}; give a number from 0 up to, but not including, 1")
     # rounded before, since 0.07 * 100 is 7.000000000000001 in binary
-    return min(math.ceil(round(ratio * filters, 9)), filters - 1)
+    return min(math.ceil(round(ratio * filters, 6)), filters - 1)

@@ -1,17 +1,22 @@
 """Cut a network down to the filters that stay.
 
-Keras clones the network layer by layer in graph order. Beside every tensor of the copy travel its
-surviving channels: the indices that its last axis had in the full network. One small rule per
-layer type slices the layer's weights by them.
+Keras clones the network layer by layer in graph order. Beside every tensor of the copy travels
+which channels of the full network survive in it, as a mask over its last axis. One small rule per
+layer type slices the layer's weights by that mask.
 """
 
 import keras
 import numpy as np
 from keras import layers
 
+ELEMENTWISE = (  # activations that leave the channels of a convolution apart
+    "linear relu relu6 leaky_relu elu selu celu gelu silu mish sigmoid hard_sigmoid hard_silu "
+    "log_sigmoid tanh hard_tanh softplus softsign exponential"
+).split()
+
 
 def functional(model):
-    """The same network as a Functional model, sharing all layers.
+    """The same network as a plain, uncompiled Functional model that shares all layers.
 
     Raises:
         TypeError: it is a subclassed model, whose layers cannot be followed.
@@ -23,9 +28,11 @@ def functional(model):
         raise ValueError(f"{model.name}: it is not built; call it on an input once")
     if isinstance(model, keras.Sequential):
         return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-    if not hasattr(model, "operations"):
-        raise TypeError(f"{model.name}: it is a subclassed model; give a Functional or Sequential")
-    return model
+    if hasattr(model, "operations"):
+        plain = keras.Model(model.input, model.output, name=model.name)
+        if type(model) is type(plain):  # a subclass may compute something else in its call
+            return plain
+    raise TypeError(f"{model.name}: it is a subclassed model; give a Functional or Sequential")
 
 
 def check(model):
@@ -35,19 +42,9 @@ def check(model):
         ValueError: names the layer, its type and the reason.
     """
     for layer in model.operations:
-        described = f"{layer.name} ({type(layer).__name__})"
-        if type(layer) not in RULES:
-            known = ", ".join(layer_type.__name__ for layer_type in RULES)
-            raise ValueError(f"{described}: there is no rule to prune this type; known: {known}")
-        if getattr(layer, "data_format", "channels_last") != "channels_last":
-            raise ValueError(f"{described}: its channels come first; build it channels_last")
-        if getattr(layer, "groups", 1) != 1:
-            raise ValueError(f"{described}: its convolution is grouped, which has no rule")
-        if isinstance(layer, layers.BatchNormalization) and layer.axis not in (
-            -1,
-            len(layer.output.shape) - 1,
-        ):
-            raise ValueError(f"{described}: it normalises axis {layer.axis}; channels are the last")
+        reason = _reason_against(layer)
+        if reason:
+            raise ValueError(f"{layer.name} ({type(layer).__name__}): {reason}")
 
 
 def cut(model, kept):
@@ -65,8 +62,8 @@ def cut(model, kept):
         ValueError: removed channels would reach the network's output, or a layer is used twice
             on different channels.
     """
-    surviving = {}  # id of a tensor of the copy: its channels' indices in the full network
-    incoming_of = {}  # layer name: the surviving channels it was called on
+    surviving = {}  # id of a tensor of the copy: bool (channels of the full network,)
+    incoming_of = {}  # layer name: the mask it was called with
 
     def shrink(layer):
         config = layer.get_config()
@@ -76,11 +73,11 @@ def cut(model, kept):
 
     def call(small, tensor, **arguments):
         layer = model.get_layer(small.name)
-        incoming = surviving.get(id(tensor), np.arange(tensor.shape[-1]))
+        incoming = surviving.get(id(tensor), np.ones(tensor.shape[-1], bool))
         if not np.array_equal(incoming_of.setdefault(small.name, incoming), incoming):
             raise ValueError(f"{small.name}: it is used twice, on channels pruned differently")
         output = small(tensor, **arguments)
-        weights, outgoing = RULES[type(layer)](layer, incoming, kept.get(layer.name))
+        weights, outgoing = RULES[type(layer)](layer, incoming, kept.get(layer.name), output.shape)
         small.set_weights(weights)
         surviving[id(output)] = outgoing
         return output
@@ -94,32 +91,57 @@ def cut(model, kept):
     return smaller
 
 
-# Each rule takes the full network's layer, the surviving channels of its input and its own kept
-# filters (None: all), and returns the smaller layer's weights and its output's surviving channels.
+def _reason_against(layer):
+    if type(layer) not in RULES:
+        known = ", ".join(layer_type.__name__ for layer_type in RULES)
+        return f"there is no rule to prune this type; known are {known}"
+    if getattr(layer, "data_format", "channels_last") != "channels_last":
+        return "its channels come first; build it channels_last"
+    if isinstance(layer, layers.Conv2D) and layer.groups != 1:
+        return "its convolution is grouped, which has no rule"
+    if isinstance(layer, layers.Conv2D) and layer.activation not in _elementwise():
+        return f"its activation may mix channels; known to keep them apart are {ELEMENTWISE}"
+    if isinstance(layer, layers.BatchNormalization):
+        if layer.axis not in (-1, len(layer.output.shape) - 1):
+            return f"it normalises axis {layer.axis}; its channels must be the last"
+    if isinstance(layer, layers.Flatten) and None in layer.output.shape[1:]:
+        return "the size of its input is not fixed; build the network for one image size"
+    return None
 
 
-def _convolution(layer, incoming, kept):
+def _elementwise():
+    return [getattr(keras.activations, name) for name in ELEMENTWISE]
+
+
+# Each rule takes the full network's layer, the mask of its input's surviving channels, the
+# indices of its own filters that stay (None: all) and its output's shape in the copy. It returns
+# the weights of the smaller layer and the mask of its output.
+
+
+def _convolution(layer, incoming, kept, shape):
     kernel, *bias = layer.get_weights()  # (height, width, in_channels, filters)
-    kept = np.arange(kernel.shape[-1]) if kept is None else kept
-    return [kernel[:, :, incoming][..., kept], *(vector[kept] for vector in bias)], kept
+    outgoing = np.ones(kernel.shape[-1], bool)
+    if kept is not None:
+        outgoing[:] = False
+        outgoing[kept] = True
+    return [kernel[:, :, incoming][..., outgoing], *(vector[outgoing] for vector in bias)], outgoing
 
 
-def _dense(layer, incoming, kept):
+def _dense(layer, incoming, kept, shape):
     kernel, *bias = layer.get_weights()  # (in_channels, units)
-    return [kernel[incoming], *bias], np.arange(kernel.shape[-1])
+    return [kernel[incoming], *bias], np.ones(kernel.shape[-1], bool)
 
 
-def _batch_normalization(layer, incoming, kept):
+def _batch_normalization(layer, incoming, kept, shape):
     return [vector[incoming] for vector in layer.get_weights()], incoming
 
 
-def _flatten(layer, incoming, kept):
-    channels = layer.input.shape[-1]
-    positions = np.arange(layer.output.shape[-1] // channels)  # height * width
-    return [], (positions[:, np.newaxis] * channels + incoming).ravel()  # row r: channel r % C
+def _flatten(layer, incoming, kept, shape):
+    positions = shape[-1] // np.count_nonzero(incoming)  # height * width
+    return [], np.tile(incoming, positions)  # row r of the next kernel belongs to channel r % C
 
 
-def _same_channels(layer, incoming, kept):
+def _same_channels(layer, incoming, kept, shape):
     return [], incoming
 
 

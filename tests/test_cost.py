@@ -35,3 +35,9 @@ def test_macs_of_a_network_counted_by_hand():
         ]
     )
     assert cost.macs(model) == 6 * 54 + 2 * 12 + 2 * 18 + 42
+
+
+def test_a_layer_that_cannot_be_counted_is_refused_by_name():
+    model = keras.Sequential([keras.Input((5, 4, 3)), layers.DepthwiseConv2D(3, name="deep")])
+    with pytest.raises(ValueError, match=r"deep \(DepthwiseConv2D\): its MACs cannot be counted"):
+        cost.macs(model)

@@ -1,11 +1,11 @@
-"""pruning/report.py and pruning/plots.py."""
+"""pruning/report.py, pruning/plots.py and pruning/table.py: what is kept of a pruning."""
 
 from concurrent.futures import ThreadPoolExecutor
 
 import matplotlib.image
 import pytest
 
-from pruning import plots, prune, report
+from pruning import plots, prune, report, table
 from scnnb.model import build_scnnb
 
 
@@ -52,7 +52,8 @@ def test_the_columns_are_these_in_this_order(tmp_path):
 def test_a_row_comes_back_as_it_was_written(tmp_path, dataset):
     written = row(dataset=dataset)
     report.append_row(tmp_path / "a.csv", written)
-    assert report.find_row(tmp_path / "a.csv", written) == written
+    (found,) = report.read_rows(tmp_path / "a.csv").to_dict("records")
+    assert found == written
 
 
 @pytest.mark.parametrize("name", report.SETTINGS)
@@ -61,7 +62,6 @@ def test_a_row_of_other_settings_is_another_row(tmp_path, name):
     report.append_row(csv, row())
     value = row()[name]
     other = row(**{name: f"{value}x" if isinstance(value, str) else value * 2 + 1})
-    assert report.find_row(csv, other) is None
     report.append_row(csv, other)
     assert len(report.read_rows(csv)) == 2
 
@@ -71,6 +71,25 @@ def test_a_new_result_takes_the_place_of_the_old_one_of_the_same_settings(tmp_pa
     for changes in ({"accuracy": 0.5}, {"pruning_ratio": 0.2}, {"accuracy": 0.75}):
         report.append_row(csv, row(**changes))
     assert report.read_rows(csv)["accuracy"].tolist() == [0.1 + 0.2, 0.75]
+
+
+def test_a_row_that_is_there_already_changes_nothing(tmp_path):
+    csv = tmp_path / "a.csv"
+    for ratio in (0.2, 0.4, 0.2):
+        report.append_row(csv, row(pruning_ratio=ratio))
+    assert report.read_rows(csv)["pruning_ratio"].tolist() == [0.2, 0.4]
+
+
+def test_a_csv_that_can_be_written_passes_the_check_and_no_file_is_left(tmp_path):
+    csv = tmp_path / "new" / "a.csv"
+    report.check(csv)
+    assert [path.name for path in csv.parent.iterdir()] == ["a.csv.lock"]
+
+
+def test_a_place_that_cannot_be_written_to_fails_the_check(tmp_path):
+    (tmp_path / "a.csv.partial").mkdir()  # root may write anywhere, but not make a folder a file
+    with pytest.raises(OSError, match="partial"):
+        report.check(tmp_path / "a.csv")
 
 
 def test_rows_written_at_the_same_time_all_arrive_once(tmp_path):
@@ -90,6 +109,8 @@ def test_a_csv_that_is_not_ours_is_refused_and_left_alone(tmp_path, content):
     csv.write_text(content)
     with pytest.raises(ValueError, match=r"a\.csv is not a record of this program"):
         report.append_row(csv, row())
+    with pytest.raises(ValueError, match=r"a\.csv is not a record of this program"):
+        report.check(csv)
     assert csv.read_text() == content
 
 
@@ -100,7 +121,7 @@ def test_a_row_without_a_column_is_refused(tmp_path):
 
 def test_the_layer_table_shows_filters_and_parameters_before_and_after():
     model = build_scnnb((28, 28, 1), 10)
-    lines = report.layer_table(model, prune(model, 0.4)).splitlines()
+    lines = table.layer_table(model, prune(model, 0.4)).splitlines()
     assert [line.split() for line in lines] == [
         ["layer", "filters", "parameters"],
         ["conv1", "32", "->", "19", "320", "->", "190"],
@@ -133,7 +154,8 @@ def test_the_curve_has_a_marker_and_a_ratio_per_row_and_a_star_per_baseline(tmp_
 
 
 def test_the_curve_is_a_picture_that_can_be_read(tmp_path):
-    report.append_row(tmp_path / "a.csv", row())
+    report.append_row(tmp_path / "a.csv", row(dataset="a$_$b"))
+    report.append_row(tmp_path / "a.csv", row(dataset="$^$"))
     plots.draw_curve(tmp_path / "a.csv", tmp_path / "a.png")
     picture = matplotlib.image.imread(tmp_path / "a.png")
     assert picture.shape[:2] == (750, 1200)

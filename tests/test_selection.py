@@ -20,6 +20,8 @@ def test_ratios_from_float_arithmetic_count_like_the_decimal_they_mean():
     assert 0.1 * 3 != 0.3
     assert selection.count_removed(10, 0.1 * 3) == 3
     assert selection.count_removed(100, 0.07) == 7
+    assert selection.count_removed(100, np.float32(0.07)) == 7
+    assert selection.count_removed(100, float(np.float32(0.07))) == 7
 
 
 def test_rounding_up_reproduces_the_papers_resnet_stages():
