@@ -1,54 +1,71 @@
-"""Trained networks on disk: `.keras` files that load with stock Keras."""
+"""Trained networks on disk, each a `.keras` file with a record of what was measured beside it."""
 
 import json
 import os
-import zipfile
 
 import keras
 
-BASELINE = "baseline.keras"
-RECORD = "baseline.json"  # written last: a baseline without it does not count
 
+def save(path, model, record):
+    """Store the model and its record, so that a killed run leaves both or none that counts.
 
-def save_model(model, path):
-    """Write the model as a `.keras` file under another name, then move it into place.
-
-    Args:
-        model: Keras model.
-        path: pathlib.Path that ends in `.keras`; only one run at a time may write it.
-    """
-    partial = path.with_name(f"{path.stem}.partial.keras")
-    model.save(partial)
-    os.replace(partial, path)
-
-
-def save_baseline(folder, model, record):
-    """Store a trained baseline and what was measured of it.
+    Each file is written under another name and moved into place, the record last.
 
     Args:
-        folder: pathlib.Path of the baseline's own folder.
-        model: Keras model.
-        record: dict of plain numbers.
+        path: pathlib.Path without suffix; only one run at a time may write it.
+        model: Functional Keras model, stored without its optimizer, which would triple the file.
+        record: dict of plain values.
     """
-    (folder / RECORD).unlink(missing_ok=True)
-    save_model(model, folder / BASELINE)
-    partial = folder / f"{RECORD}.partial"
-    partial.write_text(json.dumps(record))
-    os.replace(partial, folder / RECORD)
+    _record_path(path).unlink(missing_ok=True)
+    partial = _with_suffix(path, ".partial.keras")
+    keras.Model(model.input, model.output, name=model.name).save(partial)
+    os.replace(partial, model_path(path))
+    partial = _with_suffix(path, ".partial.json")
+    partial.write_text(json.dumps(record, indent=1))
+    os.replace(partial, _record_path(path))
 
 
-def read_baseline(folder):
-    """The stored baseline `(model, record)`, or None if the folder holds none.
+def read_record(path):
+    """The record stored under the path, or None if there is none.
 
     Raises:
-        ValueError: a file is damaged; the message names it.
+        ValueError: it is damaged; the message names the file.
     """
-    if not (folder / RECORD).exists():
+    if not _record_path(path).exists():
         return None
     try:
-        record = json.loads((folder / RECORD).read_text())
-        return keras.models.load_model(folder / BASELINE), record
-    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{folder} holds a damaged baseline; delete the folder or pass --fresh"
-        ) from error
+        record = json.loads(_record_path(path).read_text())
+        if not isinstance(record, dict):
+            raise ValueError(f"it holds a {type(record).__name__}")
+        return record
+    except ValueError as error:
+        raise _damaged(_record_path(path)) from error
+
+
+def read_model(path):
+    """The model stored under the path, not compiled.
+
+    Raises:
+        ValueError: it is damaged; the message names the file.
+    """
+    try:
+        return keras.models.load_model(model_path(path), compile=False)
+    except Exception as error:  # a changed byte may make Keras raise nearly anything
+        raise _damaged(model_path(path)) from error
+
+
+def model_path(path):
+    """The `.keras` file of what is stored under the path."""
+    return _with_suffix(path, ".keras")
+
+
+def _record_path(path):
+    return _with_suffix(path, ".json")
+
+
+def _with_suffix(path, suffix):
+    return path.with_name(path.name + suffix)  # the name may hold a point: pruned0.4
+
+
+def _damaged(path):
+    return ValueError(f"{path} is damaged and not used; delete it or pass --fresh")

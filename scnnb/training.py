@@ -13,7 +13,7 @@ OPTIMIZERS = {
         learning_rate, momentum=0.9, weight_decay=5e-6
     ),
 }
-EVALUATION_BATCH = 500  # images
+EVALUATION_PIXELS = 500 * 28 * 28  # per batch, whatever the size of an image
 
 
 def train(model, dataset, *, epochs, batch_size, optimizer, learning_rate):
@@ -30,6 +30,9 @@ def train(model, dataset, *, epochs, batch_size, optimizer, learning_rate):
         batch_size: images per step, at least 1.
         optimizer: a key of `OPTIMIZERS`.
         learning_rate: constant step size, above 0.
+
+    Raises:
+        ValueError: the loss is no longer a finite number; the model is spoilt.
     """
     model.compile(
         optimizer=OPTIMIZERS[optimizer](learning_rate),
@@ -40,14 +43,17 @@ def train(model, dataset, *, epochs, batch_size, optimizer, learning_rate):
     )
     terminal = sys.stdout.isatty()
     start = time.monotonic()
-    model.fit(
+    history = model.fit(
         dataset.train_images,
         dataset.train_labels,
         batch_size=batch_size,
         epochs=epochs,
         verbose=1 if terminal else 0,
-        callbacks=[] if terminal else [_PlainLines(epochs)],
+        callbacks=[keras.callbacks.TerminateOnNaN(), *([] if terminal else [_PlainLines()])],
     )
+    loss = history.history["loss"][-1]
+    if not np.isfinite(loss):
+        raise ValueError(f"training diverged, its loss is {loss}; take a lower learning rate")
     return time.monotonic() - start
 
 
@@ -58,9 +64,11 @@ def accuracy(model, dataset):
         model: Keras model, compiled or not, that ends in class probabilities.
         dataset: has `test_images` (n, height, width, channels) and `test_labels` (n,).
     """
+    height, width = dataset.test_images.shape[1:3]
+    batch_size = max(1, EVALUATION_PIXELS // (height * width))
     correct = 0
-    for start in range(0, len(dataset.test_labels), EVALUATION_BATCH):
-        batch = slice(start, start + EVALUATION_BATCH)
+    for start in range(0, len(dataset.test_labels), batch_size):
+        batch = slice(start, start + batch_size)
         # called directly: `predict` would trace a new graph for every pruned model
         probabilities = model(dataset.test_images[batch], training=False)
         classes = np.argmax(keras.ops.convert_to_numpy(probabilities), axis=-1)
@@ -71,16 +79,12 @@ def accuracy(model, dataset):
 class _PlainLines(keras.callbacks.Callback):
     """One line per epoch, written at once, for output that goes to a file."""
 
-    def __init__(self, epochs):
-        super().__init__()
-        self.epochs = epochs
-
     def on_epoch_begin(self, epoch, logs=None):
         self.start = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
         print(
-            f"epoch {epoch + 1}/{self.epochs}  loss {logs['loss']:.4f}  "
+            f"epoch {epoch + 1}/{self.params['epochs']}  loss {logs['loss']:.4f}  "
             f"training accuracy {logs['accuracy']:.4f}  {time.monotonic() - self.start:.1f} s",
             flush=True,
         )

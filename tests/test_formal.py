@@ -1,23 +1,30 @@
 """formal.py as its users call it: the command line in processes of its own."""
 
+import contextlib
+import math
 import os
+import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pandas as pd
 import pytest
 
+import data
 import formal
 from pruning import report
+from scnnb import model
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = str(ROOT / "tests" / "fashion_sample.npz")
-SHORT = ("0.001", "100", "1", "1")  # lr, batchSz, Epoch1, Epoch2
+SHORT = ("0.001", "100", "1", "2")  # lr, batchSz, Epoch1, Epoch2
 RIGHT = ["fashion", "0.001", "128", "35", "30", "0.4"]
 
 
@@ -32,6 +39,19 @@ def run(folder, *arguments):
     process = start(folder, *arguments)
     out, err = process.communicate(timeout=100)
     return process.returncode, out, err
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """The same in this process, which has imported Keras already."""
+
+    def main(folder, *arguments):
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["formal.py", *map(str, arguments)])
+        status = formal.main()
+        return status, *capsys.readouterr()
+
+    return main
 
 
 def results(rows):
@@ -68,9 +88,13 @@ def test_what_it_prints_when_redirected_is_plain_lines(sweep):
     _, (_, out, _) = sweep
     assert not re.search(r"[^\n -~]", out)
     assert "fashion_sample: 1,000 training and 500 test images (28, 28, 1), 10 classes" in out
-    assert len(re.findall(r"^epoch 1/1  loss ", out, re.MULTILINE)) == 3
+    assert re.findall(r"^epoch (./.)  loss ", out, re.MULTILINE) == ["1/1", *["1/2", "2/2"] * 2]
     assert re.search(r"conv1 +32 -> 19 +320 -> 190\n", out)
-    assert re.search(r"accuracy: baseline 0\.\d{4}, right after pruning 0\.\d{4}, after", out)
+    assert re.search(
+        r"4,047,370 -> 2,404,404 parameters, test accuracy 0\.\d{4} baseline, 0\.\d{4} right after "
+        r"pruning, 0\.\d{4} after retraining\n",
+        out,
+    )
 
 
 def test_it_leaves_a_figure_and_models_that_stock_keras_loads(sweep):
@@ -86,24 +110,26 @@ def test_it_leaves_a_figure_and_models_that_stock_keras_loads(sweep):
         "answers = model(data['x_test'][..., None] / numpy.float32(255)).numpy().argmax(-1);"
         "print(model.count_params(), (answers == data['y_test']).mean())"
     )
-    model = str(models / "pruned0.4_retrained1.keras")
+    stored = str(models / "pruned0.4_retrained2.keras")
     done = subprocess.run(
-        [sys.executable, "-c", code, model, SAMPLE], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, stored, SAMPLE], capture_output=True, text=True, check=True
     )
     rows = pd.read_csv(folder / "results" / "fashion_sample.csv")
     parameters, accuracy = done.stdout.split()
     assert (int(parameters), float(accuracy)) == (2_404_404, rows["accuracy"][0])
 
 
-def test_a_finished_row_is_shown_and_not_computed_again(sweep):
+def test_a_finished_row_is_shown_and_not_computed_again(sweep, call):
     folder, _ = sweep
-    before = (folder / "results" / "fashion_sample.csv").read_text()
-    status, out, err = run(folder, SAMPLE, *SHORT, 0.4)
+    csv = folder / "results" / "fashion_sample.csv"
+    before = csv.read_text()
+    csv.with_suffix(".png").unlink()
+    status, out, err = call(folder, SAMPLE, *SHORT, 0.4)
     assert (status, err) == (0, "")
-    assert "0.4 is finished since 20" in out
-    assert "2,404,404 parameters" in out
-    assert "epoch" not in out
-    assert (folder / "results" / "fashion_sample.csv").read_text() == before
+    assert re.search(r"0\.4 is finished since 20.*: 4,047,370 -> 2,404,404 parameters", out)
+    assert "epoch " not in out
+    assert csv.read_text() == before
+    assert csv.with_suffix(".png").exists()
 
 
 def test_calls_side_by_side_share_one_baseline_and_write_the_rows_of_the_sweep(sweep, tmp_path):
@@ -114,17 +140,16 @@ def test_calls_side_by_side_share_one_baseline_and_write_the_rows_of_the_sweep(s
     said = "".join(out for out, _ in outputs)
     assert said.count("training the baseline") == 1
     assert said.count("retraining, epochs") == 2
-    assert "waiting for another run that makes baseline" in said
     together = report.read_rows(tmp_path / "results" / "fashion_sample.csv")
     alone = report.read_rows(folder / "results" / "fashion_sample.csv")
     pd.testing.assert_frame_equal(results(together), results(alone))
 
 
-def test_fresh_computes_again_and_replaces_the_row(sweep):
+def test_fresh_computes_again_and_replaces_the_row(sweep, call):
     folder, _ = sweep
     csv = folder / "results" / "fashion_sample.csv"
     before = report.read_rows(csv)
-    status, out, _ = run(folder, SAMPLE, *SHORT, 0.4, "--fresh")
+    status, out, _ = call(folder, SAMPLE, *SHORT, 0.4, "--fresh")
     assert status == 0
     assert "training the baseline" in out
     after = report.read_rows(csv)
@@ -132,57 +157,118 @@ def test_fresh_computes_again_and_replaces_the_row(sweep):
     assert (after["finished_at"] != before["finished_at"]).any()
 
 
-def test_other_content_under_the_same_name_is_not_taken_for_finished(sweep, tmp_path):
-    folder, _ = sweep
+def test_other_content_under_the_same_name_is_never_taken_for_it(sweep, tmp_path, call):
+    folder = shutil.copytree(sweep[0], tmp_path / "copy")
     with np.load(SAMPLE) as stored:
-        arrays = dict(stored)
-    arrays["x_train"] = arrays["x_train"][::-1]
-    arrays["y_train"] = arrays["y_train"][::-1]
+        arrays = {key: value[::-1] for key, value in stored.items()}
     np.savez(tmp_path / "fashion_sample.npz", **arrays)
     csv = tmp_path / "own.csv"
-    first = folder / "results" / "fashion_sample.csv"
-    csv.write_text(first.read_text())
-    status, out, _ = run(folder, tmp_path / "fashion_sample.npz", *SHORT, 0.4, "--csv", csv)
-    assert status == 0
-    assert "training the baseline" in out
-    assert "finished since" not in out
+    rows = []
+    for file in (SAMPLE, tmp_path / "fashion_sample.npz", SAMPLE):
+        status, out, _ = call(folder, file, *SHORT, 0.4, "--csv", csv)
+        assert status == 0
+        assert ("training the baseline" in out) == (file != SAMPLE)
+        rows.append(report.read_rows(csv))
+    pd.testing.assert_frame_equal(rows[0], rows[2])
+    assert rows[0]["finished_at"][0] != rows[1]["finished_at"][0]
     assert csv.with_suffix(".png").exists()
 
 
+def test_every_setting_shapes_the_baseline_and_stands_in_the_row(sweep, call):
+    folder, _ = sweep
+    status, out, err = call(
+        folder, SAMPLE, "0.02", "50", "2", "1", "0.9", "--optimizer", "sgd", "--seed", "3"
+    )
+    assert (status, err) == (0, "")
+    assert re.findall(r"^epoch (./.)  loss ", out, re.MULTILINE) == ["1/2", "2/2", "1/1"]
+    names = ["optimizer", "learning_rate", "batch_size", "epoch1", "epoch2", "seed"]
+    rows = report.read_rows(folder / "results" / "fashion_sample.csv")
+    assert rows[names].iloc[-1].tolist() == ["sgd", 0.02, 50, 2, 1, 3]
+    name = "fashion_sample_scnnb_sgd_lr0.02_batch50_epochs2_seed3_*/pruned0.9_retrained1.keras"
+    assert len(list((folder / "results").glob(name))) == 1
+
+
+def test_a_changed_network_has_another_folder(monkeypatch):
+    settings = {"model": "scnnb", "optimizer": "adam", "learning_rate": 0.1}
+    settings |= {"batch_size": 1, "epoch1": 1, "seed": 0}
+    dataset = data.load(SAMPLE)
+    before = formal._folder(dataset, settings)
+    assert formal._folder(dataset, settings) == before
+    changed = model.build_scnnb
+    monkeypatch.setattr(model, "build_scnnb", lambda shape, classes: changed((32, 28, 1), classes))
+    assert formal._folder(dataset, settings) != before
+
+
+def test_a_run_waits_for_the_one_that_makes_the_same(sweep):
+    folder, _ = sweep
+    (models,) = (folder / "results").glob("*_adam_*")
+    with filelock.FileLock(models / "pruned0.4_retrained2.lock"):
+        process = start(folder, SAMPLE, *SHORT, 0.4)
+        lines = [process.stdout.readline(), process.stdout.readline()]
+        assert lines[1] == "waiting for another run that makes pruned0.4_retrained2\n"
+        assert process.poll() is None
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert "0.4 is finished since" in out
+
+
 def test_ctrl_c_ends_with_130_and_one_line_and_keeps_the_finished_row(tmp_path):
-    process = start(tmp_path, SAMPLE, "0.001", 100, 1, 1, 0.4, 0.5, stderr=subprocess.PIPE)
-    csv = tmp_path / "results" / "fashion_sample.csv"
-    while not csv.exists() and process.poll() is None:
-        time.sleep(0.02)
+    process = start(tmp_path, SAMPLE, "0.001", 100, 1, 1, 0.4, 0.5)
+    for line in process.stdout:  # flushed at once, or this would never see it
+        if line.startswith("pruning 0.5"):
+            break
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == "formal.py: stopped; finished rows stay, the same call goes on\n"
-    assert report.read_rows(csv)["pruning_ratio"].tolist() == [0.4]
+    rows = report.read_rows(tmp_path / "results" / "fashion_sample.csv")
+    assert rows["pruning_ratio"].tolist() == [0.4]
 
 
-def test_a_file_that_is_no_dataset_ends_with_1_and_one_line(tmp_path):
+def test_a_file_that_is_no_dataset_ends_with_1_and_one_line(tmp_path, call):
     (tmp_path / "own.npz").write_bytes(b"")
-    status, _, err = run(tmp_path, "own.npz", *SHORT, 0.4)
+    status, _, err = call(tmp_path, "own.npz", *SHORT, 0.4)
     assert status == 1
     assert re.fullmatch(r"formal\.py: own\.npz: it is not an \.npz file; [^\n]*\n", err)
 
 
-def test_a_foreign_csv_is_refused_before_training(tmp_path):
+def test_a_foreign_csv_is_refused_before_training(tmp_path, call):
     (tmp_path / "own.csv").write_text("a,b\n1,2\n")
-    status, out, err = run(tmp_path, SAMPLE, *SHORT, 0.4, "--csv", "own.csv")
+    status, out, err = call(tmp_path, SAMPLE, *SHORT, 0.4, "--csv", "own.csv")
     assert status == 1
     assert "own.csv is not a record of this program" in err
     assert len(err.splitlines()) == 1
     assert "epoch" not in out
 
 
-def test_an_unwritable_place_ends_with_1_and_one_line(tmp_path):
+def test_an_unwritable_place_ends_with_1_and_one_line(tmp_path, call):
     (tmp_path / "results").write_text("a file where the folder should be")
-    status, out, err = run(tmp_path, SAMPLE, *SHORT, 0.4)
+    status, out, err = call(tmp_path, SAMPLE, *SHORT, 0.4)
     assert status == 1
     assert re.fullmatch(r"formal\.py: [^\n]*results[^\n]*\n", err)
     assert "epoch" not in out
+
+
+def test_a_terminal_shows_the_progress_bar_of_keras(tmp_path):
+    ours, theirs = pty.openpty()
+    process = start(tmp_path, SAMPLE, "0.001", 500, 1, 1, 0.4, stdout=theirs)
+    os.close(theirs)
+    seen = b""
+    with contextlib.suppress(OSError):  # Linux ends a closed terminal with an error
+        while chunk := os.read(ours, 1000):
+            seen += chunk
+    _, err = process.communicate(timeout=60)
+    os.close(ours)
+    assert (process.returncode, err) == (0, "")
+    assert b"\x08" in seen or b"\r" in seen.replace(b"\r\n", b"")
+    assert b"2/2" in seen
+
+
+def test_it_runs_with_its_output_closed(tmp_path):
+    command = f"exec {sys.executable} {ROOT / 'formal.py'} missing.npz 1 1 1 1 0 >&-"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("formal.py: argument dataset: 'missing.npz' came")
 
 
 @pytest.mark.parametrize("python", [[sys.executable], [sys.executable, "-W", "error"]])
@@ -201,7 +287,7 @@ def test_wrong_arguments_and_help_are_answered_at_once(tmp_path, python):
 @pytest.mark.parametrize(
     ("position", "values"),
     [
-        ("dataset", ["fashon", "", "missing.npz", "formal.py", "."]),
+        ("dataset", ["fashon", "", "missing.npz", "formal.py", ".", "a" * 300 + ".npz"]),
         ("lr", ["nan", "inf", "-inf", "0", "-1e-3", "-0.1", "fast", ""]),
         ("batchSz", ["0", "-1", "12.5", "1e3", "nan", "99999999999999999999"]),
         ("Epoch1", ["0", "-1", "12.5", "many"]),
@@ -229,8 +315,10 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
         (["--seed", "-1"], "argument --seed: '-1' came, but it must be a whole number"),
         (["--seed", "1.5"], "argument --seed: '1.5' came, but it must be a whole number"),
         (["--optimizer", "rmsprop"], r"argument --optimizer: invalid choice: 'rmsprop' \(choose"),
+        (["--csv", "/" + "a" * 300 + "/a.csv"], "argument --csv: '/aa.*' came, but it must be"),
         (["--csv", "rows.txt"], "argument --csv: 'rows.txt' came, but it must be .* ends in .csv"),
         (["--see", "1"], "unrecognized arguments: --see"),
+        (["--two\nlines"], "unrecognized arguments: --two lines"),
         (["0.5", "1.5"], "argument filterPercentage: '1.5' came"),
     ],
 )
@@ -266,4 +354,5 @@ def test_right_arguments_are_taken_in_any_order_with_options():
         35,
         30,
     )
+    assert math.copysign(1, formal.parse([*RIGHT[:5], "-0.0"]).filterPercentage[0]) == 1
     assert (args.seed, args.optimizer, args.csv, args.fresh) == (7, "sgd", None, False)

@@ -1,5 +1,7 @@
 """scnnb/storage.py."""
 
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -8,41 +10,75 @@ from keras import layers
 from scnnb import storage
 
 
+def network(units):
+    inputs = keras.Input((units,))
+    return keras.Model(inputs, layers.Dense(units, bias_initializer="ones")(inputs))
+
+
 @pytest.fixture
 def model():
-    return keras.Sequential([keras.Input((3,)), layers.Dense(2, bias_initializer="ones")])
+    return network(3)
 
 
-def test_a_stored_baseline_comes_back_bit_for_bit(tmp_path, model):
-    record = {"accuracy": 0.1 + 0.2, "seconds": 12.5}
-    storage.save_baseline(tmp_path, model, record)
-    read, measured = storage.read_baseline(tmp_path)
-    assert measured == record
-    for before, after in zip(model.get_weights(), read.get_weights(), strict=True):
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "pruned0.4"
+
+
+def test_a_stored_model_comes_back_bit_for_bit_with_its_record(path, model):
+    record = {"accuracy": 0.1 + 0.2, "seconds": 12.5, "dataset": "fashion"}
+    storage.save(path, model, record)
+    assert storage.read_record(path) == record
+    for before, after in zip(
+        model.get_weights(), storage.read_model(path).get_weights(), strict=True
+    ):
         np.testing.assert_array_equal(before, after)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["baseline.json", "baseline.keras"]
+    assert sorted(os.listdir(path.parent)) == ["pruned0.4.json", "pruned0.4.keras"]
 
 
-def test_an_empty_folder_holds_no_baseline(tmp_path):
-    assert storage.read_baseline(tmp_path) is None
+def test_the_file_does_not_grow_with_the_optimizer(path):
+    model = network(300)
+    model.compile("adam", "mse")
+    model.fit(np.zeros((1, 300)), np.zeros((1, 300)), verbose=0)
+    storage.save(path, model, {})
+    assert storage.model_path(path).stat().st_size < 1.2 * 4 * model.count_params()
 
 
-def test_a_run_killed_between_model_and_record_left_no_baseline(tmp_path, model, monkeypatch):
-    storage.save_baseline(tmp_path, model, {"accuracy": 1.0})
+def test_where_nothing_is_stored_there_is_no_record(path):
+    assert storage.read_record(path) is None
 
-    def killed(*_):
-        raise KeyboardInterrupt
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_run_killed_while_it_replaces_what_is_stored_leaves_no_record(
+    path, model, monkeypatch, step
+):
+    storage.save(path, model, {"accuracy": 1.0})
+    replace, calls = os.replace, []
+
+    def killed(*files):
+        calls.append(files)
+        if len(calls) == step:
+            raise KeyboardInterrupt
+        replace(*files)
 
     monkeypatch.setattr(storage.os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        storage.save_baseline(tmp_path, model, {"accuracy": 0.5})
-    assert storage.read_baseline(tmp_path) is None
+        storage.save(path, model, {"accuracy": 0.5})
+    assert storage.read_record(path) is None
 
 
-@pytest.mark.parametrize("name", ["baseline.keras", "baseline.json"])
-@pytest.mark.parametrize("content", [b"", b"foreign"])
-def test_a_damaged_baseline_is_refused_by_name(tmp_path, model, name, content):
-    storage.save_baseline(tmp_path, model, {"accuracy": 1.0})
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(ValueError, match=f"{tmp_path.name} holds a damaged baseline"):
-        storage.read_baseline(tmp_path)
+@pytest.mark.parametrize("content", [b"", b"foreign", b"\xff", b"[1]", b"null"])
+def test_a_damaged_record_is_refused_by_name(path, model, content):
+    storage.save(path, model, {"accuracy": 1.0})
+    (path.parent / "pruned0.4.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"pruned0\.4\.json is damaged and not used"):
+        storage.read_record(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"foreign", None])
+def test_a_damaged_model_is_refused_by_name(path, model, content):
+    storage.save(path, model, {"accuracy": 1.0})
+    file = storage.model_path(path)
+    file.write_bytes(file.read_bytes()[:1000] if content is None else content)
+    with pytest.raises(ValueError, match=r"pruned0\.4\.keras is damaged and not used"):
+        storage.read_model(path)

@@ -9,7 +9,6 @@ import pytest
 from keras import layers
 
 from scnnb import training
-from scnnb.model import build_scnnb
 
 
 @pytest.fixture
@@ -28,7 +27,15 @@ def dataset():
 
 def trained(dataset, *, seed, **changes):
     keras.utils.set_random_seed(seed)
-    model = build_scnnb((8, 8, 1), 2)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Flatten(),
+            layers.Dense(8, "relu"),
+            layers.Dropout(0.5),
+            layers.Dense(2, "softmax"),
+        ]
+    )
     how = {"epochs": 2, "batch_size": 4, "optimizer": "adam", "learning_rate": 0.01}
     training.train(model, dataset, **how | changes)
     return b"".join(weight.tobytes() for weight in model.get_weights())
@@ -73,15 +80,26 @@ def test_redirected_output_is_one_plain_line_per_epoch(dataset, capsys):
     assert len(lines) == 2
     for number, line in enumerate(lines, 1):
         assert re.fullmatch(
-            rf"epoch {number}/2  loss \d\.\d{{4}}  training accuracy \d\.\d{{4}}  \d+\.\d s", line
+            rf"epoch {number}/2  loss \d+\.\d{{4}}  training accuracy \d\.\d{{4}}  \d+\.\d s", line
         )
 
 
-@pytest.mark.parametrize("batch", [1, 3, 4, 100])
-def test_accuracy_is_the_part_of_right_answers_whatever_the_batch(monkeypatch, batch):
-    monkeypatch.setattr(training, "EVALUATION_BATCH", batch)
-    model = keras.Sequential([keras.Input((3,)), layers.Identity()])  # its input is its answer
+def test_a_diverged_training_is_an_error_and_no_result(dataset):
+    with pytest.raises(ValueError, match="training diverged, its loss is .*; take a lower"):
+        trained(dataset, seed=1, learning_rate=1e30)
+
+
+@pytest.mark.parametrize("pixels", [1, 3, 4, 100])
+def test_accuracy_is_the_part_of_right_answers_whatever_the_batch(monkeypatch, pixels):
+    monkeypatch.setattr(training, "EVALUATION_PIXELS", pixels)
+    model = keras.Sequential(
+        [
+            keras.Input((1, 1, 3)),
+            layers.Flatten(),  # the image is the answer
+            layers.Dropout(0.9),  # asleep outside of training
+        ]
+    )
     answers = np.array([0, 1, 2, 2, 1, 0, 0])
-    images = np.eye(3, dtype="float32")[answers]
+    images = np.eye(3, dtype="float32")[answers].reshape(7, 1, 1, 3)
     dataset = SimpleNamespace(test_images=images, test_labels=np.array([0, 1, 2, 2, 2, 2, 0]))
     assert training.accuracy(model, dataset) == 5 / 7
