@@ -2,7 +2,6 @@
 
 import os
 
-import filelock
 from matplotlib.figure import Figure
 
 from pruning import report
@@ -20,7 +19,7 @@ def draw_curve(csv, png):
         csv: pathlib.Path of a CSV as `report.append_row` writes it, with at least one row.
         png: pathlib.Path of the picture.
     """
-    with filelock.FileLock(f"{csv}.lock"):  # runs side by side draw the same picture
+    with report.lock(csv):  # runs side by side draw the same picture
         partial = png.with_name(f"{png.stem}.partial.png")
         _curve(report.read_rows(csv)).savefig(partial, dpi=150)
         os.replace(partial, png)

@@ -58,7 +58,7 @@ def check(path):
         OSError: the folder cannot be written to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(path):
+    with lock(path):
         read_rows(path)
         _partial(path).touch()
         _partial(path).unlink()
@@ -105,7 +105,7 @@ def append_row(path, row):
     """
     if set(row) != set(COLUMNS):
         raise ValueError(f"row has the columns {', '.join(row)}; give {', '.join(COLUMNS)}")
-    with _lock(path):
+    with lock(path):
         rows = read_rows(path)
         new = pd.DataFrame([row], columns=list(COLUMNS)).astype(COLUMNS)
         same = _agree(rows, row)
@@ -116,12 +116,13 @@ def append_row(path, row):
         os.replace(_partial(path), path)
 
 
+def lock(path):
+    """The lock of the CSV and of what is made from it, so that runs side by side take turns."""
+    return filelock.FileLock(f"{path}.lock")
+
+
 def _agree(rows, settings):
     return (rows[SETTINGS] == pd.Series({name: settings[name] for name in SETTINGS})).all(axis=1)
-
-
-def _lock(path):
-    return filelock.FileLock(f"{path}.lock")
 
 
 def _partial(path):

@@ -77,7 +77,9 @@ def cut(model, kept):
         if not np.array_equal(incoming_of.setdefault(small.name, incoming), incoming):
             raise ValueError(f"{small.name}: it is used twice, on channels pruned differently")
         output = small(tensor, **arguments)
-        weights, outgoing = RULES[type(layer)](layer, incoming, kept.get(layer.name), output.shape)
+        weights, outgoing = RULES[type(layer)](
+            layer, incoming, kept.get(layer.name, slice(None)), output.shape
+        )
         small.set_weights(weights)
         surviving[id(output)] = outgoing
         return output
@@ -114,16 +116,14 @@ def _elementwise():
 
 
 # Each rule takes the full network's layer, the mask of its input's surviving channels, the
-# indices of its own filters that stay (None: all) and its output's shape in the copy. It returns
-# the weights of the smaller layer and the mask of its output.
+# indices of its own filters that stay (a full slice: all) and its output's shape in the copy. It
+# returns the weights of the smaller layer and the mask of its output.
 
 
 def _convolution(layer, incoming, kept, shape):
     kernel, *bias = layer.get_weights()  # (height, width, in_channels, filters)
-    outgoing = np.ones(kernel.shape[-1], bool)
-    if kept is not None:
-        outgoing[:] = False
-        outgoing[kept] = True
+    outgoing = np.zeros(kernel.shape[-1], bool)
+    outgoing[kept] = True
     return [kernel[:, :, incoming][..., outgoing], *(vector[outgoing] for vector in bias)], outgoing
 
 
