@@ -1,41 +1,102 @@
 """Filters out of a trained Keras model: `prune` is the one public door."""
 
-import keras
+import logging
 
-from pruning import criteria, selection, surgery
+from pruning import criteria, graph, groups, selection, surgery
+
+CRITERIA = {"l1": criteria.l1_norm}
+STRATEGIES = {"independent": selection.independent}
+_log = logging.getLogger(__name__)
 
 
-def prune(model, ratio):
+def prune(
+    model,
+    ratio,
+    *,
+    layer_ratios=None,
+    criterion="l1",
+    strategy="independent",
+    coupled="joint",
+):
     """A smaller copy of a trained network, without its filters of lowest L1 norm.
 
-    One-shot, each convolution independently. With a filter go its bias, its entries in the
-    BatchNormalization behind it, the input channels of the next convolution, and the rows of a
-    Dense layer behind Flatten; every other weight keeps its value. At ratio 0 the copy holds
-    bit-identical weights.
+    One-shot. With a filter go its bias, its entries in the BatchNormalization behind it, the input
+    channels of the layers that read it, and the rows of a Dense layer behind Flatten; every other
+    weight keeps its value. At ratio 0 the copy holds bit-identical weights. The copy computes what
+    the full network would if every layer read zeros from the removed filters.
+
+    Convolutions are pruned, and Dense layers on maps, which are 1x1 convolutions. A Dense layer on
+    vectors, and any layer whose channels are tied to those of a convolution, loses what the
+    convolution loses; `pruning.groups` tells how such groups are found. Filters whose channels
+    reach the network's output are never removed, nor those that enter a normalisation over channels
+    (LayerNormalization, GroupNormalization, RMSNormalization): without them it would compute
+    something else, so the copy would not be exact. A warning is logged that names these layers.
 
     Args:
-        model: built Functional or Sequential Keras model, channels last. It is left untouched.
-        ratio: part of each convolution's filters to remove, 0 <= ratio < 1; the number is
-            rounded up, and at least one filter stays.
+        model: built Functional or Sequential Keras model, channels last, compiled or not, with
+            nested models and shared layers. It is left untouched.
+        ratio: part of the filters to remove, 0 <= ratio < 1; the number is rounded up, and at least
+            one filter of each group stays.
+        layer_ratios: `{layer name or glob: ratio}`, which wins over `ratio`: `{"conv*": 0.3}`. A
+            layer in a nested model is `"backbone/conv1"` or just `"conv1"`. An exact name counts
+            before a glob, of several globs the last. It holds for the whole group of a layer.
+        criterion: `"l1"`, or a function of a kernel, float array (..., in_channels, filters), that
+            returns one score per filter; the lowest go.
+        strategy: `"independent"`: every group is ranked by itself, with all its input channels.
+        coupled: what happens to groups in which several convolutions meet, as at an Add.
+            `"joint"`: ranked by the sum of the scores of all its layers. `"shortcut"`: the 1x1
+            projections on the shortcuts decide for all, and a group without one is left whole
+            (Li et al. 2017, section 3.3). `"skip"`: left whole. A depthwise convolution makes no
+            channels of its own and is not counted.
 
     Returns:
-        Functional Keras model of the same stock layers and layer names, not compiled.
+        Functional Keras model of the same layers and layer names, not compiled. Nested models are
+        Functional, too.
 
     Raises:
-        ValueError: the ratio is out of range, a layer cannot be pruned, which the message names,
-            or nothing would be pruned.
+        ValueError: an argument is out of range, a pattern matches no layer, a layer cannot be
+            pruned, which the message names with the reason, or nothing would be pruned although a
+            ratio is above 0. Nothing is cut then.
         TypeError: the model is not built from layers that can be listed.
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.
     """
-    model = surgery.functional(model)
-    surgery.check(model)
-    scores = {
-        layer.name: criteria.l1_norm(layer.get_weights()[0])
-        for layer in model.layers
-        if isinstance(layer, keras.layers.Conv2D)
-    }
-    kept = selection.independent(scores, ratio)
-    if ratio and all(len(kept[name]) == len(scores[name]) for name in scores):
-        raise ValueError(f"{model.name}: no Conv2D has a filter to spare; nothing would be pruned")
-    return surgery.cut(model, kept)
+    score = CRITERIA.get(criterion, criterion)
+    if not callable(score):
+        raise ValueError(f"criterion is {criterion!r}; give {', '.join(CRITERIA)} or a function")
+    if strategy not in STRATEGIES:
+        raise ValueError(f"strategy is {strategy!r}; give {', '.join(STRATEGIES)}")
+    if coupled not in selection.COUPLED:
+        raise ValueError(f"coupled is {coupled!r}; give {', '.join(selection.COUPLED)}")
+    layer_ratios = layer_ratios or {}
+
+    channels = groups.find(graph.functional(model))
+    kept = STRATEGIES[strategy](
+        channels, ratio, layer_ratios=layer_ratios, criterion=score, coupled=coupled
+    )
+    if not kept and any([ratio, *layer_ratios.values()]):
+        reasons = [group.whole for group in channels.groups if group.whole] + channels.obstacles
+        raise ValueError(
+            f"{model.name}: no convolution has a filter to spare (coupled is {coupled!r}), nothing "
+            f"would be pruned: {'; '.join(list(dict.fromkeys(reasons))[:3]) or 'each has one'}"
+        )
+    _warn_of_normalisations(channels)
+    return surgery.cut(channels, kept)
+
+
+def _warn_of_normalisations(channels):
+    names = [
+        member.call.path
+        for group in channels.groups
+        for member in group.members
+        if group.whole not in ("", groups.FROM_INPUT, groups.TO_OUTPUT) and member.flow.convolution
+    ]
+    if names:
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        _log.warning(
+            "%s: left whole, since the normalisation over channels that they reach would not be "
+            "exact without them: %s%s",
+            channels.model.name,
+            ", ".join(names[:5]),
+            more,
+        )

@@ -2,7 +2,8 @@
 
 import math
 
-from keras import layers
+from pruning import graph
+from pruning.rules import convolutions, rule_for
 
 
 def parameters(model):
@@ -13,22 +14,55 @@ def parameters(model):
 def macs(model):
     """Multiply-accumulates for one image, as Li et al. 2017 count FLOP.
 
-    Convolutions and Dense layers, each multiply-add once; biases and BatchNormalization are not
-    counted.
+    Convolutions and Dense layers, each multiply-add once; biases, normalisations and everything
+    else are not counted. A layer that is used twice counts twice.
 
     Args:
         model: built Functional or Sequential Keras model, channels last, of fixed image size.
 
+    Returns:
+        Integer.
+
     Raises:
-        ValueError: a layer has weights of a kind that is not counted yet; the message names it.
+        ValueError: a layer with weights cannot be counted, which the message names, or the size of
+            the images is not fixed.
     """
-    return sum(_layer_macs(layer) for layer in model.layers if layer.weights)
+    return sum(_macs(call) for call in graph.trace(graph.functional(model)).calls)
 
 
-def _layer_macs(layer):
-    if isinstance(layer, layers.BatchNormalization):
+def _macs(call):
+    rule = rule_for(call.layer)
+    if rule is None and getattr(call.layer, "weights", ()) and not graph.is_functional(call.layer):
+        raise ValueError(f"{call}: its MACs cannot be counted; there is no rule for this type")
+    if rule not in COUNTED:
         return 0
-    if not isinstance(layer, (layers.Conv2D, layers.Dense)):
-        raise ValueError(f"{layer.name} ({type(layer).__name__}): its MACs cannot be counted")
-    # every weight of the kernel works once at every position of the output
-    return math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
+    entering, leaving = (_positions(t.shape, call) for t in (call.inputs[0], call.outputs[0]))
+    return COUNTED[rule](call.layer, entering, leaving)
+
+
+def _positions(shape, call):
+    if None in shape[1:-1]:
+        raise ValueError(f"{call}: its image size is not fixed, so that MACs cannot be counted")
+    return math.prod(shape[1:-1])
+
+
+def _per_output(layer, entering, leaving):
+    return leaving * math.prod(layer.kernel.shape)
+
+
+def _per_input(layer, entering, leaving):
+    return entering * math.prod(layer.kernel.shape)
+
+
+def _separable(layer, entering, leaving):
+    sizes = [math.prod(k.shape) for k in (layer.depthwise_kernel, layer.pointwise_kernel)]
+    return leaving * sum(sizes)
+
+
+COUNTED = {  # rule of a layer type: multiply-adds of one call, by positions that come in and go out
+    convolutions.convolution: _per_output,
+    convolutions.depthwise_convolution: _per_output,
+    convolutions.dense: _per_output,
+    convolutions.transposed_convolution: _per_input,
+    convolutions.separable_convolution: _separable,
+}

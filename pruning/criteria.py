@@ -9,11 +9,11 @@ def l1_norm(kernel):
     Bias and BatchNormalization are not part of it.
 
     Args:
-        kernel: float array (height, width, in_channels, filters), as Conv2D holds it.
+        kernel: float array (..., in_channels, filters), as Conv2D holds it.
 
     Returns:
         float64 array (filters,), each at least 0.
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.1.
     """
-    return np.abs(kernel).sum(axis=(0, 1, 2), dtype=np.float64)
+    return np.abs(kernel).sum(axis=tuple(range(kernel.ndim - 1)), dtype=np.float64)

@@ -4,26 +4,54 @@ import math
 
 import numpy as np
 
+from pruning import patterns
 
-def independent(scores, ratio):
-    """The filters that stay when every layer is ranked by itself.
+COUPLED = ("joint", "shortcut", "skip")
+
+
+def independent(channels, ratio, *, layer_ratios, criterion, coupled):
+    """The filters that stay when every group is ranked by itself.
 
     Args:
-        scores: `{layer name: float array (filters,)}`, the lowest mark the filters to remove.
-        ratio: part of each layer's filters to remove, 0 <= ratio < 1.
+        channels: groups.Channels of the network.
+        ratio: part of the filters to remove, 0 <= ratio < 1.
+        layer_ratios: `{layer name or glob: ratio}` for layers that differ from it.
+        criterion: function of a kernel (..., in_channels, filters) that returns a score per filter,
+            float array (filters,); the lowest mark the filters to remove.
+        coupled: what is done with groups in which several convolutions meet, one of `COUPLED`.
 
     Returns:
-        `{layer name: ascending int array of the filters that stay}`. Of equal scores the filter
-        with the lower index goes first.
+        `{layer path: ascending int array of the filters that stay}` of all layers that lose some.
+        Of equal scores the filter with the lower index goes first.
 
     Raises:
-        ValueError: the ratio is out of range.
+        ValueError: a ratio is out of range, for no layer, or not that of the rest of its group; or
+            a layer is reached whose channels cannot be cut, which the message names.
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.3.
     """
+    for value in (ratio, *layer_ratios.values()):
+        count_removed(1, value)  # in range, whether it will be used or not
+    matches = patterns.match(layer_ratios, channels.paths)
+    plans = [(group, *_deciding_members(group, coupled)) for group in channels.groups]
+    _check_effect(matches, layer_ratios, plans)
+
+    removed = np.zeros(len(channels.bundle_of), bool)
+    for group, members, _ in plans:
+        go = count_removed(len(group.bundles), _group_ratio(group, ratio, layer_ratios, matches))
+        if not members or not go:
+            continue
+        if group.refused:
+            raise ValueError(
+                f"{group.refused}; filters of {_names(group)} reach it: give these the ratio 0"
+            )
+        scores = sum(_scores(member, channels.bundle_of, criterion) for member in members)
+        ranked = group.bundles[np.argsort(scores[group.bundles], kind="stable")]
+        removed[ranked[:go]] = True
     return {
-        name: np.sort(np.argsort(values, kind="stable")[count_removed(len(values), ratio) :])
-        for name, values in scores.items()
+        path: np.flatnonzero(~gone)
+        for path, member in channels.members.items()
+        if (gone := removed[channels.bundle_of[member.flow.channels]]).any()
     }
 
 
@@ -39,3 +67,68 @@ def count_removed(filters, ratio):
         raise ValueError(f"ratio is {ratio}; give a number from 0 up to, but not including, 1")
     # rounded before, since 0.07 * 100 is 7.000000000000001 in binary
     return min(math.ceil(round(ratio * filters, 6)), filters - 1)
+
+
+def _deciding_members(group, coupled):
+    """The layers whose scores rank the group, none where it is left whole; and why it is."""
+    convolutions = [member for member in group.members if member.flow.convolution]
+    if group.whole:
+        return [], group.whole
+    if not convolutions:
+        return [], "it is no convolution"
+    if coupled == "joint" or len(convolutions) == 1:
+        return group.members, ""
+    projections = [m for m in convolutions if coupled == "shortcut" and _is_projection(m, group)]
+    return projections, "" if projections else f"it meets others, and coupled is {coupled!r}"
+
+
+def _is_projection(member, group):
+    """Whether it is the 1x1 convolution on a shortcut around another convolution of its group.
+
+    The shortcut begins where it reads: the other one comes later, on a way from there that does
+    not lead through it.
+    """
+    return math.prod(getattr(member.call.layer, "kernel_size", ())) == 1 and any(
+        member.source & other.before == member.source and not member.bit & other.before
+        for other in group.members
+        if other is not member and other.flow.convolution
+    )
+
+
+def _group_ratio(group, ratio, layer_ratios, matches):
+    given = {m.call.path: matches[m.call.path] for m in group.members if m.call.path in matches}
+    if len({layer_ratios[pattern] for pattern in given.values()}) > 1:
+        pairs = ", ".join(f"{path} {layer_ratios[pattern]}" for path, pattern in given.items())
+        raise ValueError(f"layers that lose the same filters were given {pairs}; give them one")
+    return layer_ratios[min(given.values())] if given else ratio
+
+
+def _check_effect(matches, layer_ratios, plans):
+    """Refuse a ratio above 0 that would remove nothing."""
+    whole = {}
+    for group, _, reason in plans:
+        for member in group.members:
+            path = member.call.path
+            whole[path] = reason and whole.get(path, reason)
+    for pattern, ratio in layer_ratios.items():
+        paths = [path for path, matched in matches.items() if matched == pattern]
+        why = [whole.get(path, "it has no filters") for path in paths]
+        if ratio and paths and all(why):
+            raise ValueError(f"{pattern}: none of its filters can be removed: {paths[0]}, {why[0]}")
+
+
+def _scores(member, bundle_of, criterion):
+    """The sum of its filters' scores for every bundle, float array (channels,)."""
+    kernel = member.flow.kernel()
+    scores = np.asarray(criterion(kernel), float)
+    if scores.shape != kernel.shape[-1:]:
+        raise ValueError(
+            f"{member.call}: the criterion gave {scores.shape} scores, not {kernel.shape[-1:]}"
+        )
+    if not np.isfinite(scores).all():
+        raise ValueError(f"{member.call}: the criterion gave scores that are not finite")
+    return np.bincount(bundle_of[member.flow.channels], scores, len(bundle_of))
+
+
+def _names(group):
+    return ", ".join(member.call.path for member in group.members)

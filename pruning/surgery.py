@@ -1,157 +1,111 @@
 """Cut a network down to the filters that stay.
 
-Keras clones the network layer by layer in graph order. Beside every tensor of the copy travels
-which channels of the full network survive in it, as a mask over its last axis. One small rule per
-layer type slices the layer's weights by that mask.
+Keras clones the network; every layer is made anew from its config with its new sizes, then gets
+what stays of its weights. Which channels each axis of a weight belongs to is what the rules said
+when the groups were found.
 """
 
 import keras
 import numpy as np
-from keras import layers
 
-ELEMENTWISE = (  # activations that leave the channels of a convolution apart
-    "linear relu relu6 leaky_relu elu selu celu gelu silu mish sigmoid hard_sigmoid hard_silu "
-    "log_sigmoid tanh hard_tanh softplus softsign exponential"
-).split()
+from pruning import graph
 
 
-def functional(model):
-    """The same network as a plain, uncompiled Functional model that shares all layers.
-
-    Raises:
-        TypeError: it is a subclassed model, whose layers cannot be followed.
-        ValueError: it is not built yet.
-    """
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"model is a {type(model).__name__}; give a Keras model")
-    if not model.built:
-        raise ValueError(f"{model.name}: it is not built; call it on an input once")
-    if isinstance(model, keras.Sequential):
-        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-    if hasattr(model, "operations"):
-        plain = keras.Model(model.input, model.output, name=model.name)
-        if type(model) is type(plain):  # a subclass may compute something else in its call
-            return plain
-    raise TypeError(f"{model.name}: it is a subclassed model; give a Functional or Sequential")
-
-
-def check(model):
-    """Refuse a network that cannot be cut exactly, before anything is cut.
-
-    Raises:
-        ValueError: names the layer, its type and the reason.
-    """
-    for layer in model.operations:
-        reason = _reason_against(layer)
-        if reason:
-            raise ValueError(f"{layer.name} ({type(layer).__name__}): {reason}")
-
-
-def cut(model, kept):
+def cut(channels, kept):
     """A copy of the network that holds only the filters that stay.
 
     Args:
-        model: Functional model that passed `check`.
-        kept: `{layer name: ascending indices of the filters that stay}`; a layer that is not
-            named keeps all.
+        channels: groups.Channels of the network.
+        kept: `{layer path: ascending indices of the filters that stay}`. With them leave all
+            channels tied to the removed ones.
 
     Returns:
-        Functional model with the same layer names.
+        Functional model with the same layer names, not compiled.
 
     Raises:
-        ValueError: removed channels would reach the network's output, or a layer is used twice
-            on different channels.
+        ValueError: a layer would lose channels that cannot be cut, or a filter it should keep, or
+            it cannot be copied.
     """
-    surviving = {}  # id of a tensor of the copy: bool (channels of the full network,)
-    incoming_of = {}  # layer name: the mask it was called with
+    staying = _staying_bundles(channels, kept)
+    copies = {}  # id of the full network's layer: (the layer, its copy)
 
-    def shrink(layer):
-        config = layer.get_config()
-        if layer.name in kept:
-            config["filters"] = len(kept[layer.name])
-        return type(layer).from_config(config)
+    def stays(numbers):
+        return staying[channels.bundle_of[numbers]]
 
-    def call(small, tensor, **arguments):
-        layer = model.get_layer(small.name)
-        incoming = surviving.get(id(tensor), np.ones(tensor.shape[-1], bool))
-        if not np.array_equal(incoming_of.setdefault(small.name, incoming), incoming):
-            raise ValueError(f"{small.name}: it is used twice, on channels pruned differently")
-        output = small(tensor, **arguments)
-        weights, outgoing = RULES[type(layer)](
-            layer, incoming, kept.get(layer.name, slice(None)), output.shape
-        )
-        small.set_weights(weights)
-        surviving[id(output)] = outgoing
-        return output
+    def copy(layer):
+        if id(layer) not in copies:
+            make = _smaller_model if graph.is_functional(layer) else _smaller_layer
+            copies[id(layer)] = layer, make(layer, channels.flows.get(id(layer)), stays, copy)
+        return copies[id(layer)][1]
 
-    smaller = keras.models.clone_model(model, clone_function=shrink, call_function=call)
-    if smaller.output_shape != model.output_shape:
-        raise ValueError(
-            f"{model.name}: its output {model.output_shape} would become {smaller.output_shape}; "
-            "a convolution whose channels reach the output cannot be pruned"
-        )
+    smaller = copy(channels.model)
+    for layer, small in copies.values():
+        if not graph.is_functional(layer) and isinstance(layer, keras.Layer):
+            _hand_over(layer, small, channels.flows.get(id(layer)), stays)
     return smaller
 
 
-def _reason_against(layer):
-    if type(layer) not in RULES:
-        known = ", ".join(layer_type.__name__ for layer_type in RULES)
-        return f"there is no rule to prune this type; known are {known}"
-    if getattr(layer, "data_format", "channels_last") != "channels_last":
-        return "its channels come first; build it channels_last"
-    if isinstance(layer, layers.Conv2D) and layer.groups != 1:
-        return "its convolution is grouped, which has no rule"
-    if isinstance(layer, layers.Conv2D) and layer.activation not in _elementwise():
-        return f"its activation may mix channels; known to keep them apart are {ELEMENTWISE}"
-    if isinstance(layer, layers.BatchNormalization):
-        if layer.axis not in (-1, len(layer.output.shape) - 1):
-            return f"it normalises axis {layer.axis}; its channels must be the last"
-    if isinstance(layer, layers.Flatten) and None in layer.output.shape[1:]:
-        return "the size of its input is not fixed; build the network for one image size"
-    return None
+def _staying_bundles(channels, kept):
+    staying = np.ones(len(channels.bundle_of), bool)
+    for path, indices in kept.items():
+        if path not in channels.members:
+            raise ValueError(f"{path}: it has no filters of its own that could be removed")
+        bundles = channels.bundle_of[channels.members[path].flow.channels]
+        staying[np.delete(bundles, indices)] = False
+    for group in channels.groups:
+        reason = group.whole or group.refused
+        if reason and not staying[group.bundles].all():
+            raise ValueError(f"{group.members[0].call} cannot lose these filters: {reason}")
+    for path, indices in kept.items():
+        here = staying[channels.bundle_of[channels.members[path].flow.channels]]
+        if not np.array_equal(np.flatnonzero(here), indices):
+            raise ValueError(f"{path} keeps filters that are tied to removed ones; remove both")
+    return staying
 
 
-def _elementwise():
-    return [getattr(keras.activations, name) for name in ELEMENTWISE]
+def _smaller_model(model, entering, stays, copy):
+    """A copy of a model; its inputs too are smaller where a nested one gets fewer channels."""
+    plain = graph.functional(model)
+    inputs = [
+        keras.Input(batch_shape=_cut_shape(s, features, stays), dtype=s.dtype, name=s.name)
+        for s, features in zip(plain.inputs, entering, strict=True)
+    ]
+    smaller = keras.models.clone_model(
+        plain,
+        input_tensors=keras.tree.pack_sequence_as(plain.input, inputs),
+        clone_function=copy,
+    )
+    if not model.trainable:
+        smaller.trainable = False
+    return smaller
 
 
-# Each rule takes the full network's layer, the mask of its input's surviving channels, the
-# indices of its own filters that stay (a full slice: all) and its output's shape in the copy. It
-# returns the weights of the smaller layer and the mask of its output.
+def _cut_shape(symbol, features, stays):
+    shape = list(symbol.shape)
+    if shape[features.axis] is not None:
+        shape[features.axis] = np.count_nonzero(stays(features.channels))
+    return shape
 
 
-def _convolution(layer, incoming, kept, shape):
-    kernel, *bias = layer.get_weights()  # (height, width, in_channels, filters)
-    outgoing = np.zeros(kernel.shape[-1], bool)
-    outgoing[kept] = True
-    return [kernel[:, :, incoming][..., outgoing], *(vector[outgoing] for vector in bias)], outgoing
+def _smaller_layer(layer, flow, stays, copy):
+    changes = flow.config(stays) if flow and flow.config else {}
+    try:
+        return type(layer).from_config(layer.get_config() | changes)
+    except Exception as error:  # the layer of a user may raise anything
+        raise ValueError(
+            f"{layer.name} ({type(layer).__name__}): it cannot be copied from its config: {error}"
+        ) from error
 
 
-def _dense(layer, incoming, kept, shape):
-    kernel, *bias = layer.get_weights()  # (in_channels, units)
-    return [kernel[incoming], *bias], np.ones(kernel.shape[-1], bool)
-
-
-def _batch_normalization(layer, incoming, kept, shape):
-    return [vector[incoming] for vector in layer.get_weights()], incoming
-
-
-def _flatten(layer, incoming, kept, shape):
-    positions = shape[-1] // np.count_nonzero(incoming)  # height * width
-    return [], np.tile(incoming, positions)  # row r of the next kernel belongs to channel r % C
-
-
-def _same_channels(layer, incoming, kept, shape):
-    return [], incoming
-
-
-RULES = {
-    layers.InputLayer: _same_channels,
-    layers.Conv2D: _convolution,
-    layers.Dense: _dense,
-    layers.BatchNormalization: _batch_normalization,
-    layers.ReLU: _same_channels,
-    layers.MaxPooling2D: _same_channels,
-    layers.Flatten: _flatten,
-    layers.Dropout: _same_channels,
-}
+def _hand_over(layer, small, flow, stays):
+    """Give the copy what stays of the weights."""
+    axes = flow.weights if flow else [{}] * len(layer.weights)
+    for weight, new, channels_along in zip(layer.weights, small.weights, axes, strict=True):
+        values = keras.ops.convert_to_numpy(weight)
+        for axis, channels in channels_along.items():
+            mask = stays(channels)
+            if not mask.all():
+                values = np.compress(mask, values, axis)
+        new.assign(values)
+    if hasattr(small, "finalize_state"):  # preprocessing layers compute with a copy of the weights
+        small.finalize_state()

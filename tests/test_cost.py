@@ -1,4 +1,4 @@
-"""pruning/cost.py: the numbers of both papers, exactly."""
+"""pruning/cost.py: multiply-adds counted by hand, one layer type after the other."""
 
 import keras
 import pytest
@@ -22,22 +22,47 @@ def test_scnnb_costs_what_the_paper_gives(image_shape, parameters, macs, pruned_
     assert cost.parameters(prune(model, 0.4)) == pruned_parameters
 
 
-def test_macs_of_a_network_counted_by_hand():
-    model = keras.Sequential(
-        [
-            keras.Input((5, 4, 3)),
-            layers.Conv2D(2, 3),  # 3 x 2 positions, each 3 * 3 * 3 * 2 = 54
-            layers.BatchNormalization(),
-            layers.Conv2D(6, 1, strides=2, use_bias=False),  # 2 x 1 positions, each 12
-            layers.Dense(3),  # on maps: 2 x 1 positions, each 18
-            layers.Flatten(),
-            layers.Dense(7),  # 6 * 7
-        ]
-    )
-    assert cost.macs(model) == 6 * 54 + 2 * 12 + 2 * 18 + 42
+COUNTED = {  # one layer on 5x4x6 maps: its multiply-adds
+    "Conv2D, valid": (lambda: layers.Conv2D(2, 3), 3 * 2 * (9 * 6 * 2)),
+    "Conv2D, strides": (lambda: layers.Conv2D(7, 1, strides=2), 3 * 2 * (6 * 7)),
+    "Conv2D, groups": (lambda: layers.Conv2D(9, 3, groups=3), 3 * 2 * (9 * 2 * 9)),
+    "Conv2DTranspose": (lambda: layers.Conv2DTranspose(2, 3, strides=2), 5 * 4 * (9 * 6 * 2)),
+    "DepthwiseConv2D": (lambda: layers.DepthwiseConv2D(3, depth_multiplier=2), 3 * 2 * 9 * 6 * 2),
+    "SeparableConv2D": (lambda: layers.SeparableConv2D(7, 3), 3 * 2 * (9 * 6 + 6 * 7)),
+    "SeparableConv2D, multiplier": (
+        lambda: layers.SeparableConv2D(7, 3, depth_multiplier=2),
+        3 * 2 * (9 * 12 + 12 * 7),
+    ),
+    "Dense on maps": (lambda: layers.Dense(3), 5 * 4 * 6 * 3),
+    "BatchNormalization": (lambda: layers.BatchNormalization(), 0),
+    "LayerNormalization": (lambda: layers.LayerNormalization(), 0),
+    "PReLU": (lambda: layers.PReLU(), 0),
+    "UpSampling2D": (lambda: layers.UpSampling2D(2), 0),
+}
 
 
-def test_a_layer_that_cannot_be_counted_is_refused_by_name():
-    model = keras.Sequential([keras.Input((5, 4, 3)), layers.DepthwiseConv2D(3, name="deep")])
-    with pytest.raises(ValueError, match=r"deep \(DepthwiseConv2D\): its MACs cannot be counted"):
+@pytest.mark.parametrize("name", COUNTED)
+def test_a_layer_is_counted_as_by_hand(name):
+    build, macs = COUNTED[name]
+    assert cost.macs(keras.Sequential([keras.Input((5, 4, 6)), build()])) == macs
+
+
+def test_a_network_of_one_dimension_is_counted():
+    stack = [keras.Input((10, 2)), layers.Conv1D(3, 4), layers.Conv1DTranspose(5, 2)]
+    assert cost.macs(keras.Sequential(stack)) == 7 * (4 * 2 * 3) + 7 * (2 * 3 * 5)
+
+
+def test_nested_models_count_and_a_shared_layer_counts_at_every_call():
+    shared = layers.Dense(4)
+    nested = keras.Sequential([keras.Input((4,)), shared, layers.Dense(5)])
+    inputs = keras.Input((4,))
+    assert cost.macs(keras.Model(inputs, nested(shared(shared(inputs))))) == 3 * 16 + 20
+
+
+def test_what_cannot_be_counted_is_refused_by_name():
+    model = keras.Sequential([keras.Input((5, 4)), layers.LSTM(3, name="memory")])
+    with pytest.raises(ValueError, match=r"memory \(LSTM\): its MACs cannot be counted"):
+        cost.macs(model)
+    model = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(2, 3, name="conv1")])
+    with pytest.raises(ValueError, match=r"conv1 \(Conv2D\): its image size is not fixed"):
         cost.macs(model)

@@ -1,11 +1,13 @@
-"""pruning/selection.py."""
+"""pruning/selection.py, and the groups it ranks: numbers worked out by hand."""
 
 from fractions import Fraction
 
+import keras
 import numpy as np
 import pytest
+from keras import layers
 
-from pruning import selection
+from pruning import criteria, groups, selection
 
 
 def test_the_number_of_removed_filters_is_the_exact_ceiling_for_every_width_and_percent():
@@ -40,17 +42,154 @@ def test_a_ratio_out_of_range_is_refused(ratio):
         selection.count_removed(10, ratio)
 
 
+def conv(filters, x, name, size=1):
+    return layers.Conv2D(filters, size, padding="same", use_bias=False, name=name)(x)
+
+
+def kept(build, ratio, scores=None, layer_ratios=None, coupled="joint", shape=(4, 4, 2)):
+    """Of a network that ends in a Dense layer, with hand-made scores: layer name -> list."""
+    images = keras.Input(shape, name="images")
+    model = keras.Model(images, layers.Dense(2, name="last")(build(images)))
+    for name, values in (scores or {}).items():
+        layer = model.get_layer(name)
+        kernel = np.zeros(layer.kernel.shape)
+        kernel[..., :1, :] = np.array(values) / np.prod(kernel.shape[:-2])
+        layer.kernel.assign(kernel)
+    found = selection.independent(
+        groups.find(model),
+        ratio,
+        layer_ratios=layer_ratios or {},
+        criterion=criteria.l1_norm,
+        coupled=coupled,
+    )
+    return {name: indices.tolist() for name, indices in found.items()}
+
+
+def chain(x):
+    return conv(2, conv(4, x, "conv1"), "conv2")
+
+
 def test_each_layer_loses_its_own_lowest_scores_and_keeps_the_order():
-    scores = {"conv1": np.array([3.0, 1.0, 2.0, 5.0]), "conv2": np.array([9.0, 8.0])}
-    kept = selection.independent(scores, 0.5)
-    assert {name: list(indices) for name, indices in kept.items()} == {
-        "conv1": [0, 3],
-        "conv2": [0],
-    }
+    scores = {"conv1": [3, 1, 2, 5], "conv2": [9, 8]}
+    assert kept(chain, 0.5, scores) == {"conv1": [0, 3], "conv2": [0]}
 
 
 def test_of_equal_scores_the_lower_index_goes_first():
     scores = np.random.default_rng(0).integers(0, 3, 400).astype(float)
-    kept = selection.independent({"conv1": scores}, 0.5)
+    found = kept(lambda x: conv(400, x, "conv1"), 0.5, {"conv1": scores})
     ranked = sorted(range(400), key=lambda index: (scores[index], index))
-    assert list(kept["conv1"]) == sorted(ranked[200:])
+    assert found == {"conv1": sorted(ranked[200:])}
+
+
+def block(x):
+    """A block with a 1x1 projection on its shortcut, then one with the identity."""
+    shortcut = conv(4, x, "projection")
+    y = conv(3, x, "first", 3)
+    x = shortcut + conv(4, y, "second", 3)
+    return x + conv(4, conv(3, x, "third", 3), "fourth", 3)
+
+
+BLOCK = {"projection": [1, 2, 3, 4], "second": [9, 1, 1, 1], "fourth": [9, 9, 1, 1]}
+BLOCK |= {"first": [1, 2, 3], "third": [3, 2, 1]}
+
+
+def test_joint_ranks_a_group_by_the_sum_of_its_members():
+    assert kept(block, 0.5, BLOCK) == {  # sums 19, 12, 5, 6
+        **dict.fromkeys(["projection", "second", "fourth"], [0, 1]),
+        "first": [2],
+        "third": [0],
+    }
+
+
+def test_shortcut_lets_the_projection_decide_for_the_group():
+    assert kept(block, 0.5, BLOCK, coupled="shortcut") == {
+        **dict.fromkeys(["projection", "second", "fourth"], [2, 3]),
+        "first": [2],
+        "third": [0],
+    }
+
+
+def test_skip_leaves_a_group_of_several_convolutions_whole():
+    assert kept(block, 0.5, BLOCK, coupled="skip") == {"first": [2], "third": [0]}
+
+
+def bottleneck(x):
+    """The main path ends in a 1x1 convolution, too, as in ResNet-50."""
+    y = conv(2, conv(2, x, "reduce"), "middle", 3)
+    return layers.Add()([conv(4, y, "expand"), conv(4, x, "projection")])
+
+
+def test_a_1x1_convolution_on_the_main_path_is_no_projection():
+    scores = {"expand": [4, 3, 2, 1], "projection": [1, 2, 3, 4]}
+    found = kept(bottleneck, 0.5, scores, coupled="shortcut")
+    assert found["expand"] == found["projection"] == [2, 3]
+
+
+def inverted(x):
+    """Identity shortcuts between 1x1 convolutions, as in MobileNetV2: no projection."""
+    x = conv(4, x, "project1")
+    y = layers.DepthwiseConv2D(3, padding="same", name="deep")(conv(6, x, "expand2"))
+    return x + conv(4, y, "project2")
+
+
+def test_shortcut_leaves_a_group_without_a_projection_whole():
+    assert set(kept(inverted, 0.5, coupled="shortcut")) == {"expand2", "deep"}
+
+
+@pytest.mark.parametrize("coupled", ["shortcut", "skip"])
+def test_a_depthwise_convolution_carries_channels_and_does_not_count(coupled):
+    found = kept(inverted, 0.5, {"expand2": [6, 5, 4, 3, 2, 1]}, coupled=coupled)
+    assert set(found) == {"expand2", "deep"}
+    assert found["expand2"] == found["deep"]
+
+
+def test_a_depthwise_convolution_has_a_say_in_the_ranking():
+    def build(x):
+        return layers.DepthwiseConv2D(1, use_bias=False, name="deep")(conv(3, x, "conv1"))
+
+    images = keras.Input((4, 4, 2))
+    model = keras.Model(images, layers.Dense(2)(build(images)))
+    model.get_layer("conv1").kernel.assign(np.ones((1, 1, 2, 3)) * [3, 1, 2])
+    model.get_layer("deep").kernel.assign(np.reshape([1.0, 9, 1], (1, 1, 3, 1)))
+    channels = groups.find(model)
+    arguments = {"layer_ratios": {}, "criterion": criteria.l1_norm, "coupled": "joint"}
+    found = selection.independent(channels, 0.3, **arguments)  # sums 7, 11, 5
+    assert found["conv1"].tolist() == found["deep"].tolist() == [0, 1]
+
+
+def test_a_grouped_convolution_loses_the_same_of_every_group():
+    def build(x):
+        x = conv(4, x, "before")
+        return layers.Conv2D(4, 1, groups=2, use_bias=False, name="grouped")(x)
+
+    scores = {"before": [9, 1, 1, 5], "grouped": [1, 2, 8, 1]}
+    assert kept(build, 0.5, scores) == {"before": [0, 2], "grouped": [0, 2]}  # sums 10, 6; 9, 3
+
+
+def test_parts_of_a_concatenation_are_ranked_by_themselves():
+    def build(x):
+        joined = layers.Concatenate()([conv(2, x, "left"), conv(4, x, "right")])
+        return joined + conv(6, x, "both")
+
+    scores = {"left": [1, 2], "right": [1, 2, 3, 4], "both": [0] * 6}
+    assert kept(build, 0.5, scores) == {"left": [1], "right": [2, 3], "both": [1, 4, 5]}
+
+
+def test_channels_of_the_input_and_the_output_stay():
+    def build(x):
+        x = x + conv(2, x, "with_the_images")
+        return conv(3, x, "free")
+
+    assert set(kept(build, 0.5)) == {"free"}
+
+
+def test_the_ratio_of_one_layer_holds_for_its_group():
+    found = kept(block, 0, BLOCK, layer_ratios={"second": 0.25})
+    assert found == dict.fromkeys(["projection", "second", "fourth"], [0, 1, 3])
+    with pytest.raises(ValueError, match="lose the same .* projection 0.5, second 0.25; give them"):
+        kept(block, 0, BLOCK, layer_ratios={"second": 0.25, "proj*": 0.5})
+
+
+def test_a_ratio_for_a_group_left_whole_is_refused():
+    with pytest.raises(ValueError, match="second: none .* it meets others, and coupled is 'skip'"):
+        kept(block, 0.5, layer_ratios={"second": 0.25}, coupled="skip")

@@ -10,7 +10,7 @@ ROOMS = {"data", "scnnb", "pruning"}
 
 
 @pytest.mark.parametrize(
-    "path", [p for room in ROOMS for p in (ROOT / room).rglob("*.py")], ids=str
+    "path", [p for room in sorted(ROOMS) for p in sorted((ROOT / room).rglob("*.py"))], ids=str
 )
 def test_a_package_imports_no_other_package_of_ours(path):
     imported = set()

@@ -1,0 +1,135 @@
+"""A network as the list of its layer calls, nested models opened up."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import keras
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """What one call hands to the next; equal only to itself.
+
+    Attributes:
+        shape: `(batch, ..., channels)`, None where the size is not fixed.
+    """
+
+    shape: tuple
+
+
+class Call(NamedTuple):
+    """One layer or plain operation at work in one place.
+
+    Attributes:
+        path: the layer's name, behind those of the nested models it is in: `"backbone/conv1"`.
+        layer: Keras layer or operation. A nested model stands here too: it hands its inputs on to
+            the calls inside it.
+        inputs: list of Tensor.
+        constants: list of the other arguments, such as the 3.0 of `x + 3.0`.
+        outputs: list of Tensor.
+    """
+
+    path: str
+    layer: keras.Operation
+    inputs: list
+    constants: list
+    outputs: list
+
+    def __str__(self):
+        """As messages name it: `backbone/conv1 (Conv2D)`."""
+        return f"{self.path} ({type(self.layer).__name__})"
+
+
+class Graph(NamedTuple):
+    """The calls of a network in the order of computation, from its inputs to its outputs."""
+
+    inputs: list
+    calls: list
+    outputs: list
+
+
+def trace(model):
+    """The calls of a network; a layer used twice is there twice.
+
+    Keras' own cloning walks through the graph, with stand-ins that know only shapes in the place
+    of the layers: nothing is computed, no weight is copied, and the model's layers are not called.
+
+    Args:
+        model: Functional model, as `functional` returns it.
+
+    Returns:
+        Graph.
+    """
+    inputs = [Tensor(symbol.shape) for symbol in model.inputs]
+    calls = []
+    return Graph(inputs, calls, _follow(model, "", inputs, calls))
+
+
+def functional(model):
+    """The same network as a plain, uncompiled Functional model that shares all layers.
+
+    Raises:
+        TypeError: it is a subclassed model, whose layers cannot be followed.
+        ValueError: it is not built yet.
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"model is a {type(model).__name__}; give a Keras model")
+    if not model.built:
+        raise ValueError(f"{model.name}: it is not built; call it on an input once")
+    if isinstance(model, keras.Sequential):
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    if is_functional(model):
+        return keras.Model(model.input, model.output, name=model.name)
+    raise TypeError(f"{model.name}: it is a subclassed model; give a Functional or Sequential")
+
+
+def is_functional(layer):
+    """Whether it is a model whose layers can be followed; a subclass may have a call of its own."""
+    if not isinstance(layer, keras.Model):
+        return False
+    return type(layer) in (keras.Sequential, _FUNCTIONAL)
+
+
+def _follow(model, prefix, inputs, calls):
+    symbols = keras.tree.map_structure(
+        lambda symbol: keras.Input(batch_shape=symbol.shape, dtype=symbol.dtype, name=symbol.name),
+        model.input,
+    )
+    tensors = {id(s): t for s, t in zip(keras.tree.flatten(symbols), inputs, strict=True)}
+
+    def call(stand_in, *args, **kwargs):
+        symbol = stand_in(*args, **kwargs)
+        layer, path = stand_in.layer, prefix + stand_in.layer.name
+        arguments = keras.tree.flatten((args, kwargs))
+        entering = [tensors[id(a)] for a in arguments if isinstance(a, keras.KerasTensor)]
+        constants = [a for a in arguments if not isinstance(a, keras.KerasTensor)]
+        if is_functional(layer):
+            nested = functional(layer)
+            starts = [Tensor(start.shape) for start in nested.inputs]
+            calls.append(Call(path, layer, entering, [], starts))
+            leaving = _follow(nested, f"{path}/", starts, calls)
+        else:
+            leaving = [Tensor(output.shape) for output in keras.tree.flatten(symbol)]
+            calls.append(Call(path, layer, entering, constants, leaving))
+        tensors.update((id(s), t) for s, t in zip(keras.tree.flatten(symbol), leaving, strict=True))
+        return symbol
+
+    walked = keras.models.clone_model(
+        model, input_tensors=symbols, clone_function=_StandIn, call_function=call
+    )
+    return [tensors[id(symbol)] for symbol in walked.outputs]
+
+
+class _StandIn(keras.Operation):
+    """A layer as far as shapes go."""
+
+    def __init__(self, layer):
+        super().__init__(name=layer.name)
+        self.layer = layer
+
+    def compute_output_spec(self, *args, **kwargs):
+        return self.layer.compute_output_spec(*args, **kwargs)
+
+
+# Keras exports no name for the class that `keras.Model(inputs, outputs)` returns
+_FUNCTIONAL = type(keras.Model(*[keras.Input((1,), name="any")] * 2, name="any"))

@@ -1,0 +1,111 @@
+"""What each layer type does to channels: one small rule per type, in a dict.
+
+A rule tells, for one call of a layer, which channels come out, which channels each axis of each
+weight belongs to, and which channels must leave together. From that alone groups are found and
+networks cut. Channels are numbers: every filter of every layer has its own, and a tensor is
+described by the numbers along its channel axis.
+
+A rule takes the `graph.Call`, the list of `Features` that come in, and `new`, which gives n new
+channel numbers, the same ones at every call of one layer. It returns a `Flow`, or raises ValueError
+with the reason why channels that reach this layer cannot be cut.
+
+A layer type of one's own is taught by adding its rule:
+
+    from pruning import rules
+
+    rules.RULES[MyScale] = rules.per_channel
+"""
+
+from keras import layers
+
+from pruning.rules import convolutions, shapes, values
+from pruning.rules.flow import ELEMENTWISE, Features, Flow, merged, per_channel, same_channels
+
+__all__ = [
+    "ELEMENTWISE",
+    "RULES",
+    "Features",
+    "Flow",
+    "merged",
+    "per_channel",
+    "rule_for",
+    "same_channels",
+]
+
+
+def _in_all_dimensions(*names):
+    found = [getattr(layers, f"{name.format(d)}", None) for name in names for d in "123"]
+    return [layer_type for layer_type in found if layer_type]  # not all exist in every version
+
+
+RULES = {
+    **dict.fromkeys(_in_all_dimensions("Conv{}D"), convolutions.convolution),
+    **dict.fromkeys(_in_all_dimensions("Conv{}DTranspose"), convolutions.transposed_convolution),
+    **dict.fromkeys(_in_all_dimensions("DepthwiseConv{}D"), convolutions.depthwise_convolution),
+    **dict.fromkeys(_in_all_dimensions("SeparableConv{}D"), convolutions.separable_convolution),
+    layers.Dense: convolutions.dense,
+    layers.BatchNormalization: values.batch_normalization,
+    layers.LayerNormalization: values.mixing_normalization,
+    layers.RMSNormalization: values.mixing_normalization,
+    layers.GroupNormalization: values.mixing_normalization,
+    layers.Normalization: values.fixed_normalization,
+    layers.Rescaling: values.rescaling,
+    layers.Activation: values.activation,
+    layers.Softmax: values.softmax,
+    layers.PReLU: values.parametric_relu,
+    layers.ReLU: same_channels,
+    layers.LeakyReLU: same_channels,
+    layers.ELU: same_channels,
+    layers.Identity: same_channels,
+    layers.ActivityRegularization: same_channels,
+    layers.Dropout: same_channels,
+    layers.AlphaDropout: same_channels,
+    layers.GaussianDropout: same_channels,
+    layers.GaussianNoise: same_channels,
+    **dict.fromkeys(
+        _in_all_dimensions(
+            "SpatialDropout{}D",
+            "MaxPooling{}D",
+            "AveragePooling{}D",
+            "AdaptiveMaxPooling{}D",
+            "AdaptiveAveragePooling{}D",
+            "GlobalMaxPooling{}D",
+            "GlobalAveragePooling{}D",
+            "ZeroPadding{}D",
+            "Cropping{}D",
+            "UpSampling{}D",
+        ),
+        shapes.within_channels,
+    ),
+    layers.Flatten: shapes.flatten,
+    layers.Reshape: shapes.reshape,
+    layers.Permute: shapes.permute,
+    layers.Concatenate: shapes.concatenate,
+    layers.Add: merged,
+    layers.Subtract: merged,
+    layers.Multiply: merged,
+    layers.Average: merged,
+    layers.Maximum: merged,
+    layers.Minimum: merged,
+}
+_UNEXPORTED = {  # types of Keras that have no public name: plain operations, and layers of its
+    # applications; known by the name of their class
+    **dict.fromkeys(
+        ["Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Maximum", "Minimum"], merged
+    ),
+    **dict.fromkeys(
+        ["".join(map(str.capitalize, name.split("_"))) for name in ELEMENTWISE], same_channels
+    ),
+    "Pad": shapes.pad,
+    "LayerScale": values.layer_scale,
+    "CustomScaleLayer": merged,  # InceptionResNetV2: x + scale * y
+}
+
+
+def rule_for(layer):
+    """The rule of the layer's exact type, or None; a subclass may compute something else."""
+    if type(layer) in RULES:
+        return RULES[type(layer)]
+    if type(layer).__module__.startswith("keras."):
+        return _UNEXPORTED.get(type(layer).__name__)
+    return None

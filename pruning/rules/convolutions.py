@@ -1,0 +1,104 @@
+"""Rules of the layers that multiply: convolutions and Dense."""
+
+import numpy as np
+
+from pruning.rules.flow import Flow, as_array, bias, count, last, mixing
+
+
+def convolution(call, incoming, new):
+    """New channels, one per filter; the kernel loses the input channels that leave."""
+    layer, entering = call.layer, last(call.layer, incoming[0])
+    if layer.groups > 1:
+        return _grouped_convolution(layer, entering, new)
+    filters = new(layer.filters)
+    return Flow(
+        filters,
+        weights=({-2: entering, -1: filters}, *bias(layer, filters)),
+        config=lambda stays: {"filters": count(stays, filters)},
+        kernel=lambda: as_array(layer.kernel),
+        convolution=True,
+        refused=mixing(layer),
+    )
+
+
+def _grouped_convolution(layer, entering, new):
+    per_group = len(entering) // layer.groups
+    if per_group == 1:  # as a depthwise convolution: a group leaves with its only channel
+        filters = np.repeat(entering, layer.filters // layer.groups)
+        reads, together = {-1: filters}, ()
+    else:  # the groups stay equally large if all lose the same of their channels
+        filters = new(layer.filters)
+        inside, outside = (c.reshape(layer.groups, -1) for c in (entering, filters))
+        reads = {-2: inside[0], -1: filters}
+        together = tuple((rows[0], row) for rows in (inside, outside) for row in rows[1:])
+    return Flow(
+        filters,
+        weights=(reads, *bias(layer, filters)),
+        config=lambda stays: {
+            "filters": count(stays, filters),
+            "groups": count(stays, entering) if per_group == 1 else layer.groups,
+        },
+        kernel=lambda: as_array(layer.kernel),
+        convolution=per_group > 1,
+        together=together,
+        refused=mixing(layer),
+    )
+
+
+def transposed_convolution(call, incoming, new):
+    """As a convolution, with the kernel (..., filters, in_channels)."""
+    layer, entering = call.layer, last(call.layer, incoming[0])
+    filters = new(layer.filters)
+    return Flow(
+        filters,
+        weights=({-1: entering, -2: filters}, *bias(layer, filters)),
+        config=lambda stays: {"filters": count(stays, filters)},
+        kernel=lambda: np.swapaxes(as_array(layer.kernel), -1, -2),
+        convolution=True,
+        refused=mixing(layer),
+    )
+
+
+def depthwise_convolution(call, incoming, new):
+    """What comes in comes out, each channel `depth_multiplier` times, with its own kernels."""
+    layer, entering = call.layer, last(call.layer, incoming[0])
+    outgoing = np.repeat(entering, layer.depth_multiplier)  # output k reads input k // multiplier
+
+    def kernel():
+        array = as_array(layer.kernel)  # (..., in_channels, multiplier)
+        return array.reshape(*array.shape[:-2], 1, -1)
+
+    return Flow(
+        outgoing,
+        weights=({-2: entering}, *bias(layer, outgoing)),
+        kernel=kernel,
+        refused=mixing(layer),
+    )
+
+
+def separable_convolution(call, incoming, new):
+    """A depthwise convolution, then a 1x1 convolution whose filters are the channels."""
+    layer, entering = call.layer, last(call.layer, incoming[0])
+    between, filters = np.repeat(entering, layer.depth_multiplier), new(layer.filters)
+    return Flow(
+        filters,
+        weights=({-2: entering}, {-2: between, -1: filters}, *bias(layer, filters)),
+        config=lambda stays: {"filters": count(stays, filters)},
+        kernel=lambda: as_array(layer.pointwise_kernel),
+        convolution=True,
+        refused=mixing(layer),
+    )
+
+
+def dense(call, incoming, new):
+    """New channels, one per unit; the kernel loses the rows of the channels that leave."""
+    layer, entering = call.layer, last(call.layer, incoming[0])
+    units = new(layer.units)
+    return Flow(
+        units,
+        weights=({0: entering, 1: units}, *bias(layer, units)),
+        config=lambda stays: {"units": count(stays, units)},
+        kernel=lambda: as_array(layer.kernel),
+        convolution=len(incoming[0].shape) > 2,  # on maps it is a 1x1 convolution
+        refused=mixing(layer),
+    )

@@ -1,0 +1,84 @@
+"""Rules of the layers that move values: pooling, reshaping, padding, joining."""
+
+import numpy as np
+
+from pruning.rules.flow import Flow, count, last, merged, same_channels
+
+
+def within_channels(call, incoming, new):
+    """Each channel by itself, in other positions: pooling, cropping, padding with zeros."""
+    return Flow(last(call.layer, incoming[0]))
+
+
+def flatten(call, incoming, new):
+    """The channels, as often as there are positions: entry r holds channel r % C."""
+    if call.layer.data_format != "channels_last":
+        raise ValueError("its channels come first; build it channels_last")
+    return Flow(*_rearranged(incoming[0], lambda positions: positions.reshape(-1)))
+
+
+def reshape(call, incoming, new):
+    """The channels on the axis where they stay whole, if they do."""
+    target = call.outputs[0].shape[1:]
+    channels, axis = _rearranged(incoming[0], lambda positions: positions.reshape(target))
+
+    def config(stays):
+        shape = list(target)
+        shape[axis] = count(stays, channels)
+        return {"target_shape": shape}
+
+    return Flow(channels, axis, config=config)
+
+
+def permute(call, incoming, new):
+    """The channels on another axis."""
+    rank = len(incoming[0].shape)
+    place = call.layer.dims.index(rank + incoming[0].axis) + 1  # dims count from 1
+    return Flow(incoming[0].channels, place - rank)
+
+
+def concatenate(call, incoming, new):
+    """The channels of all inputs in a row; along another axis they meet."""
+    rank = len(incoming[0].shape)
+    axis = incoming[0].axis
+    if any(features.axis != axis for features in incoming):
+        raise ValueError("its inputs hold their channels on different axes")
+    if call.layer.axis % rank - rank == axis:
+        return Flow(np.concatenate([features.channels for features in incoming]), axis)
+    return merged(call, incoming, new)
+
+
+def pad(call, incoming, new):
+    """New channels of zeros before and behind, as on the shortcut of a residual network."""
+    channels, axis = incoming[0].channels, incoming[0].axis
+    widths = [list(width) for width in call.layer.pad_width]
+    if len(widths) == 1:
+        widths *= len(incoming[0].shape)
+    before, after = widths[axis]
+    if before == after == 0:
+        return same_channels(call, incoming, new)
+    if call.layer.mode != "constant" or any(np.any(c) for c in call.constants if c is not None):
+        raise ValueError("it pads channels with something else than 0")
+    padding = new(before + after)
+
+    def config(stays):
+        widths[axis] = [count(stays, padding[:before]), count(stays, padding[before:])]
+        return {"pad_width": widths}
+
+    return Flow(np.r_[padding[:before], channels, padding[before:]], axis, config=config)
+
+
+def _rearranged(features, rearrange):
+    """The channels and their axis after positions were rearranged; done on the numbers."""
+    shape = features.shape[1:]
+    if None in shape:
+        raise ValueError("the size of its input is not fixed; build the network for one image size")
+    along_axis = [1] * len(shape)
+    along_axis[features.axis] = -1
+    numbers = np.broadcast_to(features.channels.reshape(along_axis), shape)
+    numbers = rearrange(numbers)
+    for axis in range(-1, -numbers.ndim - 1, -1):
+        lines = np.moveaxis(numbers, axis, -1).reshape(-1, numbers.shape[axis])
+        if (lines == lines[0]).all():
+            return lines[0], axis
+    raise ValueError("its channels do not stay whole")

@@ -1,0 +1,76 @@
+"""Rules of the layers that scale, shift or bend each value: normalisations and activations."""
+
+import numpy as np
+
+from pruning.rules.flow import Flow, count, last, mixing, per_channel, untouched
+
+
+def batch_normalization(call, incoming, new):
+    """One value per channel in each weight, whether scaled and centred or not."""
+    if call.layer.axis not in (-1, len(incoming[0].shape) - 1):
+        raise ValueError(f"it normalises axis {call.layer.axis}; its channels must be the last")
+    return per_channel(call, incoming, new)
+
+
+def mixing_normalization(call, incoming, new):
+    """What comes in is left whole: the mean is over the channels that would leave, too."""
+    reason = "computes each value from all channels, so that it would not be exact"
+    return Flow(incoming[0].channels, incoming[0].axis, untouched(call.layer), whole=reason)
+
+
+def fixed_normalization(call, incoming, new):
+    """Mean and variance per channel, as weights if adapted, else in the config."""
+    layer, channels = call.layer, last(call.layer, incoming[0])
+    rank = len(incoming[0].shape)
+    if not layer.axis:  # one mean for all channels
+        return Flow(channels, weights=untouched(layer))
+    if [axis % rank for axis in layer.axis] != [rank - 1]:
+        raise ValueError(f"it normalises axis {layer.axis}; its channels must be the last")
+    if layer.weights:  # mean, variance (channels,), count ()
+        return Flow(channels, weights=({0: channels}, {0: channels}, {}))
+    return Flow(channels, config=_settings_per_channel(layer, channels, ["mean", "variance"]))
+
+
+def rescaling(call, incoming, new):
+    """Scale and offset are numbers, or lists of one number per channel."""
+    channels = last(call.layer, incoming[0])
+    return Flow(channels, config=_settings_per_channel(call.layer, channels, ["scale", "offset"]))
+
+
+def layer_scale(call, incoming, new):
+    """The LayerScale of ConvNeXt: one factor per channel."""
+    channels = last(call.layer, incoming[0])
+    return Flow(
+        channels,
+        weights=({0: channels},),
+        config=lambda stays: {"projection_dim": count(stays, channels)},
+    )
+
+
+def parametric_relu(call, incoming, new):
+    """One slope per value, or shared along some axes."""
+    channels = last(call.layer, incoming[0])
+    shared = call.layer.shared_axes or ()
+    along = {} if len(incoming[0].shape) - 1 in shared or -1 in shared else {-1: channels}
+    return Flow(channels, weights=(along,))
+
+
+def activation(call, incoming, new):
+    """Each channel by itself, if the function is known to leave them apart."""
+    return Flow(incoming[0].channels, incoming[0].axis, refused=mixing(call.layer))
+
+
+def softmax(call, incoming, new):
+    """Over positions each channel by itself; over channels it mixes them."""
+    rank = len(incoming[0].shape)
+    axes = [axis % rank - rank for axis in np.ravel(call.layer.axis)]
+    mixes = "it computes each value from all channels" if incoming[0].axis in axes else ""
+    return Flow(incoming[0].channels, incoming[0].axis, refused=mixes)
+
+
+def _settings_per_channel(layer, channels, names):
+    settings = {name: layer.get_config()[name] for name in names}
+    lists = {name: np.ravel(value) for name, value in settings.items() if np.size(value) > 1}
+    if any(len(values) != len(channels) for values in lists.values()):
+        raise ValueError(f"its {', '.join(lists)} are not one for each channel")
+    return lambda stays: {name: v[stays(channels)].tolist() for name, v in lists.items()}

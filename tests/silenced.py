@@ -1,0 +1,137 @@
+"""The second implementation of surgery: the full network, reading zeros from removed filters.
+
+Nothing is cut here and nothing is grouped. Every layer of the full network is copied as it is;
+along with each tensor runs another of the same shape that is 1 where a removed filter wrote, moved
+about by Keras' own layers, and every layer with a kernel reads 0 there.
+"""
+
+import keras
+import numpy as np
+from keras import layers
+
+READERS = (
+    *(layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.Dense),
+    *(layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose),
+    *(layers.SeparableConv1D, layers.SeparableConv2D),
+)
+DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
+MOVERS = (layers.Flatten, layers.Reshape, layers.Permute, layers.Concatenate)
+MEETINGS = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "CustomScaleLayer")
+
+
+def randomise(model, seed=0):
+    """Give every weight a new random value: a fresh network's zeros and ones hide wrong slices."""
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        if not weight.dtype.startswith("float"):
+            continue
+        if "kernel" in weight.name:
+            fan_in = np.prod(weight.shape[:-1])  # close enough to keep the values in range
+            weight.assign(rng.normal(0, (2 / fan_in) ** 0.5, weight.shape))
+        elif "gamma" in weight.name or "variance" in weight.name:
+            weight.assign(rng.uniform(0.5, 1.5, weight.shape))
+        else:
+            weight.assign(rng.normal(0, 0.2, weight.shape))
+    _finalize(model)
+    return model
+
+
+def images_for(model, n=2):
+    rng = np.random.default_rng(1)
+    images = [rng.uniform(size=(n, *i.shape[1:])).astype("float32") for i in model.inputs]
+    return images if len(images) > 1 else images[0]
+
+
+def predict(model, images):
+    outputs = keras.tree.flatten(model(images))
+    return [keras.ops.convert_to_numpy(output).astype("float32") for output in outputs]
+
+
+def silenced(model, kept):
+    """The network whose kernels read 0 from the removed filters.
+
+    Args:
+        model: Functional model.
+        kept: `{layer path: indices of the filters that stay}`.
+    """
+    return _silenced(
+        model, kept, "", [np.zeros((1, *i.shape[1:]), "float32") for i in model.inputs]
+    )[0]
+
+
+def error(found, expected):
+    """The largest difference, relative to the largest value."""
+    pairs = list(zip(found, expected, strict=True))
+    assert all(f.shape == e.shape for f, e in pairs)
+    return max(np.abs(f - e).max() / np.abs(e).max() for f, e in pairs)
+
+
+def _silenced(model, kept, prefix, dead_inputs):
+    inputs = keras.tree.map_structure(
+        lambda s: keras.Input(batch_shape=s.shape, dtype=s.dtype, name=s.name), model.input
+    )
+    dead = {id(s): d for s, d in zip(keras.tree.flatten(inputs), dead_inputs, strict=True)}
+    kernels = {}
+
+    def copy(layer):
+        if isinstance(layer, keras.Model):
+            return _Nested(layer)
+        kernels[layer.name] = layer
+        return type(layer).from_config(layer.get_config())
+
+    def call(layer, *args, **kwargs):
+        masks = [dead[id(a)] for a in keras.tree.flatten(args) if id(a) in dead]
+        path = prefix + layer.name
+        if isinstance(layer, _Nested):
+            nested = layer.model
+            if isinstance(nested, keras.Sequential):
+                nested = keras.Model(nested.inputs[0], nested.outputs[0])
+            else:  # under another name, since every call has a copy of its own
+                nested = keras.Model(nested.input, nested.output)
+            inner, after = _silenced(nested, kept, f"{path}/", masks)
+            output = inner(*args, **kwargs)
+            dead.update((id(o), d) for o, d in zip(keras.tree.flatten(output), after, strict=True))
+            return output
+        if isinstance(layer, (*READERS, *DEPTHWISE)):
+            args = [args[0] * (1 - masks[0]), *args[1:]]
+        output = layer(*args, **kwargs)
+        dead[id(output)] = _after(layer, path, masks, (1, *output.shape[1:]), kept)
+        return output
+
+    copied = keras.models.clone_model(
+        model, input_tensors=inputs, clone_function=copy, call_function=call
+    )
+    for layer in copied.layers:
+        if layer.name in kernels and layer.weights:
+            layer.set_weights(kernels[layer.name].get_weights())
+    _finalize(copied)
+    return copied, [dead[id(output)] for output in copied.outputs]
+
+
+def _finalize(model):
+    """Preprocessing layers compute with a copy of their weights, made on demand."""
+    for layer in model.layers:
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
+
+
+class _Nested(keras.Operation):
+    def __init__(self, model):
+        super().__init__(name=model.name)
+        self.model = model
+
+
+def _after(layer, path, masks, shape, kept):
+    if isinstance(layer, READERS):
+        after = np.zeros(shape, "float32")
+        if path in kept:
+            after[..., np.setdiff1d(np.arange(shape[-1]), kept[path])] = 1
+        return after
+    if isinstance(layer, MOVERS) or type(layer).__name__ == "Pad":
+        return keras.ops.convert_to_numpy(layer(masks if len(masks) > 1 else masks[0]))
+    if type(layer).__name__ in MEETINGS:
+        return np.broadcast_to(np.max(np.broadcast_arrays(*masks), axis=0), shape)
+    channels = masks[0].max(axis=tuple(range(masks[0].ndim - 1)))
+    if isinstance(layer, DEPTHWISE):
+        channels = np.repeat(channels, layer.depth_multiplier)
+    return np.broadcast_to(channels, shape)

@@ -1,0 +1,33 @@
+"""pruning/patterns.py."""
+
+import pytest
+
+from pruning import patterns
+
+PATHS = ["conv1", "conv2", "backbone/conv1", "backbone/norm[1]"]
+
+
+@pytest.mark.parametrize(
+    ("layer_ratios", "expected"),
+    [
+        ({"conv2": 0.1}, {"conv2": "conv2"}),
+        ({"conv1": 0.1}, {"conv1": "conv1", "backbone/conv1": "conv1"}),
+        ({"backbone/conv1": 0.1}, {"backbone/conv1": "backbone/conv1"}),
+        ({"conv1": 0.1, "conv*": 0.2}, {"conv1": "conv1", "conv2": "conv*"}),
+        ({"*": 0.1, "c*2": 0.2}, {"conv1": "*", "conv2": "c*2"}),
+        ({"c*2": 0.2, "*": 0.1}, {"conv1": "*", "conv2": "*"}),
+        ({"backbone/*": 0.1}, {"backbone/conv1": "backbone/*"}),
+        ({"norm[1]": 0.1}, {"backbone/norm[1]": "norm[1]"}),
+    ],
+)
+def test_an_exact_name_counts_before_a_glob_and_the_last_glob_before_others(layer_ratios, expected):
+    found = patterns.match(layer_ratios, PATHS)
+    assert {path: found.get(path) for path in expected} == expected
+    assert set(found.values()) <= set(layer_ratios)
+
+
+def test_a_pattern_that_matches_no_layer_is_refused_with_close_names():
+    with pytest.raises(ValueError, match="'conv3' matches no layer of the network; close to it: c"):
+        patterns.match({"conv3": 0.5}, PATHS)
+    with pytest.raises(ValueError, match="'zzz' matches no layer .*; there are conv1, conv2, back"):
+        patterns.match({"zzz": 0.5}, PATHS)

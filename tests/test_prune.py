@@ -1,0 +1,163 @@
+"""pruning.prune: what its users rely on."""
+
+import logging
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from pruning import prune
+from scnnb.model import build_scnnb
+from tests.silenced import images_for, predict, randomise
+
+
+def test_the_input_model_is_left_untouched():
+    model = randomise(build_scnnb((8, 8, 1), 3))
+    model.compile("sgd", "mse")
+    optimizer, before = model.optimizer, model.get_weights()
+    images = images_for(model)
+    predictions = predict(model, images)
+    pruned = prune(model, 0.5)
+    pruned.compile("sgd", "sparse_categorical_crossentropy")
+    pruned.fit(images, np.zeros(len(images)), verbose=0)
+    assert model.optimizer is optimizer
+    assert model.get_layer("conv1").output is not None  # which Keras refuses after a second call
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    np.testing.assert_array_equal(predict(model, images), predictions)
+
+
+def test_a_pruned_model_is_saved_and_predicts_the_same_in_a_process_that_knows_only_keras(tmp_path):
+    pruned = prune(randomise(build_scnnb((28, 28, 1), 10)), 0.4)
+    images = images_for(pruned)
+    pruned.save(tmp_path / "pruned.keras")
+    np.save(tmp_path / "images.npy", images)
+    code = (
+        "import keras, numpy; model = keras.models.load_model('pruned.keras');"
+        "numpy.save('out.npy', model(numpy.load('images.npy')).numpy())"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    np.testing.assert_array_equal([np.load(tmp_path / "out.npy")], predict(pruned, images))
+
+
+def test_a_model_compiled_with_functions_of_its_owner_is_pruned_and_not_compiled():
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(6, 3), layers.Dense(2)])
+    model.compile("adam", loss=lambda truth, answer: answer)
+    assert not prune(model, 0.5).compiled
+    assert not prune(keras.Model(model.inputs[0], model.outputs[0]), 0.5).compiled
+
+
+def test_a_criterion_of_ones_own_decides():
+    model = randomise(build_scnnb((8, 8, 1), 3))
+    kernel = model.get_layer("conv1").get_weights()[0]
+    weakest_last = prune(model, 0.5, criterion=lambda kernel: np.arange(kernel.shape[-1])[::-1])
+    np.testing.assert_array_equal(
+        weakest_last.get_layer("conv1").get_weights()[0], kernel[..., :16]
+    )
+
+
+def test_layer_ratios_win_over_the_ratio():
+    model = build_scnnb((8, 8, 1), 3)
+    filters = [
+        [prune(model, ratio, layer_ratios=ratios).get_layer(f"conv{n}").filters for n in (1, 2)]
+        for ratio, ratios in [(0.5, {"conv1": 0.25}), (0, {"*2": 0.5}), (0.5, {"conv*": 0.25})]
+    ]
+    assert filters == [[24, 32], [32, 32], [24, 48]]
+
+
+WRONG = {
+    "criterion is 'l3'; give l1 or a function": {"criterion": "l3"},
+    "strategy is 'best'; give independent": {"strategy": "best"},
+    "coupled is 'all'; give joint, shortcut, skip": {"coupled": "all"},
+    "'conv3' matches no layer of the network; close to it: conv2, conv1": {
+        "layer_ratios": {"conv3": 0.5}
+    },
+    "ratio is 1.5; give a number": {"layer_ratios": {"conv1": 1.5}},
+    "pool1: none of its filters can be removed: pool1, it has no filters": {
+        "layer_ratios": {"pool1": 0.5}
+    },
+    "fc2: none of its filters can be removed: fc2, .* reach the network's output": {
+        "layer_ratios": {"fc2": 0.5}
+    },
+    "fc1: none of its filters can be removed: fc1, it is no convolution": {
+        "layer_ratios": {"fc1": 0.5}
+    },
+    r"conv1 \(Conv2D\): the criterion gave \(2,\) scores, not \(32,\)": {
+        "criterion": lambda kernel: [1, 2]
+    },
+    r"conv1 \(Conv2D\): the criterion gave scores that are not finite": {
+        "criterion": lambda kernel: np.full(kernel.shape[-1], np.nan)
+    },
+}
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_a_wrong_argument_is_named_with_what_is_accepted(message):
+    with pytest.raises(ValueError, match=message):
+        prune(build_scnnb((8, 8, 1), 3), 0.5, **WRONG[message])
+
+
+@pytest.mark.parametrize("ratio", [1, -0.1, float("nan")])
+def test_a_ratio_out_of_range_is_refused(ratio):
+    with pytest.raises(ValueError, match=r"ratio is .*; give a number from 0 up to"):
+        prune(build_scnnb((8, 8, 1), 3), ratio)
+
+
+def test_nothing_pruned_although_asked_is_an_error_that_says_why():
+    images = keras.Input((4, 4, 3))
+    single = keras.Model(images, layers.Dense(2)(layers.Conv2D(1, 1)(images)))
+    with pytest.raises(ValueError, match="no convolution has a filter to spare.*nothing would be"):
+        prune(single, 0.5)
+    with pytest.raises(ValueError, match="nothing would be pruned: .* reach the network's output"):
+        prune(keras.Model(images, layers.Conv2D(4, 1)(images)), 0.5)
+    prune(single, 0)
+
+
+def test_what_a_normalisation_over_channels_keeps_whole_is_logged(caplog):
+    images = keras.Input((4, 4, 3))
+    x = layers.Conv2D(8, 1, name="cut")(images)
+    x = layers.LayerNormalization()(layers.Conv2D(8, 1, name="whole")(x))
+    with caplog.at_level(logging.WARNING):
+        pruned = prune(keras.Model(images, layers.Dense(2)(x), name="mine"), 0.5)
+    assert [pruned.get_layer(name).filters for name in ("cut", "whole")] == [4, 8]
+    assert caplog.messages == [
+        "mine: left whole, since the normalisation over channels that they reach would not be "
+        "exact without them: whole"
+    ]
+
+
+def test_models_without_a_graph_are_refused():
+    class Subclassed(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    model = Subclassed()
+    model(np.zeros((1, 4), "float32"))
+    with pytest.raises(TypeError, match="subclassed model"):
+        prune(model, 0.5)
+
+    class WithItsOwnCall(keras.Model):
+        def call(self, inputs, training=None):
+            return 2 * super().call(inputs, training=training)
+
+    inputs = keras.Input((4,))
+    with pytest.raises(TypeError, match="subclassed model"):
+        prune(WithItsOwnCall(inputs, layers.Dense(2)(inputs)), 0.5)
+    with pytest.raises(ValueError, match="not built"):
+        prune(keras.Sequential([layers.Dense(2)]), 0.5)
+    with pytest.raises(TypeError, match="model is a str; give a Keras model"):
+        prune("model.keras", 0.5)
+
+
+def test_a_nested_subclassed_model_is_refused_where_it_would_be_pruned():
+    class Subclassed(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    images = keras.Input((4, 4, 3))
+    x = Subclassed(name="opaque")(layers.Conv2D(4, 1)(images))
+    with pytest.raises(ValueError, match=r"opaque \(Subclassed\): there is no rule"):
+        prune(keras.Model(images, layers.Dense(2)(x)), 0.5)
