@@ -1,1 +1,19 @@
-"""The network under study, how it is trained, measured and stored."""
+"""The networks under study, how they are trained, measured and stored."""
+
+import functools
+import importlib
+
+
+def _build(module, function, image_shape, num_classes):
+    # imported here: the command line needs the names before Keras, which takes seconds
+    return getattr(importlib.import_module(module), function)(image_shape, num_classes)
+
+
+NETWORKS = {
+    "scnnb": functools.partial(_build, "scnnb.model", "build_scnnb"),
+    "vgg16": functools.partial(_build, "scnnb.zoo.vgg16", "build_vgg16"),
+    "alexnet": functools.partial(_build, "scnnb.zoo.alexnet", "build_alexnet"),
+    "resnet20": functools.partial(_build, "scnnb.zoo.resnet", "build_resnet20"),
+    "resnet56": functools.partial(_build, "scnnb.zoo.resnet", "build_resnet56"),
+    "resnet110": functools.partial(_build, "scnnb.zoo.resnet", "build_resnet110"),
+}

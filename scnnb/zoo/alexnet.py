@@ -1,0 +1,45 @@
+"""AlexNet for images of 28 to 32 pixels."""
+
+import keras
+from keras import layers
+
+
+def build_alexnet(image_shape, num_classes):
+    """AlexNet in one column, adapted to small images, with new weights, not compiled.
+
+    Filters, kernels from the second convolution on, hidden layers and dropout are the paper's. Two
+    things are adapted, since 11x11 kernels with stride 4 and pools of 3x3 leave nothing of a small
+    image: the first convolution is 3x3 with stride 2, and the pools are 2x2. No normalisation.
+
+    Args:
+        image_shape: `(height, width, channels)` of one image, at least 15x15.
+        num_classes: number of classes, the units of the last layer.
+
+    Returns:
+        Functional model, `(batch, height, width, channels)` in 0..1 to class probabilities
+        `(batch, num_classes)`.
+
+    Raises:
+        ValueError: the images are too small to be halved four times.
+
+    Source: Krizhevsky 2014, One weird trick for parallelizing convolutional neural networks
+    (arXiv 1404.5997), the network of Krizhevsky et al. 2012 on one processor.
+    """
+    if min(image_shape[:2]) < 15:
+        raise ValueError(f"images are {image_shape}; alexnet needs at least 15x15 pixels")
+    images = keras.Input(image_shape, name="images")
+    x = layers.Conv2D(64, 3, 2, padding="same", activation="relu", name="conv1")(images)
+    x = layers.MaxPooling2D(2, name="pool1")(x)  # 32x32 -> 16x16 -> 8x8
+    x = layers.Conv2D(192, 5, padding="same", activation="relu", name="conv2")(x)
+    x = layers.MaxPooling2D(2, name="pool2")(x)  # 8x8 -> 4x4
+    x = layers.Conv2D(384, 3, padding="same", activation="relu", name="conv3")(x)
+    x = layers.Conv2D(256, 3, padding="same", activation="relu", name="conv4")(x)
+    x = layers.Conv2D(256, 3, padding="same", activation="relu", name="conv5")(x)
+    x = layers.MaxPooling2D(2, name="pool5")(x)  # 4x4 -> 2x2
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dropout(0.5, name="dropout1")(x)
+    x = layers.Dense(4096, activation="relu", name="fc1")(x)
+    x = layers.Dropout(0.5, name="dropout2")(x)
+    x = layers.Dense(4096, activation="relu", name="fc2")(x)
+    probabilities = layers.Dense(num_classes, activation="softmax", name="fc3")(x)
+    return keras.Model(images, probabilities, name="alexnet")

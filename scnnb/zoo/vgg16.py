@@ -1,0 +1,40 @@
+"""VGG-16 for images of CIFAR-10's size."""
+
+import keras
+from keras import layers
+
+STAGES = [[64, 64], [128, 128], [256] * 3, [512] * 3, [512] * 3]  # filters; a pool ends each
+
+
+def build_vgg16(image_shape, num_classes):
+    """VGG-16 as Li et al. prune it: 13 convolutions, one hidden Dense layer, no dropout.
+
+    BatchNormalization follows every convolution and the hidden layer. The pools have same padding,
+    which changes nothing for 32x32 images, so that 28x28 images do not vanish.
+
+    Args:
+        image_shape: `(height, width, channels)` of one image.
+        num_classes: number of classes, the units of the last layer.
+
+    Returns:
+        Functional model, `(batch, height, width, channels)` in 0..1 to class probabilities
+        `(batch, num_classes)`, with new weights, not compiled.
+
+    Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 4.1, after Simonyan and
+    Zisserman 2015, Very Deep Convolutional Networks for Large-Scale Image Recognition.
+    """
+    images = x = keras.Input(image_shape, name="images")
+    number = 0
+    for stage, widths in enumerate(STAGES, 1):
+        for filters in widths:
+            number += 1
+            x = layers.Conv2D(filters, 3, padding="same", name=f"conv{number}")(x)
+            x = layers.BatchNormalization(name=f"norm{number}")(x)
+            x = layers.ReLU(name=f"relu{number}")(x)
+        x = layers.MaxPooling2D(2, padding="same", name=f"pool{stage}")(x)
+    x = layers.Flatten(name="flatten")(x)  # 32x32 -> 1x1, 512 features
+    x = layers.Dense(512, name="fc1")(x)
+    x = layers.BatchNormalization(name="norm14")(x)
+    x = layers.ReLU(name="relu14")(x)
+    probabilities = layers.Dense(num_classes, activation="softmax", name="fc2")(x)
+    return keras.Model(images, probabilities, name="vgg16")

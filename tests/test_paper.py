@@ -1,0 +1,74 @@
+"""pruning/paper.py and the zoo: table 1 of Li et al. 2017, line by line."""
+
+import pytest
+
+import scnnb
+from pruning import cost, paper, prune
+
+TABLE = {  # FLOP before, after, % pruned; parameters before, after, % pruned; as printed
+    "vgg16-A": ("3.13e8", "2.06e8", 34.2, "1.5e7", "5.4e6", 64.0),
+    "resnet56-A": ("1.25e8", "1.12e8", 10.4, "8.5e5", "7.7e5", 9.4),
+    "resnet56-B": ("1.25e8", "9.09e7", 27.6, "8.5e5", "7.3e5", 13.7),
+    "resnet110-A": ("2.53e8", "2.13e8", 15.9, "1.72e6", "1.68e6", 2.3),
+    "resnet110-B": ("2.53e8", "1.55e8", 38.6, "1.72e6", "1.16e6", 32.4),
+}
+TRUNCATED = (13.7, 38.6, 32.4)  # printed without rounding: 13.77, 38.66 and 32.45 are meant
+
+
+def weights(model):
+    """What the paper counts as parameters: those of convolutions and Dense layers, no bias."""
+    return sum(layer.kernel.numpy().size for layer in model.layers if hasattr(layer, "kernel"))
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_the_table_of_the_paper_comes_out(name):
+    model = scnnb.NETWORKS[name.split("-")[0]]((32, 32, 3), 10)
+    pruned = prune(model, 0, layer_ratios=paper.LAYER_RATIOS[name])
+    for count, (before, after, percent) in (
+        (cost.macs, TABLE[name][:3]),
+        (weights, TABLE[name][3:]),
+    ):
+        assert _digits(count(model), before) == before
+        assert _digits(count(pruned), after) == after
+        removed = 100 * (1 - count(pruned) / count(model))
+        assert (int(removed * 10) / 10 if percent in TRUNCATED else round(removed, 1)) == percent
+
+
+def test_vgg16_comes_out_exactly():
+    model = scnnb.NETWORKS["vgg16"]((32, 32, 3), 10)
+    pruned = prune(model, 0, layer_ratios=paper.LAYER_RATIOS["vgg16-A"])
+    assert (cost.macs(model), cost.macs(pruned)) == (313_463_808, 206_279_680)
+    assert (weights(model), weights(pruned)) == (14_977_728, 5_390_176)
+
+
+@pytest.mark.parametrize(
+    ("name", "removed", "skip"),
+    [  # filters that the first convolutions of each stage lose: rounded up by hand
+        ("resnet56-A", (2, 4, 7), {16, 20, 38, 54}),
+        ("resnet56-B", (10, 10, 7), {16, 18, 20, 34, 38, 54}),
+        ("resnet110-A", (8, 0, 0), {36}),
+        ("resnet110-B", (8, 13, 20), {36, 38, 74}),
+    ],
+)
+def test_residual_networks_lose_what_a_sum_over_their_blocks_says(name, removed, skip):
+    blocks = {"resnet56": 9, "resnet110": 18}[name.split("-")[0]]
+    macs, number, entering = 32 * 32 * 9 * 3 * 16 + 64 * 10, 2, 16
+    for stage, (filters, pixels) in enumerate([(16, 32 * 32), (32, 16 * 16), (64, 8 * 8)]):
+        for _ in range(blocks):
+            middle = filters - (0 if number in skip else removed[stage])
+            macs += pixels * 9 * (entering * middle + middle * filters)
+            number, entering = number + 2, filters
+    model = scnnb.NETWORKS[name.split("-")[0]]((32, 32, 3), 10)
+    pruned = prune(model, 0, layer_ratios=paper.LAYER_RATIOS[name])
+    assert cost.macs(pruned) == macs
+    numbers = {f"conv{n}" for n in range(2, number, 2)}
+    assert {n for n in numbers if pruned.get_layer(n).filters < model.get_layer(n).filters} <= {
+        f"conv{n}" for n in range(2, number, 2) if n not in skip
+    }
+
+
+def _digits(value, printed):
+    """The value in scientific notation with as many digits as the printed one."""
+    digits, _ = printed.split("e")
+    text = f"{value:.{len(digits) - 2}e}"
+    return text.replace("e+0", "e")

@@ -1,0 +1,65 @@
+"""scnnb.NETWORKS and scnnb/zoo: what the papers say of the networks."""
+
+import keras
+import numpy as np
+import pytest
+
+import scnnb
+from pruning import cost
+
+VGG16_WEIGHTS = 14_977_728  # of convolutions and Dense layers: Li et al. 2017
+VGG16_CHANNELS = 2 * 64 + 2 * 128 + 3 * 256 + 6 * 512 + 512  # of convolutions and the hidden layer
+ALEXNET = [(256, 27, 64), (64, 1600, 192), (16, 1728, 384), (16, 3456, 256), (16, 2304, 256)]
+ALEXNET += [(1, 1024, 4096), (1, 4096, 4096), (1, 4096, 10)]  # positions, inputs, filters
+RESNET20 = 432 + 6 * 2304 + (4608 + 5 * 9216) + (18_432 + 5 * 36_864)  # three stages behind a stem
+EXPECTED = {  # parameters and MACs for 32x32x3 and ten classes
+    "scnnb": (5_276_746, 10_859_008),
+    # a bias per channel and class; BatchNormalization has four values per channel
+    "vgg16": (VGG16_WEIGHTS + VGG16_CHANNELS + 10 + 4 * VGG16_CHANNELS, 313_463_808),
+    "alexnet": (
+        sum(inputs * filters + filters for _, inputs, filters in ALEXNET),
+        sum(positions * inputs * filters for positions, inputs, filters in ALEXNET),
+    ),
+    "resnet20": (RESNET20 + 650 + 4 * (7 * 16 + 6 * 32 + 6 * 64), 40_551_040),
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_parameters_and_macs_are_those_of_the_paper(name):
+    model = scnnb.NETWORKS[name]((32, 32, 3), 10)
+    assert (cost.parameters(model), cost.macs(model)) == EXPECTED[name]
+    assert model.name == name
+
+
+@pytest.mark.parametrize("name", scnnb.NETWORKS)
+@pytest.mark.parametrize("image_shape", [(28, 28, 1), (32, 32, 3)])
+def test_every_network_takes_digits_and_photographs_and_gives_probabilities(name, image_shape):
+    keras.utils.set_random_seed(0)
+    images = np.random.default_rng(0).uniform(size=(2, *image_shape)).astype("float32")
+    probabilities = scnnb.NETWORKS[name](image_shape, 7)(images).numpy()
+    assert probabilities.shape == (2, 7)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "n"), [("vgg16", 13), ("resnet20", 19), ("resnet56", 55)])
+def test_convolutions_are_numbered_as_in_the_paper(name, n):
+    model = scnnb.NETWORKS[name]((32, 32, 3), 10)
+    names = [layer.name for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert sorted(names, key=lambda name: int(name[4:])) == [f"conv{k}" for k in range(1, n + 1)]
+
+
+def test_the_shortcut_of_a_residual_stage_takes_every_second_pixel_and_adds_zeros():
+    model = scnnb.NETWORKS["resnet20"]((8, 8, 3), 10)
+    shortcut = keras.Model(
+        model.get_layer("relu7").output, model.get_layer("add9").input[1]
+    )  # the end of stage 1, where stage 2 adds it
+    maps = np.random.default_rng(0).normal(size=(1, 8, 8, 16)).astype("float32")
+    found = shortcut(maps).numpy()
+    np.testing.assert_array_equal(found[..., :16], maps[:, ::2, ::2])
+    np.testing.assert_array_equal(found[..., 16:], np.zeros((1, 4, 4, 16)))
+
+
+def test_images_too_small_are_refused():
+    with pytest.raises(ValueError, match="alexnet needs at least 15x15 pixels"):
+        scnnb.NETWORKS["alexnet"]((14, 15, 1), 10)
+    scnnb.NETWORKS["alexnet"]((15, 15, 1), 10)
