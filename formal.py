@@ -1,14 +1,16 @@
-"""Train SCNNB, remove the filters of lowest L1 norm, retrain; parameters against accuracy as CSV.
+"""Train a network, remove the filters of lowest L1 norm, retrain; parameters against accuracy.
 
     python3 formal.py fashion 0.001 128 35 30 0.4
 
-Li et al. 2017, Pruning Filters for Efficient ConvNets, on the network of Lei et al. 2020. Keras
-takes seconds to import: functions import what needs it, so that wrong arguments are told at once.
+Li et al. 2017, Pruning Filters for Efficient ConvNets, by default on SCNNB of Lei et al. 2020.
+Keras takes seconds to import: functions import what needs it, so that wrong arguments are told at
+once.
 """
 
 import argparse
 import datetime
 import hashlib
+import json
 import math
 import os
 import sys
@@ -17,6 +19,7 @@ from pathlib import Path
 import filelock
 
 import data
+import scnnb
 
 RESULTS = Path("results")
 
@@ -51,30 +54,35 @@ def experiment(args):
     )
     settings = {
         "dataset": dataset.name,
-        "model": "scnnb",
+        "model": args.model if args.model in scnnb.NETWORKS else Path(args.model).stem,
         "seed": args.seed,
         "criterion": "l1",
         "strategy": "independent",
         "schedule": "one-shot",
         "learning_rate": args.lr,
         "batch_size": args.batchSz,
-        "epoch1": args.Epoch1,
+        "epoch1": 0 if args.trained else args.Epoch1,
         "epoch2": args.Epoch2,
         "optimizer": args.optimizer,
+        "coupled": args.coupled,
+        "layer_ratios": args.layer_ratios or "",
     }
-    folder = _folder(dataset, settings)
+    network = build(args.model, dataset)
+    for ratio in args.filterPercentage:
+        _prune(network, settings | {"pruning_ratio": ratio})  # refused before training, if at all
+    folder = _folder(dataset, settings, network, args.model)
     folder.mkdir(parents=True, exist_ok=True)
     csv = args.csv or RESULTS / f"{dataset.name}.csv"
     report.check(csv)
 
     if args.fresh:
-        train_or_read_baseline(dataset, settings, folder=folder, fresh=True)
+        train_or_read_baseline(dataset, args.model, settings, folder=folder, fresh=True)
     for ratio in dict.fromkeys(args.filterPercentage):
-        path = folder / f"pruned{ratio}_retrained{args.Epoch2}"
+        path = folder / _trial_name(ratio, settings)
         with _lock(path):
             row = None if args.fresh else storage.read_record(path)
             if row is None:
-                row = trial(dataset, settings | {"pruning_ratio": ratio}, path=path)
+                row = trial(dataset, args.model, settings | {"pruning_ratio": ratio}, path=path)
             else:
                 print(f"{ratio} is finished since {row['finished_at']}: {_in_words(row)}")
         report.append_row(csv, row)
@@ -82,11 +90,12 @@ def experiment(args):
     print(f"rows in {csv}, curve in {csv.with_suffix('.png')}, models in {folder}/")
 
 
-def trial(dataset, settings, *, path):
+def trial(dataset, network, settings, *, path):
     """Prune the baseline once, measure, retrain, measure, store; returns the finished row.
 
     Args:
         dataset: Dataset.
+        network: name or path of the network, as `build` takes it.
         settings: dict of plain values, the settings columns of the CSV.
         path: pathlib.Path without suffix for the retrained model, in the baseline's folder.
 
@@ -96,14 +105,14 @@ def trial(dataset, settings, *, path):
     import keras
     import tensorflow
 
-    import pruning
     from pruning import cost, table
     from scnnb import storage, training
 
-    baseline, measured = train_or_read_baseline(dataset, settings, folder=path.parent)
-    print(f"\npruning {settings['pruning_ratio']} of each convolution's filters")
+    baseline, measured = train_or_read_baseline(dataset, network, settings, folder=path.parent)
+    others = f", layer ratios {settings['layer_ratios']}" if settings["layer_ratios"] else ""
+    print(f"\npruning {settings['pruning_ratio']} of each convolution's filters{others}")
     keras.utils.set_random_seed(settings["seed"])
-    pruned = pruning.prune(baseline, settings["pruning_ratio"])
+    pruned = _prune(baseline, settings)
     print(table.layer_table(baseline, pruned))
     pruned_accuracy = training.accuracy(pruned, dataset)
     print(f"right after pruning: test accuracy {pruned_accuracy:.4f}")
@@ -128,12 +137,14 @@ def trial(dataset, settings, *, path):
     return row
 
 
-def train_or_read_baseline(dataset, settings, *, folder, fresh=False):
+def train_or_read_baseline(dataset, network, settings, *, folder, fresh=False):
     """The trained, unpruned network, read from its folder, or trained and stored there.
 
     Args:
         dataset: Dataset.
-        settings: dict of plain values, the settings columns of the CSV.
+        network: name or path of the network, as `build` takes it.
+        settings: dict of plain values, the settings columns of the CSV; with `epoch1` 0 the network
+            is trained already.
         folder: pathlib.Path of the folder of these settings.
         fresh: whether to train it even if it is stored.
 
@@ -142,7 +153,7 @@ def train_or_read_baseline(dataset, settings, *, folder, fresh=False):
     """
     import keras
 
-    from scnnb import model, storage, training
+    from scnnb import storage, training
 
     path = folder / "baseline"
     with _lock(path):
@@ -150,14 +161,37 @@ def train_or_read_baseline(dataset, settings, *, folder, fresh=False):
         if measured:
             print(f"baseline read from {folder}/: test accuracy {measured['accuracy']:.4f}")
             return storage.read_model(path), measured
-        print(f"training the baseline, epochs: {settings['epoch1']}")
         keras.utils.set_random_seed(settings["seed"])
-        baseline = model.build_scnnb(dataset.image_shape, dataset.num_classes)
-        seconds = _train(baseline, dataset, settings, epochs=settings["epoch1"])
+        baseline = build(network, dataset)
+        seconds = 0.0
+        if settings["epoch1"]:
+            print(f"training the baseline, epochs: {settings['epoch1']}")
+            seconds = _train(baseline, dataset, settings, epochs=settings["epoch1"])
         measured = {"accuracy": training.accuracy(baseline, dataset), "seconds": round(seconds, 1)}
         print(f"baseline: test accuracy {measured['accuracy']:.4f}")
         storage.save(path, baseline, measured)
     return baseline, measured
+
+
+def build(network, dataset):
+    """The network for images and classes of the dataset, not compiled.
+
+    Args:
+        network: a key of `scnnb.NETWORKS`, with new weights; or the path of a `.keras` file, with
+            those it holds.
+        dataset: Dataset.
+
+    Raises:
+        ValueError: the file cannot be read, or does not fit the dataset.
+    """
+    import keras
+
+    from scnnb import storage
+
+    if network in scnnb.NETWORKS:
+        keras.utils.clear_session()  # the names Keras gives count from 0 for every network
+        return scnnb.NETWORKS[network](dataset.image_shape, dataset.num_classes)
+    return storage.read_network(Path(network), dataset.test_images[:1], dataset.num_classes)
 
 
 def parse(argv):
@@ -165,8 +199,9 @@ def parse(argv):
     parser = _Parser(
         prog="formal.py",
         allow_abbrev=False,
-        description="Train SCNNB, remove the filters of lowest L1 norm from every convolution, "
-        "retrain, and append parameters against accuracy to a CSV, one row per percentage.",
+        description="Train a network, remove the filters of lowest L1 norm from every "
+        "convolution, retrain, and append parameters against accuracy to a CSV, one row per "
+        "percentage.",
         epilog="example: python3 formal.py fashion 0.001 128 35 30 0.4",
     )
     add = parser.add_argument
@@ -187,6 +222,36 @@ def parse(argv):
         nargs="+",
         help="Part of each convolution's filters to remove, 0 <= part < 1; several share one "
         "baseline. Example: 0.4 for 40 %%",
+    )
+    add(
+        "--model",
+        type=_network,
+        default="scnnb",
+        metavar="NAME|PATH",
+        help=f"Network: {', '.join(scnnb.NETWORKS)} (default scnnb), or the path of a .keras file "
+        "that is trained further. Example: --model vgg16",
+    )
+    add(
+        "--trained",
+        action="store_true",
+        help="The .keras file is the trained baseline: Epoch1 is not used. "
+        "Example: --model mine.keras --trained",
+    )
+    add(
+        "--layer-ratios",
+        type=_layer_ratios,
+        metavar="NAME|FILE",
+        help="Ratios of single layers; filterPercentage holds for the rest: the paper's vgg16-A, "
+        "resnet56-A, resnet56-B, resnet110-A or resnet110-B, or a .json file "
+        '{"layer name or glob": ratio}. Example: --layer-ratios vgg16-A',
+    )
+    add(
+        "--coupled",
+        choices=["joint", "shortcut", "skip"],
+        default="joint",
+        help="Convolutions that must lose the same filters, as at an addition: ranked by the sum "
+        "of their scores (joint, default), by the 1x1 projection on the shortcut (shortcut), or "
+        "left whole (skip). Example: --coupled skip",
     )
     add(
         "--optimizer",
@@ -215,7 +280,10 @@ def parse(argv):
         help="Compute anew what is stored or finished, and replace it. Example: --fresh",
     )
     # A blank in front keeps argparse from taking -inf or -1e-3 for an option
-    return parser.parse_intermixed_args([f" {a}" if _is_number(a) else a for a in argv])
+    args = parser.parse_intermixed_args([f" {a}" if _is_number(a) else a for a in argv])
+    if args.trained and args.model in scnnb.NETWORKS:
+        parser.error(f"--trained came with --model {args.model}; give the path of a .keras file")
+    return args
 
 
 class _Parser(argparse.ArgumentParser):
@@ -258,11 +326,42 @@ _dataset = _checked(
     ),
     f"{', '.join(data.DATASETS)} or the path of an .npz file that exists",
 )
+_network = _checked(
+    str.strip,
+    lambda value: (
+        value in scnnb.NETWORKS
+        or (value.endswith(".keras") and value.isprintable() and Path(value).is_file())
+    ),
+    f"{', '.join(scnnb.NETWORKS)} or the path of a .keras file that exists",
+)
 _csv = _checked(
     Path,
     lambda value: value.suffix == ".csv" and not value.is_dir(),
     "the path of a file that ends in .csv, such as results/fashion.csv",
 )
+
+
+def _layer_ratios(text):
+    """The name, or the content of the file as one line of JSON."""
+    if text.endswith(".json"):
+        try:
+            ratios = json.loads(Path(text).read_text())
+            if not isinstance(ratios, dict) or not ratios:
+                raise ValueError("it holds no ratios")
+            return json.dumps({pattern: _ratio(str(ratio)) for pattern, ratio in ratios.items()})
+        except (OSError, ValueError, argparse.ArgumentTypeError) as error:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} came, but it must be a file such as "
+                f'{{"conv1": 0.5, "conv*": 0.2}}: {error}'
+            ) from error
+    _import_keras()  # the paper's names are in a package that needs it
+    from pruning.paper import LAYER_RATIOS
+
+    if text not in LAYER_RATIOS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} came, but it must be {', '.join(LAYER_RATIOS)} or a file that ends in .json"
+        )
+    return text
 
 
 def _is_number(text):
@@ -297,15 +396,41 @@ def _import_keras():
     keras.config.set_floatx("float32")
 
 
-def _folder(dataset, settings):
+def _folder(dataset, settings, model, network):
     """The folder of all runs that share a baseline, named after everything that shaped it."""
-    from scnnb import model
-
-    network = model.build_scnnb(dataset.image_shape, dataset.num_classes).to_json()
-    content = hashlib.sha256((dataset.fingerprint + network).encode()).hexdigest()[:12]
+    content = hashlib.sha256((dataset.fingerprint + model.to_json()).encode())
+    if network not in scnnb.NETWORKS:
+        content.update(Path(network).read_bytes())
     return RESULTS / (
         f"{dataset.name}_{settings['model']}_{settings['optimizer']}_lr{settings['learning_rate']}"
-        f"_batch{settings['batch_size']}_epochs{settings['epoch1']}_seed{settings['seed']}_{content}"
+        f"_batch{settings['batch_size']}_epochs{settings['epoch1']}_seed{settings['seed']}"
+        f"_{content.hexdigest()[:12]}"
+    )
+
+
+def _trial_name(ratio, settings):
+    """The name of a retrained model, with what else than the ratio shaped it."""
+    others = settings["layer_ratios"]
+    if others.startswith("{"):
+        others = hashlib.sha256(others.encode()).hexdigest()[:8]
+    coupled = "" if settings["coupled"] == "joint" else settings["coupled"]
+    return "_".join(
+        filter(None, [f"pruned{ratio}", others, coupled, f"retrained{settings['epoch2']}"])
+    )
+
+
+def _prune(model, settings):
+    import pruning
+    from pruning.paper import LAYER_RATIOS
+
+    text = settings["layer_ratios"]
+    return pruning.prune(
+        model,
+        settings["pruning_ratio"],
+        layer_ratios=LAYER_RATIOS[text] if text in LAYER_RATIOS else json.loads(text or "{}"),
+        criterion=settings["criterion"],
+        strategy=settings["strategy"],
+        coupled=settings["coupled"],
     )
 
 

@@ -30,7 +30,10 @@ COLUMNS = {
     "finished_at": str,
     "keras": str,
     "tensorflow": str,
+    "coupled": str,
+    "layer_ratios": str,
 }
+ADDED = {"coupled": "joint", "layer_ratios": ""}  # columns that older rows lack: what they meant
 SETTINGS = [  # what shapes a result: no two rows agree in all of these
     "dataset",
     "model",
@@ -44,6 +47,8 @@ SETTINGS = [  # what shapes a result: no two rows agree in all of these
     "epoch1",
     "epoch2",
     "optimizer",
+    "coupled",
+    "layer_ratios",
 ]
 
 
@@ -71,7 +76,8 @@ def read_rows(path):
         path: pathlib.Path of the CSV file; it need not exist.
 
     Returns:
-        DataFrame with the columns `COLUMNS`, in order of writing.
+        DataFrame with the columns `COLUMNS`, in order of writing. Columns that an older file lacks
+        hold what its rows were made with.
 
     Raises:
         ValueError: the file is not such a CSV.
@@ -81,9 +87,10 @@ def read_rows(path):
     try:
         # text stays text, a dataset called "NA" or "001" too; floats keep every bit
         rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-        if list(rows.columns) != list(COLUMNS):
+        added = [name for name in ADDED if name not in rows.columns]
+        if [*rows.columns, *added] != list(COLUMNS):
             raise ValueError(f"its columns are {', '.join(rows.columns)}")
-        return rows.astype(COLUMNS)
+        return rows.assign(**{name: ADDED[name] for name in added}).astype(COLUMNS)
     except ValueError as error:
         raise ValueError(
             f"{path} is not a record of this program ({error}); move it away or name another CSV"
@@ -98,11 +105,12 @@ def append_row(path, row):
 
     Args:
         path: pathlib.Path of the CSV file; it need not exist.
-        row: dict with the keys `COLUMNS`.
+        row: dict with the keys `COLUMNS`; an older row may lack those `ADDED` since.
 
     Raises:
         ValueError: the row or the file has other columns.
     """
+    row = ADDED | row
     if set(row) != set(COLUMNS):
         raise ValueError(f"row has the columns {', '.join(row)}; give {', '.join(COLUMNS)}")
     with lock(path):

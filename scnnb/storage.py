@@ -54,6 +54,41 @@ def read_model(path):
         raise _damaged(model_path(path)) from error
 
 
+def read_network(path, images, num_classes):
+    """A network that somebody else stored, not compiled.
+
+    Args:
+        path: pathlib.Path of its `.keras` file.
+        images: float32 (n, height, width, channels), some images it will get.
+        num_classes: number of classes.
+
+    Raises:
+        ValueError: it cannot be loaded, or does not turn such images into class probabilities.
+    """
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except Exception as error:  # whatever is in a file of somebody else
+        raise ValueError(f"{path}: Keras cannot load it: {error}") from error
+    shape = getattr(model, "input_shape", None)
+    if (
+        not isinstance(shape, tuple)
+        or len(shape) != images.ndim
+        or any(
+            size not in (None, given)
+            for size, given in zip(shape[1:], images.shape[1:], strict=True)
+        )
+    ):
+        raise ValueError(f"{path}: it takes images {shape}; the dataset's are {images.shape[1:]}")
+    if model.output_shape != (None, num_classes):
+        raise ValueError(
+            f"{path}: its output is {model.output_shape}; the dataset has {num_classes} classes"
+        )
+    probabilities = keras.ops.convert_to_numpy(model(images, training=False))
+    if probabilities.min() < 0 or abs(probabilities.sum(axis=-1) - 1).max() > 0.01:
+        raise ValueError(f"{path}: its outputs are no probabilities; end it with softmax")
+    return model
+
+
 def model_path(path):
     """The `.keras` file of what is stored under the path."""
     return _with_suffix(path, ".keras")

@@ -13,14 +13,16 @@ import time
 from pathlib import Path
 
 import filelock
+import keras
 import numpy as np
 import pandas as pd
 import pytest
+from keras import layers
 
 import data
 import formal
+import scnnb
 from pruning import report
-from scnnb import model
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = str(ROOT / "tests" / "fashion_sample.npz")
@@ -188,20 +190,112 @@ def test_every_setting_shapes_the_baseline_and_stands_in_the_row(sweep, call):
     assert len(list((folder / "results").glob(name))) == 1
 
 
-def test_a_changed_network_has_another_folder(monkeypatch):
-    settings = {"model": "scnnb", "optimizer": "adam", "learning_rate": 0.1}
+def test_a_changed_network_or_file_has_another_folder(tmp_path):
+    settings = {"model": "mine", "optimizer": "adam", "learning_rate": 0.1}
     settings |= {"batch_size": 1, "epoch1": 1, "seed": 0}
     dataset = data.load(SAMPLE)
-    before = formal._folder(dataset, settings)
-    assert formal._folder(dataset, settings) == before
-    changed = model.build_scnnb
-    monkeypatch.setattr(model, "build_scnnb", lambda shape, classes: changed((32, 28, 1), classes))
-    assert formal._folder(dataset, settings) != before
+    one, other = (scnnb.NETWORKS["scnnb"](shape, 10) for shape in ((28, 28, 1), (32, 28, 1)))
+    folder = formal._folder(dataset, settings, one, "scnnb")
+    assert formal._folder(dataset, settings, one, "scnnb") == folder
+    assert formal._folder(dataset, settings, other, "scnnb") != folder
+    file = str(tmp_path / "mine.keras")
+    one.save(file)
+    stored = formal._folder(dataset, settings, one, file)
+    one.get_layer("conv1").bias.assign(range(32))
+    one.save(file)
+    assert len({folder, stored, formal._folder(dataset, settings, one, file)}) == 3
+
+
+@pytest.mark.parametrize("name", scnnb.NETWORKS)
+def test_the_names_of_a_network_do_not_depend_on_what_was_built_before(name):
+    dataset = data.load(SAMPLE)
+    assert formal.build(name, dataset).to_json() == formal.build(name, dataset).to_json()
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """The path of a dataset of 40 images, for networks that take long."""
+    file = tmp_path_factory.mktemp("few") / "few.npz"
+    with np.load(SAMPLE) as stored:
+        np.savez(file, **{key: value[:40] for key, value in stored.items()})
+    return file
+
+
+def test_another_network_is_trained_and_pruned_by_its_name(few, tmp_path, call):
+    status, out, err = call(tmp_path, few, "0.001", 40, 1, 1, 0.5, "--model", "alexnet")
+    assert (status, err) == (0, "")
+    assert re.search(r"conv5 +256 -> 128 ", out)
+    (row,) = report.read_rows(tmp_path / "results" / "few.csv").to_dict("records")
+    assert (row["model"], row["coupled"]) == ("alexnet", "joint")
+
+
+def test_convolutions_that_meet_are_pruned_as_coupled_says(few, tmp_path, call):
+    images = keras.Input((28, 28, 1))
+    first, last = (layers.Conv2D(4, 3, padding="same", name=f"conv{n}") for n in (1, 3))
+    x = first(images)
+    x += last(layers.Conv2D(6, 1, name="conv2")(x))
+    answer = layers.Dense(10, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+    keras.Model(images, answer).save(tmp_path / "mine.keras")
+    arguments = (few, "0.001", 40, 1, 1, 0.5, "--model", "mine.keras", "--coupled")
+    for coupled, filters in (("joint", "4 -> 2"), ("shortcut", "4 -> 4"), ("skip", "4 -> 4")):
+        status, out, err = call(tmp_path, *arguments, coupled)
+        assert (status, err) == (0, "")
+        assert re.findall(r"^conv. +(. -> .)", out, re.MULTILINE) == [filters, "6 -> 3", filters]
+    rows = report.read_rows(tmp_path / "results" / "few.csv")
+    assert rows["coupled"].tolist() == ["joint", "shortcut", "skip"]
+    assert out.count("baseline read from") == 1
+
+
+@pytest.fixture
+def stored(sweep, tmp_path):
+    """The path of a trained network of the right shape."""
+    (file,) = (sweep[0] / "results").glob("*_adam_lr0.001_batch100_*/pruned0.4_retrained2.keras")
+    return shutil.copy(file, tmp_path / "mine.keras")
+
+
+def test_a_stored_network_is_trained_further_or_taken_as_it_is(stored, tmp_path, call):
+    csv = tmp_path / "own.csv"
+    (tmp_path / "ratios.json").write_text('{"conv*": 0.5, "conv2": 0}')
+    options = ("--model", stored, "--csv", csv, "--layer-ratios", tmp_path / "ratios.json")
+    status, out, err = call(tmp_path, SAMPLE, "0.001", 100, 1, 1, 0, *options)
+    assert (status, err) == (0, "")
+    assert "training the baseline, epochs: 1" in out
+    status, out, err = call(tmp_path, SAMPLE, "0.001", 100, 1, 1, 0, *options, "--trained")
+    assert (status, err) == (0, "")
+    assert "training the baseline" not in out
+    assert re.search(r"conv1 +19 -> 9 .*\nnorm1.*\nconv2 +38 -> 38 ", out)
+    rows = report.read_rows(csv)
+    assert rows["model"].tolist() == ["mine"] * 2
+    assert rows["epoch1"].tolist() == [1, 0]
+    assert rows["baseline_seconds"][1] == 0
+    assert rows["layer_ratios"].tolist() == ['{"conv*": 0.5, "conv2": 0.0}'] * 2
+    assert len(list((tmp_path / "results").glob("*_mine_*/pruned0.0_*_retrained1.keras"))) == 2
+
+
+def test_a_stored_network_that_does_not_fit_ends_with_1_and_one_line(tmp_path, call):
+    images = keras.Input((28, 28, 1))
+    flat = layers.Flatten()(layers.Conv2D(4, 3)(images))
+    keras.Model(images, layers.Dense(7, activation="softmax")(flat)).save(tmp_path / "mine.keras")
+    status, out, err = call(tmp_path, SAMPLE, *SHORT, 0.4, "--model", "mine.keras")
+    assert status == 1
+    assert err == "formal.py: mine.keras: its output is (None, 7); the dataset has 10 classes\n"
+    assert "epoch" not in out
+
+
+def test_what_cannot_be_pruned_is_told_before_training(tmp_path, call):
+    (tmp_path / "ratios.json").write_text('{"conv9": 0.5}')
+    options = ("--layer-ratios", tmp_path / "ratios.json")
+    status, out, err = call(tmp_path, SAMPLE, *SHORT, 0.4, *options)
+    assert status == 1
+    assert re.fullmatch(
+        r"formal\.py: 'conv9' matches no layer of the network; close to it: [^\n]+\n", err
+    )
+    assert "training the baseline" not in out
 
 
 def test_a_run_waits_for_the_one_that_makes_the_same(sweep):
     folder, _ = sweep
-    (models,) = (folder / "results").glob("*_adam_*")
+    (models,) = (folder / "results").glob("*_adam_lr0.001_batch100_*")
     with filelock.FileLock(models / "pruned0.4_retrained2.lock"):
         process = start(folder, SAMPLE, *SHORT, 0.4)
         lines = [process.stdout.readline(), process.stdout.readline()]
@@ -330,6 +424,19 @@ def test_a_wrong_option_is_named(arguments, message, capsys):
     assert re.search(message, line)
 
 
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"conv1": 1}', '{"conv1": "half"}', '{"conv1": null}', "\xff"]
+)
+def test_a_file_that_holds_no_layer_ratios_is_a_wrong_argument(content, tmp_path, capsys):
+    file = tmp_path / "ratios.json"
+    file.write_text(content, encoding="latin-1")
+    with pytest.raises(SystemExit) as ended:
+        formal.parse([*RIGHT, "--layer-ratios", str(file)])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'ratios.json\' came, but it must be a file such as {"conv1": 0.5, "conv*": 0.2}' in line
+
+
 def test_a_missing_argument_is_named(capsys):
     with pytest.raises(SystemExit):
         formal.parse(RIGHT[:5])
@@ -356,3 +463,6 @@ def test_right_arguments_are_taken_in_any_order_with_options():
     )
     assert math.copysign(1, formal.parse([*RIGHT[:5], "-0.0"]).filterPercentage[0]) == 1
     assert (args.seed, args.optimizer, args.csv, args.fresh) == (7, "sgd", None, False)
+    assert (args.model, args.trained, args.coupled) == ("scnnb", False, "joint")
+    assert args.layer_ratios is None
+    assert formal.parse([*RIGHT, "--layer-ratios", "vgg16-A"]).layer_ratios == "vgg16-A"

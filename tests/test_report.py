@@ -35,6 +35,8 @@ def row(**changes):
         "finished_at": "2026-01-01T00:00:00+00:00",
         "keras": "3.15.1",
         "tensorflow": "2.21.0",
+        "coupled": "joint",
+        "layer_ratios": "",
     } | changes
 
 
@@ -44,8 +46,21 @@ def test_the_columns_are_these_in_this_order(tmp_path):
     assert header == (
         "dataset,model,pruning_ratio,seed,parameters,accuracy,pruned_accuracy,baseline_parameters,"
         "baseline_accuracy,macs,baseline_macs,criterion,strategy,schedule,learning_rate,batch_size,"
-        "epoch1,epoch2,optimizer,baseline_seconds,retrain_seconds,finished_at,keras,tensorflow"
+        "epoch1,epoch2,optimizer,baseline_seconds,retrain_seconds,finished_at,keras,tensorflow,"
+        "coupled,layer_ratios"
     )
+
+
+def test_a_csv_and_a_row_from_before_a_column_was_added_are_read(tmp_path):
+    csv = tmp_path / "a.csv"
+    report.append_row(csv, row())
+    lines = [line.rsplit(",", 2)[0] for line in csv.read_text().splitlines()]
+    csv.write_text("\n".join(lines) + "\n")
+    assert lines[0].endswith(",tensorflow")
+    assert report.read_rows(csv).to_dict("records") == [row()]
+    old = {name: value for name, value in row(seed=1).items() if name not in report.ADDED}
+    report.append_row(csv, old)
+    assert report.read_rows(csv).to_dict("records") == [row(), row(seed=1)]
 
 
 @pytest.mark.parametrize("dataset", ["fashion", "001", "NA", "a,b", 'a"b', "1e5"])
@@ -115,7 +130,7 @@ def test_a_csv_that_is_not_ours_is_refused_and_left_alone(tmp_path, content):
 
 
 def test_a_row_without_a_column_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="row has the columns seed; give dataset, model"):
+    with pytest.raises(ValueError, match="row has the columns .*seed; give dataset, model"):
         report.append_row(tmp_path / "a.csv", {"seed": 1})
 
 

@@ -82,3 +82,29 @@ def test_a_damaged_model_is_refused_by_name(path, model, content):
     file.write_bytes(file.read_bytes()[:1000] if content is None else content)
     with pytest.raises(ValueError, match=r"pruned0\.4\.keras is damaged and not used"):
         storage.read_model(path)
+
+
+def test_a_network_of_somebody_else_is_read_if_it_fits(path):
+    images = np.zeros((1, 8, 8, 3), "float32")
+
+    def stored(shape, *stack):
+        model = keras.Sequential([keras.Input(shape), *stack])
+        model.compile("adam", "mse")
+        model.save(storage.model_path(path))
+        return storage.model_path(path)
+
+    head = (layers.GlobalAveragePooling2D(), layers.Dense(4, activation="softmax"))
+    for shape in ((8, 8, 3), (None, None, 3)):
+        assert not storage.read_network(stored(shape, *head), images, 4).compiled
+    for shape in ((9, 8, 3), (8, 7, 3)):
+        with pytest.raises(ValueError, match=r"it takes images .*; the dataset's are \(8, 8, 3\)"):
+            storage.read_network(stored(shape, *head), images, 4)
+    with pytest.raises(ValueError, match="it takes images"):
+        storage.read_network(stored((8,), layers.Dense(4)), images, 4)
+    with pytest.raises(ValueError, match=r"its output is \(None, 4\); the dataset has 5 classes"):
+        storage.read_network(stored((8, 8, 3), *head), images, 5)
+    with pytest.raises(ValueError, match="no probabilities"):
+        storage.read_network(stored((8, 8, 3), head[0], layers.Dense(4)), images, 4)
+    storage.model_path(path).write_bytes(b"no model")
+    with pytest.raises(ValueError, match=r"pruned0\.4\.keras: Keras cannot load it"):
+        storage.read_network(storage.model_path(path), images, 4)
