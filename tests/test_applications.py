@@ -1,0 +1,60 @@
+"""All 40 architectures of keras.applications, as their users get them."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from tests import applications
+from tests.silenced import images_for, predict
+
+WHOLE = dict.fromkeys(["MobileNet", "MobileNetV3Large", "MobileNetV3Small"], 1)  # the classifier
+FAST = ("MobileNetV2", "MobileNetV3Small", "ResNet50", "VGG16", "ConvNeXtTiny")
+
+
+def _slow_unless_fast(name):
+    return pytest.param(name, marks=() if name in FAST else pytest.mark.slow)
+
+
+def test_there_are_40_of_them():
+    assert len(applications.NAMES) == 40
+
+
+@pytest.mark.parametrize("name", [_slow_unless_fast(name) for name in applications.NAMES])
+def test_it_is_pruned_by_half_and_equals_the_silenced_network(name):
+    pruned, row = applications.prove(name)
+    assert float(row["relative_error"]) < 1e-4
+    assert float(row["effect"]) > 1e-3
+    if name.startswith("ConvNeXt"):  # LayerNormalization reads all but the inside of each block
+        blocks = sum("pointwise_conv_1" in layer.name for layer in pruned.layers)
+        assert row["convolutions"] - row["left_whole"] == blocks
+    else:
+        assert row["left_whole"] == WHOLE.get(name, 0)
+    assert row["pruned_parameters"] < 0.65 * row["parameters"]
+    keras.utils.clear_session()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", applications.NAMES)
+def test_once_pruned_it_trains_is_saved_and_loads_in_a_process_that_knows_only_keras(
+    name, tmp_path
+):
+    pruned = applications.prune(applications.build(name), applications.RATIO)
+    images = images_for(pruned, n=2)
+    before = predict(pruned, images)[0]
+    pruned.compile("sgd", "mse", run_eagerly=True)
+    pruned.fit(images, np.zeros((2, 10)), batch_size=2, verbose=0)
+    after = predict(pruned, images)[0]
+    assert np.isfinite(after).all()
+    assert (after != before).any()
+    pruned.save(tmp_path / "pruned.keras")
+    np.save(tmp_path / "images.npy", images)
+    code = (
+        "import keras, numpy; model = keras.models.load_model('pruned.keras');"
+        "numpy.save('out.npy', model(numpy.load('images.npy')).numpy())"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), after)
+    keras.utils.clear_session()

@@ -1,0 +1,122 @@
+"""Networks nobody thought of: random ones must equal their silenced twins, too."""
+
+import keras
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from keras import layers
+
+from pruning import criteria, graph, groups, prune, selection
+from pruning.selection import COUPLED
+from tests.silenced import error, images_for, predict, randomise, silenced
+
+FILTERS = st.sampled_from([1, 2, 3, 4, 6, 8])
+
+
+def conv(x, filters, size=1, **settings):
+    return layers.Conv2D(filters, size, padding="same", **settings)(x)
+
+
+def like(x, other):
+    """The maps with as many channels as the others, by a projection where they differ."""
+    return x if x.shape[-1] == other.shape[-1] else conv(x, other.shape[-1])
+
+
+def one_map(draw, x, shared):
+    """One more layer, or a few that belong together."""
+    channels = x.shape[-1]
+    return draw(
+        st.sampled_from(
+            [
+                lambda: conv(x, draw(FILTERS), draw(st.sampled_from([1, 3]))),
+                lambda: conv(x, draw(FILTERS) * channels, 3, groups=channels),
+                lambda: conv(conv(x, 6), 4, 3, groups=2),
+                lambda: layers.DepthwiseConv2D(
+                    3, padding="same", depth_multiplier=draw(st.integers(1, 3))
+                )(x),
+                lambda: layers.SeparableConv2D(draw(FILTERS), 3, padding="same")(x),
+                lambda: layers.Conv2DTranspose(draw(FILTERS), 3, padding="same")(x),
+                lambda: layers.Dense(draw(FILTERS), activation="gelu")(x),
+                lambda: layers.BatchNormalization(scale=draw(st.booleans()))(x),
+                lambda: layers.LayerNormalization()(x),
+                lambda: layers.PReLU(shared_axes=[1, 2])(x),
+                lambda: layers.ReLU()(x),
+                lambda: layers.MaxPooling2D(2, 1, padding="same")(x),
+                lambda: layers.Permute((2, 1, 3))(x),
+                lambda: layers.Reshape((4, 4, channels))(layers.Reshape((16, channels))(x)),
+                lambda: layers.Multiply()([x, _gate(x)]),
+                lambda: shared(conv(x, 4)),
+                lambda: _nested(channels)(x),
+                lambda: x * 2.0 + 1.0,
+            ]
+        )
+    )()
+
+
+def two_maps(draw, x, y):
+    return draw(
+        st.sampled_from(
+            [
+                lambda: layers.Concatenate()([x, y]),
+                lambda: layers.Add()([x, like(y, x)]),
+                lambda: like(x, y) * y,
+                lambda: layers.Maximum()([x, like(y, x)]),
+            ]
+        )
+    )()
+
+
+def _gate(x):
+    return conv(layers.GlobalAveragePooling2D(keepdims=True)(x), x.shape[-1], activation="sigmoid")
+
+
+def _nested(channels):
+    inputs = keras.Input((4, 4, channels))
+    return keras.Model(inputs, conv(layers.BatchNormalization()(inputs), channels, 3) + inputs)
+
+
+def random_network(draw):
+    """A few layers, each reading one or two of the maps made so far."""
+    images = keras.Input((4, 4, 2))
+    shared = layers.Conv2D(4, 3, padding="same", name="shared")
+    maps = [conv(images, draw(FILTERS), 3)]
+    for _ in range(draw(st.integers(2, 12))):
+        x = draw(st.sampled_from(maps))
+        if draw(st.booleans()):
+            maps.append(one_map(draw, x, shared))
+        else:
+            maps.append(two_maps(draw, x, draw(st.sampled_from(maps))))
+    last = draw(st.sampled_from([layers.Flatten, layers.GlobalAveragePooling2D]))()(maps[-1])
+    return randomise(keras.Model(images, layers.Dense(2)(last)))
+
+
+def check(draw):
+    model = random_network(draw)
+    ratio, coupled = draw(st.sampled_from([0.3, 0.5, 0.9])), draw(st.sampled_from(COUPLED))
+    channels = groups.find(graph.functional(model))
+    kept = selection.independent(
+        channels, ratio, layer_ratios={}, criterion=criteria.l1_norm, coupled=coupled
+    )
+    assume(kept)
+    images = images_for(model)
+    expected = predict(silenced(channels.model, kept), images)
+    assume(abs(expected[0]).max() > 0)
+    pruned = prune(model, ratio, coupled=coupled)
+    assert error(predict(pruned, images), expected) < 1e-4
+    assert all(len(indices) > 0 for indices in kept.values())
+
+
+CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=CHECKS)
+@given(st.data())
+def test_a_random_network_equals_its_silenced_twin(data):
+    check(data.draw)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None, suppress_health_check=CHECKS)
+@given(st.data())
+def test_many_random_networks_equal_their_silenced_twins(data):
+    check(data.draw)
