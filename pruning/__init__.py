@@ -2,7 +2,7 @@
 
 import logging
 
-from pruning import criteria, graph, groups, selection, surgery
+from pruning import criteria, graph, groups, numbering, selection, surgery
 
 CRITERIA = {"l1": criteria.l1_norm}
 STRATEGIES = {"independent": selection.independent}
@@ -89,7 +89,8 @@ def _warn_of_normalisations(channels):
         member.call.path
         for group in channels.groups
         for member in group.members
-        if group.whole not in ("", groups.FROM_INPUT, groups.TO_OUTPUT) and member.flow.convolution
+        if group.whole not in ("", numbering.FROM_INPUT, numbering.TO_OUTPUT)
+        and member.flow.convolution
     ]
     if names:
         more = f" and {len(names) - 5} more" if len(names) > 5 else ""

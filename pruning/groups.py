@@ -22,7 +22,6 @@ form a *group*; its bundles are ranked against each other. A plain convolution i
 with one bundle per filter. A concatenation ties nothing: its parts stay in their own groups.
 """
 
-import itertools
 from collections import defaultdict
 from typing import NamedTuple
 
@@ -30,35 +29,14 @@ import keras
 import numpy as np
 
 from pruning import graph
-from pruning.rules import Features, Flow, rule_for
-
-FROM_INPUT = "their channels come from the network's input"
-TO_OUTPUT = "their channels reach the network's output"
-
-
-class Member(NamedTuple):
-    """A layer whose filters are in groups.
-
-    Attributes:
-        call: its first call.
-        flow: what its rule says of that call.
-        before: int, all the calls that this one depends on, one bit each.
-        source: int, the bit of the call whose output it reads; 0 for the network's input.
-        bit: int, its own.
-    """
-
-    call: graph.Call
-    flow: Flow
-    before: int
-    source: int
-    bit: int
+from pruning.numbering import Numbering
 
 
 class Group(NamedTuple):
     """Layers whose filters leave together.
 
     Attributes:
-        members: list of Member, in the order of computation.
+        members: list of numbering.Member, in the order of computation.
         bundles: int array, the numbers of its bundles.
         whole: reason why none of them is ever cut, or "".
         refused: reason why it would be wrong to cut them, or "".
@@ -103,128 +81,17 @@ def find(model):
         Channels.
     """
     walked = graph.trace(model)
-    trace = _Trace(walked)
-    trace.first[id(model)] = [trace.features[tensor] for tensor in walked.inputs], None
-    bundle_of = _components(trace.size, trace.ties)
+    numbering = Numbering(walked)
+    flows = {layer: flow for layer, (flow, _) in numbering.first.items()}
+    bundle_of = _components(numbering.size, numbering.ties)
     return Channels(
         model=model,
         paths={call.path: call.layer for call in walked.calls},
-        flows={layer: first[0] for layer, first in trace.first.items()},
-        members={member.call.path: member for member in trace.members.values()},
+        flows=flows | {id(model): [numbering.features[tensor] for tensor in walked.inputs]},
+        members={member.call.path: member for member in numbering.members.values()},
         bundle_of=bundle_of,
-        groups=_groups(list(trace.members.values()), bundle_of, trace.whole, trace.refused),
-        obstacles=trace.obstacles,
-    )
-
-
-class _Trace:
-    """What the rules say, call by call."""
-
-    def __init__(self, walked):
-        self.size = 0  # channels so far
-        self.features = {}  # Tensor: Features
-        self.history = {}  # Tensor: (bits of all calls behind it, bit of the one that made it)
-        self.first = {}  # id of a layer: its first Flow, and what came in
-        self.given = defaultdict(list)  # id of a layer: the numbers it got
-        self.members, self.ties, self.whole, self.refused, self.obstacles = {}, [], [], [], []
-        for tensor in walked.inputs:
-            self._begin(tensor, self.whole, FROM_INPUT)
-            self.history[tensor] = (0, 0)
-        for index, call in enumerate(walked.calls):
-            self._visit(call, 1 << index)
-        for tensor in walked.outputs:
-            self.whole.append((self.features[tensor].channels, TO_OUTPUT))
-
-    def _visit(self, call, bit):
-        incoming = [self.features[tensor] for tensor in call.inputs]
-        before = 0
-        for tensor in call.inputs:
-            before |= self.history[tensor][0]
-        for tensor in call.outputs:
-            self.history[tensor] = (before | bit, bit)
-        try:
-            if graph.is_functional(call.layer):
-                self._enter(call, incoming)
-                return
-            flow = self._flow(call, incoming)
-        except ValueError as error:
-            self._refuse(call, incoming, str(error))
-            return
-        self.features[call.outputs[0]] = Features(call.outputs[0].shape, flow.channels, flow.axis)
-        if flow.kernel:
-            source = self.history[call.inputs[0]][1]
-            self.members.setdefault(id(call.layer), Member(call, flow, before, source, bit))
-
-    def _flow(self, call, incoming):
-        rule = rule_for(call.layer)
-        if rule is None:
-            raise ValueError("there is no rule for this type; pruning.rules tells how to add one")
-        flow = rule(call, incoming, self._numbering(call.layer))
-        if not _fits(flow, call):
-            raise ValueError("its weights or its output are not those its rule knows")
-        if flow.weights or flow.config:
-            self._tie_to_first_call(call.layer, flow, incoming)
-        self.ties += flow.together
-        if flow.whole:
-            self.whole += [(f.channels, f"{call} {flow.whole}") for f in incoming]
-        if flow.refused:
-            self.refused.append((flow.channels, f"{call}: {flow.refused}"))
-        return flow
-
-    def _refuse(self, call, incoming, reason):
-        reason = f"{call}: {reason}"
-        self.obstacles.append(reason)
-        self.refused += [(features.channels, reason) for features in incoming]
-        for tensor in call.outputs:
-            self._begin(tensor, self.refused, reason)
-
-    def _enter(self, call, incoming):
-        self._tie_to_first_call(call.layer, incoming, incoming)
-        for outer, features, inner in zip(call.inputs, incoming, call.outputs, strict=True):
-            self.features[inner] = features
-            self.history[inner] = self.history[outer]
-
-    def _tie_to_first_call(self, layer, flow, incoming):
-        """A layer has one size, so that what it reads at every call must be cut alike."""
-        _, others = self.first.setdefault(id(layer), (flow, incoming))
-        for here, there in zip(incoming, others, strict=True):
-            if here.axis != there.axis or len(here.channels) != len(there.channels):
-                raise ValueError("it is used twice, on channels of different number or axis")
-            self.ties.append((here.channels, there.channels))
-
-    def _begin(self, tensor, reasons, reason):
-        """New channels that are not to be cut, for the reason."""
-        known = tensor.shape[-1] if len(tensor.shape) > 1 else None
-        features = Features(tensor.shape, self._numbers(known or 1), -1)
-        self.features[tensor] = features
-        reasons.append((features.channels, reason))
-
-    def _numbering(self, layer):
-        given, position = self.given[id(layer)], itertools.count()
-
-        def new(n):
-            here = next(position)
-            if here == len(given):
-                given.append(self._numbers(n))
-            return given[here]
-
-        return new
-
-    def _numbers(self, n):
-        self.size += n
-        return np.arange(self.size - n, self.size)
-
-
-def _fits(flow, call):
-    weights = getattr(call.layer, "weights", ())
-    return (
-        call.outputs[0].shape[flow.axis] == len(flow.channels)
-        and len(weights) == len(flow.weights)
-        and all(
-            weight.shape[axis] == len(channels)
-            for weight, axes in zip(weights, flow.weights, strict=True)
-            for axis, channels in axes.items()
-        )
+        groups=_groups(numbering, bundle_of),
+        obstacles=numbering.obstacles,
     )
 
 
@@ -243,14 +110,15 @@ def _components(size, ties):
         lowest = lowest[lowest]
 
 
-def _groups(members, bundle_of, whole, refused):
+def _groups(numbering, bundle_of):
+    members = list(numbering.members.values())
     kinds = defaultdict(list)  # bundle: the members in it, as often as they have filters in it
     for index, member in enumerate(members):
         for bundle in bundle_of[member.flow.channels].tolist():
             kinds[bundle].append(index)
     whole, refused = (
         {bundle: why for channels, why in reasons for bundle in bundle_of[channels].tolist()}
-        for reasons in (whole, refused)
+        for reasons in (numbering.whole, numbering.refused)
     )
     groups = defaultdict(list)
     for bundle, indices in kinds.items():
