@@ -5,10 +5,13 @@ along with each tensor runs another of the same shape that is 1 where a removed 
 about by Keras' own layers, and every layer with a kernel reads 0 there.
 """
 
+import sys
+
 import keras
 import numpy as np
 from keras import layers
 
+sys.setrecursionlimit(10_000)  # Keras walks graphs by recursion, and these are deeper than its own
 READERS = (
     *(layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.Dense),
     *(layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose),

@@ -1,11 +1,14 @@
 """scnnb.NETWORKS and scnnb/zoo: what the papers say of the networks."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 
 import scnnb
-from pruning import cost
+from pruning import cost, prune
 
 VGG16_WEIGHTS = 14_977_728  # of convolutions and Dense layers: Li et al. 2017
 VGG16_CHANNELS = 2 * 64 + 2 * 128 + 3 * 256 + 6 * 512 + 512  # of convolutions and the hidden layer
@@ -63,3 +66,22 @@ def test_images_too_small_are_refused():
     with pytest.raises(ValueError, match="alexnet needs at least 15x15 pixels"):
         scnnb.NETWORKS["alexnet"]((14, 15, 1), 10)
     scnnb.NETWORKS["alexnet"]((15, 15, 1), 10)
+
+
+def test_pruned_networks_train_are_saved_and_load_in_a_process_that_knows_only_keras(tmp_path):
+    images = np.random.default_rng(0).uniform(size=(4, 28, 28, 1)).astype("float32")
+    np.save(tmp_path / "images.npy", images)
+    names, after = ["vgg16", "alexnet", "resnet20"], []
+    for name in names:
+        pruned = prune(scnnb.NETWORKS[name]((28, 28, 1), 10), 0.8)
+        pruned.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
+        pruned.fit(images, np.arange(4), verbose=0)
+        pruned.save(tmp_path / f"{name}.keras")
+        after.append(pruned(images).numpy())
+    code = (
+        "import keras, numpy; images = numpy.load('images.npy');"
+        f"models = [keras.models.load_model(f'{{name}}.keras') for name in {names}];"
+        "numpy.save('out.npy', [model(images).numpy() for model in models])"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), after)
