@@ -44,7 +44,7 @@ def main():
 def experiment(args):
     """The baseline once, then every ratio: prune it, retrain, append a row, draw the curve."""
     _import_keras()
-    from pruning import plots, report
+    from pruning import cost, plots, report
     from scnnb import storage
 
     dataset = data.load(args.dataset)
@@ -54,7 +54,7 @@ def experiment(args):
     )
     settings = {
         "dataset": dataset.name,
-        "model": args.model if args.model in scnnb.NETWORKS else Path(args.model).stem,
+        "model": Path(args.model).name,
         "seed": args.seed,
         "criterion": "l1",
         "strategy": "independent",
@@ -70,6 +70,7 @@ def experiment(args):
     network = build(args.model, dataset)
     for ratio in args.filterPercentage:
         _prune(network, settings | {"pruning_ratio": ratio})  # refused before training, if at all
+    cost.macs(network)
     folder = _folder(dataset, settings, network, args.model)
     folder.mkdir(parents=True, exist_ok=True)
     csv = args.csv or RESULTS / f"{dataset.name}.csv"
@@ -349,7 +350,7 @@ def _layer_ratios(text):
             if not isinstance(ratios, dict) or not ratios:
                 raise ValueError("it holds no ratios")
             return json.dumps({pattern: _ratio(str(ratio)) for pattern, ratio in ratios.items()})
-        except (OSError, ValueError, argparse.ArgumentTypeError) as error:
+        except (OSError, ValueError, RecursionError, argparse.ArgumentTypeError) as error:
             raise argparse.ArgumentTypeError(
                 f"{text!r} came, but it must be a file such as "
                 f'{{"conv1": 0.5, "conv*": 0.2}}: {error}'

@@ -2,7 +2,7 @@
 
 import logging
 
-from pruning import criteria, graph, groups, numbering, selection, surgery
+from pruning import criteria, groups, numbering, selection, surgery
 
 CRITERIA = {"l1": criteria.l1_norm}
 STRATEGIES = {"independent": selection.independent}
@@ -61,27 +61,34 @@ def prune(
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.
     """
-    score = CRITERIA.get(criterion, criterion)
+    score = CRITERIA.get(criterion) if isinstance(criterion, str) else criterion
     if not callable(score):
         raise ValueError(f"criterion is {criterion!r}; give {', '.join(CRITERIA)} or a function")
-    if strategy not in STRATEGIES:
+    if strategy not in list(STRATEGIES):
         raise ValueError(f"strategy is {strategy!r}; give {', '.join(STRATEGIES)}")
     if coupled not in selection.COUPLED:
         raise ValueError(f"coupled is {coupled!r}; give {', '.join(selection.COUPLED)}")
-    layer_ratios = layer_ratios or {}
+    layer_ratios = {} if layer_ratios is None else layer_ratios
+    if not isinstance(layer_ratios, dict) or not all(isinstance(p, str) for p in layer_ratios):
+        raise ValueError(f"layer_ratios is {layer_ratios!r}; give {{layer name or glob: ratio}}")
 
-    channels = groups.find(graph.functional(model))
+    channels = groups.find(model)
     kept = STRATEGIES[strategy](
         channels, ratio, layer_ratios=layer_ratios, criterion=score, coupled=coupled
     )
-    if not kept and any([ratio, *layer_ratios.values()]):
-        reasons = [group.whole for group in channels.groups if group.whole] + channels.obstacles
-        raise ValueError(
-            f"{model.name}: no convolution has a filter to spare (coupled is {coupled!r}), nothing "
-            f"would be pruned: {'; '.join(list(dict.fromkeys(reasons))[:3]) or 'each has one'}"
-        )
-    _warn_of_normalisations(channels)
+    if any([ratio, *layer_ratios.values()]):
+        if not kept:
+            raise ValueError(f"{model.name}: nothing would be pruned: {_why_nothing(channels)}")
+        _warn_of_normalisations(channels)
     return surgery.cut(channels, kept)
+
+
+def _why_nothing(channels):
+    convolutions = [member for member in channels.members.values() if member.flow.convolution]
+    if not convolutions:
+        return "; ".join(["it has no convolution that can be", *channels.obstacles[:3]])
+    reasons = [group.whole for group in channels.groups if group.whole] + channels.obstacles
+    return "; ".join(["no convolution has a filter to spare", *dict.fromkeys(reasons[:3])])
 
 
 def _warn_of_normalisations(channels):

@@ -85,27 +85,27 @@ def functional(model):
 
 def is_functional(layer):
     """Whether it is a model whose layers can be followed; a subclass may have a call of its own."""
-    if not isinstance(layer, keras.Model):
-        return False
     return type(layer) in (keras.Sequential, _FUNCTIONAL)
 
 
 def _follow(model, prefix, inputs, calls):
-    symbols = keras.tree.map_structure(
-        lambda symbol: keras.Input(batch_shape=symbol.shape, dtype=symbol.dtype, name=symbol.name),
-        model.input,
-    )
-    tensors = {id(s): t for s, t in zip(keras.tree.flatten(symbols), inputs, strict=True)}
+    symbols = [  # of the sizes that enter, which a nested model may have left open
+        keras.Input(batch_shape=tensor.shape, dtype=symbol.dtype, name=symbol.name)
+        for symbol, tensor in zip(model.inputs, inputs, strict=True)
+    ]
+    tensors = {id(symbol): tensor for symbol, tensor in zip(symbols, inputs, strict=True)}
 
     def call(stand_in, *args, **kwargs):
         symbol = stand_in(*args, **kwargs)
         layer, path = stand_in.layer, prefix + stand_in.layer.name
         arguments = keras.tree.flatten((args, kwargs))
+        if is_functional(layer):
+            nested = functional(layer)
+            arguments = _inputs_of(path, nested, args[0] if args else kwargs["inputs"])
         entering = [tensors[id(a)] for a in arguments if isinstance(a, keras.KerasTensor)]
         constants = [a for a in arguments if not isinstance(a, keras.KerasTensor)]
         if is_functional(layer):
-            nested = functional(layer)
-            starts = [Tensor(start.shape) for start in nested.inputs]
+            starts = [Tensor(tensor.shape) for tensor in entering]
             calls.append(Call(path, layer, entering, [], starts))
             leaving = _follow(nested, f"{path}/", starts, calls)
         else:
@@ -115,9 +115,22 @@ def _follow(model, prefix, inputs, calls):
         return symbol
 
     walked = keras.models.clone_model(
-        model, input_tensors=symbols, clone_function=_StandIn, call_function=call
+        model,
+        input_tensors=keras.tree.pack_sequence_as(model.input, symbols),
+        clone_function=_StandIn,
+        call_function=call,
     )
     return [tensors[id(symbol)] for symbol in walked.outputs]
+
+
+def _inputs_of(path, model, given):
+    """The tensors for `model.inputs`, in their order; masks and other arguments are left out."""
+    by_name = [sorted(s) if isinstance(s, dict) else None for s in (given, model.input)]
+    if by_name[0] != by_name[1]:  # Keras then matches them by name
+        raise ValueError(
+            f"{path} (Functional): call it with its inputs in the form it was built of"
+        )
+    return keras.tree.flatten(given)
 
 
 class _StandIn(keras.Operation):

@@ -52,8 +52,9 @@ class Channels(NamedTuple):
     """All channels of a network.
 
     Attributes:
-        model: the Functional model.
-        paths: `{path: layer}` of all layers and operations, those of nested models too.
+        model: the network.
+        names: `{path: all paths of this layer}`, by the path of its first call; those of nested
+            models too.
         flows: `{id(layer): Flow}` of each layer's first call; for a nested model the list of
             Features that enter it.
         members: `{path: Member}`, in the order of computation.
@@ -63,7 +64,7 @@ class Channels(NamedTuple):
     """
 
     model: keras.Model
-    paths: dict
+    names: dict
     flows: dict
     members: dict
     bundle_of: np.ndarray
@@ -75,18 +76,24 @@ def find(model):
     """The channels of a network and the groups they form.
 
     Args:
-        model: Functional model, as `graph.functional` returns it.
+        model: built Functional or Sequential model.
 
     Returns:
         Channels.
+
+    Raises:
+        ValueError, TypeError: its layers cannot be followed.
     """
-    walked = graph.trace(model)
+    walked = graph.trace(graph.functional(model))
     numbering = Numbering(walked)
     flows = {layer: flow for layer, (flow, _) in numbering.first.items()}
     bundle_of = _components(numbering.size, numbering.ties)
+    paths_of = defaultdict(list)
+    for call in walked.calls:
+        paths_of[id(call.layer)].append(call.path)
     return Channels(
         model=model,
-        paths={call.path: call.layer for call in walked.calls},
+        names={paths[0]: paths for paths in paths_of.values()},
         flows=flows | {id(model): [numbering.features[tensor] for tensor in walked.inputs]},
         members={member.call.path: member for member in numbering.members.values()},
         bundle_of=bundle_of,

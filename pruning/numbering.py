@@ -9,8 +9,8 @@ import numpy as np
 from pruning import graph
 from pruning.rules import Features, Flow, rule_for
 
-FROM_INPUT = "their channels come from the network's input"
-TO_OUTPUT = "their channels reach the network's output"
+FROM_INPUT = "channels that come from the network's input stay"
+TO_OUTPUT = "channels that reach the network's output stay"
 
 
 class Member(NamedTuple):
@@ -20,14 +20,12 @@ class Member(NamedTuple):
         call: its first call.
         flow: what its rule says of that call.
         before: int, all the calls that this one depends on, one bit each.
-        source: int, the bit of the call whose output it reads; 0 for the network's input.
         bit: int, its own.
     """
 
     call: graph.Call
     flow: Flow
     before: int
-    source: int
     bit: int
 
 
@@ -54,13 +52,17 @@ class Numbering:
         """
         self.size, self.features, self.first, self.members = 0, {}, {}, {}
         self.ties, self.whole, self.refused, self.obstacles = [], [], [], []
-        self._history = {}  # Tensor: (bits of all calls behind it, bit of the one that made it)
+        self._behind = {}  # Tensor: bits of all calls it depends on
         self._given = defaultdict(list)  # id of a layer: the numbers it got
+        self._unfit = {}  # id of a layer: why no rule fits one of its calls
         for tensor in walked.inputs:
             self._begin(tensor, self.whole, FROM_INPUT)
-            self._history[tensor] = (0, 0)
+            self._behind[tensor] = 0
         for index, call in enumerate(walked.calls):
             self._visit(call, 1 << index)
+        for layer, reason in self._unfit.items():  # a shared layer is refused at all its calls
+            incoming = [features.channels for features in self.first.get(layer, (None, []))[1]]
+            self.refused += [(channels, reason) for channels in incoming + self._given[layer]]
         for tensor in walked.outputs:
             self.whole.append((self.features[tensor].channels, TO_OUTPUT))
 
@@ -68,9 +70,8 @@ class Numbering:
         incoming = [self.features[tensor] for tensor in call.inputs]
         before = 0
         for tensor in call.inputs:
-            before |= self._history[tensor][0]
-        for tensor in call.outputs:
-            self._history[tensor] = (before | bit, bit)
+            before |= self._behind[tensor]
+        self._behind.update(dict.fromkeys(call.outputs, before | bit))
         try:
             if graph.is_functional(call.layer):
                 self._enter(call, incoming)
@@ -81,16 +82,19 @@ class Numbering:
             return
         self.features[call.outputs[0]] = Features(call.outputs[0].shape, flow.channels, flow.axis)
         if flow.kernel:
-            source = self._history[call.inputs[0]][1]
-            self.members.setdefault(id(call.layer), Member(call, flow, before, source, bit))
+            self.members.setdefault(id(call.layer), Member(call, flow, before, bit))
 
     def _flow(self, call, incoming):
         rule = rule_for(call.layer)
         if rule is None:
             raise ValueError("there is no rule for this type; pruning.rules tells how to add one")
         flow = rule(call, incoming, self._new(call.layer))
+        if not isinstance(flow, Flow):
+            raise ValueError(f"its rule returns {type(flow).__name__}; let it return a Flow")
         if not _fits(flow, call):
-            raise ValueError("its weights or its output are not those its rule knows")
+            raise ValueError(
+                "its weights or outputs are not those its rule knows (merge LoRA first)"
+            )
         if flow.weights or flow.config:
             self._tie_to_first_call(call.layer, flow, incoming)
         self.ties += flow.together
@@ -103,6 +107,7 @@ class Numbering:
     def _refuse(self, call, incoming, reason):
         reason = f"{call}: {reason}"
         self.obstacles.append(reason)
+        self._unfit[id(call.layer)] = reason
         self.refused += [(features.channels, reason) for features in incoming]
         for tensor in call.outputs:
             self._begin(tensor, self.refused, reason)
@@ -111,7 +116,7 @@ class Numbering:
         self._tie_to_first_call(call.layer, incoming, incoming)
         for outer, features, inner in zip(call.inputs, incoming, call.outputs, strict=True):
             self.features[inner] = features
-            self._history[inner] = self._history[outer]
+            self._behind[inner] = self._behind[outer]
 
     def _tie_to_first_call(self, layer, flow, incoming):
         """A layer has one size, so that what it reads at every call must be cut alike."""
@@ -147,7 +152,8 @@ class Numbering:
 def _fits(flow, call):
     weights = getattr(call.layer, "weights", ())
     return (
-        call.outputs[0].shape[flow.axis] == len(flow.channels)
+        len(call.outputs) == 1
+        and call.outputs[0].shape[flow.axis] == len(flow.channels)
         and len(weights) == len(flow.weights)
         and all(
             weight.shape[axis] == len(channels)

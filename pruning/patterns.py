@@ -4,13 +4,13 @@ import difflib
 import fnmatch
 
 
-def match(layer_ratios, paths):
+def match(layer_ratios, layers):
     """The pattern that holds for each layer.
 
     Args:
         layer_ratios: dict whose keys are layer names (`"conv1"`), paths into nested models
             (`"backbone/conv1"`) or globs of either (`"conv*"`).
-        paths: the paths of all layers.
+        layers: `{path: all paths of the same layer}`.
 
     Returns:
         `{path: pattern}` of the layers that are named. The exact name counts before a glob, of
@@ -19,25 +19,18 @@ def match(layer_ratios, paths):
     Raises:
         ValueError: a pattern matches no layer.
     """
+    names = {
+        path: {name for each in paths for name in (each, each.rsplit("/", 1)[-1])}
+        for path, paths in layers.items()
+    }
+    known = set().union(*names.values())
+    globs = [pattern for pattern in layer_ratios if pattern not in known]
     found = {}
-    exact = [pattern for pattern in layer_ratios if any(pattern in _names(p) for p in paths)]
-    for pattern in [*(p for p in layer_ratios if p not in exact), *exact]:
-        matching = [
-            path
-            for path in paths
-            if any(
-                name == pattern or (pattern not in exact and fnmatch.fnmatchcase(name, pattern))
-                for name in _names(path)
-            )
-        ]
-        if not matching:
-            names = {name for path in paths for name in _names(path)}
-            close = difflib.get_close_matches(pattern, sorted(names), n=5, cutoff=0.4)
-            hint = f"close to it: {', '.join(close)}" if close else f"there are {', '.join(paths)}"
+    for pattern in [*globs, *(pattern for pattern in layer_ratios if pattern in known)]:
+        meant = {pattern} if pattern in known else set(fnmatch.filter(known, pattern))
+        if not meant:
+            close = difflib.get_close_matches(pattern, sorted(known), n=5, cutoff=0.4)
+            hint = f"close to it: {', '.join(close)}" if close else f"there are {', '.join(names)}"
             raise ValueError(f"{pattern!r} matches no layer of the network; {hint}")
-        found |= dict.fromkeys(matching, pattern)
+        found |= {path: pattern for path in names if meant & names[path]}
     return found
-
-
-def _names(path):
-    return path, path.rsplit("/", 1)[-1]

@@ -1,6 +1,7 @@
 """How many filters go, and which."""
 
 import math
+import numbers
 
 import numpy as np
 
@@ -32,8 +33,8 @@ def independent(channels, ratio, *, layer_ratios, criterion, coupled):
     """
     for value in (ratio, *layer_ratios.values()):
         count_removed(1, value)  # in range, whether it will be used or not
-    matches = patterns.match(layer_ratios, channels.paths)
-    plans = [(group, *_deciding_members(group, coupled)) for group in channels.groups]
+    matches = patterns.match(layer_ratios, channels.names)
+    plans = [(group, *_deciding_members(group, coupled, channels)) for group in channels.groups]
     _check_effect(matches, layer_ratios, plans)
 
     removed = np.zeros(len(channels.bundle_of), bool)
@@ -63,13 +64,13 @@ def count_removed(filters, ratio):
     Raises:
         ValueError: the ratio is out of range.
     """
-    if not 0 <= ratio < 1:
-        raise ValueError(f"ratio is {ratio}; give a number from 0 up to, but not including, 1")
+    if not isinstance(ratio, numbers.Real) or not 0 <= ratio < 1:
+        raise ValueError(f"ratio is {ratio!r}; give a number from 0 up to, but not including, 1")
     # rounded before, since 0.07 * 100 is 7.000000000000001 in binary
     return min(math.ceil(round(ratio * filters, 6)), filters - 1)
 
 
-def _deciding_members(group, coupled):
+def _deciding_members(group, coupled, channels):
     """The layers whose scores rank the group, none where it is left whole; and why it is."""
     convolutions = [member for member in group.members if member.flow.convolution]
     if group.whole:
@@ -78,20 +79,27 @@ def _deciding_members(group, coupled):
         return [], "it is no convolution"
     if coupled == "joint" or len(convolutions) == 1:
         return group.members, ""
-    projections = [m for m in convolutions if coupled == "shortcut" and _is_projection(m, group)]
-    return projections, "" if projections else f"it meets others, and coupled is {coupled!r}"
+    if coupled == "skip":
+        return [], "it meets others, and coupled is 'skip'"
+    every = sum(m.bit for m in channels.members.values() if m.flow.convolution)
+    projections = [m for m in convolutions if _is_projection(m, convolutions, every)]
+    return projections, "" if projections else "no 1x1 projection decides for its group"
 
 
-def _is_projection(member, group):
+def _is_projection(member, group, every):
     """Whether it is the 1x1 convolution on a shortcut around another convolution of its group.
 
-    The shortcut begins where it reads: the other one comes later, on a way from there that does
-    not lead through it.
+    Then the other one depends on all convolutions that this one depends on, but not on this one.
+
+    Args:
+        member: numbering.Member.
+        group: list of the convolutions of its group.
+        every: int, the bits of all convolutions of the network.
     """
     return math.prod(getattr(member.call.layer, "kernel_size", ())) == 1 and any(
-        member.source & other.before == member.source and not member.bit & other.before
-        for other in group.members
-        if other is not member and other.flow.convolution
+        member.before & every & ~other.before == 0 and not member.bit & other.before
+        for other in group
+        if other is not member
     )
 
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from pruning import graph
+from pruning.rules import rule_for
 
 
 def cut(channels, kept):
@@ -39,8 +40,10 @@ def cut(channels, kept):
         return copies[id(layer)][1]
 
     smaller = copy(channels.model)
-    for layer, small in copies.values():
-        if not graph.is_functional(layer) and isinstance(layer, keras.Layer):
+    for layer, small in reversed(copies.values()):  # a model before the layers in it
+        if isinstance(layer, keras.Layer) and small.trainable != layer.trainable:
+            small.trainable = layer.trainable
+        if isinstance(layer, keras.Layer) and not graph.is_functional(layer):
             _hand_over(layer, small, channels.flows.get(id(layer)), stays)
     return smaller
 
@@ -66,34 +69,44 @@ def _staying_bundles(channels, kept):
 def _smaller_model(model, entering, stays, copy):
     """A copy of a model; its inputs too are smaller where a nested one gets fewer channels."""
     plain = graph.functional(model)
+    layer_of = {id(la.output): la for la in plain.layers if isinstance(la, keras.layers.InputLayer)}
     inputs = [
-        keras.Input(batch_shape=_cut_shape(s, features, stays), dtype=s.dtype, name=s.name)
-        for s, features in zip(plain.inputs, entering, strict=True)
+        _smaller_input(layer_of[id(symbol)], features, stays)
+        for symbol, features in zip(plain.inputs, entering, strict=True)
     ]
-    smaller = keras.models.clone_model(
+    return keras.models.clone_model(
         plain,
         input_tensors=keras.tree.pack_sequence_as(plain.input, inputs),
         clone_function=copy,
+        call_function=_call,
     )
-    if not model.trainable:
-        smaller.trainable = False
-    return smaller
 
 
-def _cut_shape(symbol, features, stays):
-    shape = list(symbol.shape)
+def _call(layer, *args, **kwargs):
+    try:
+        return layer(*args, **kwargs)
+    except Exception as error:  # an initializer for another number of channels, for example
+        raise ValueError(
+            f"{layer.name} ({type(layer).__name__}): it cannot be built smaller: {error}"
+        ) from error
+
+
+def _smaller_input(layer, features, stays):
+    shape = list(layer.batch_shape)
     if shape[features.axis] is not None:
         shape[features.axis] = np.count_nonzero(stays(features.channels))
-    return shape
+    return keras.layers.InputLayer.from_config(layer.get_config() | {"batch_shape": shape}).output
 
 
 def _smaller_layer(layer, flow, stays, copy):
     changes = flow.config(stays) if flow and flow.config else {}
     try:
+        if hasattr(layer, "adapt") and rule_for(layer) is None:
+            raise ValueError("what it learned from data is in no weight; call it before the model")
         return type(layer).from_config(layer.get_config() | changes)
     except Exception as error:  # the layer of a user may raise anything
         raise ValueError(
-            f"{layer.name} ({type(layer).__name__}): it cannot be copied from its config: {error}"
+            f"{layer.name} ({type(layer).__name__}): it cannot be copied: {error}"
         ) from error
 
 

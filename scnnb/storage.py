@@ -69,6 +69,8 @@ def read_network(path, images, num_classes):
         model = keras.models.load_model(path, compile=False)
     except Exception as error:  # whatever is in a file of somebody else
         raise ValueError(f"{path}: Keras cannot load it: {error}") from error
+    if not model.built:
+        raise ValueError(f"{path}: it is not built; store it after a call on images")
     shape = getattr(model, "input_shape", None)
     if (
         not isinstance(shape, tuple)
@@ -79,12 +81,15 @@ def read_network(path, images, num_classes):
         )
     ):
         raise ValueError(f"{path}: it takes images {shape}; the dataset's are {images.shape[1:]}")
-    if model.output_shape != (None, num_classes):
+    if not isinstance(model.output_shape, tuple) or model.output_shape[1:] != (num_classes,):
         raise ValueError(
             f"{path}: its output is {model.output_shape}; the dataset has {num_classes} classes"
         )
-    probabilities = keras.ops.convert_to_numpy(model(images, training=False))
-    if probabilities.min() < 0 or abs(probabilities.sum(axis=-1) - 1).max() > 0.01:
+    try:
+        probabilities = keras.ops.convert_to_numpy(model(images, training=False))
+    except Exception as error:  # layers that leave nothing of images of this size, for example
+        raise ValueError(f"{path}: it fails on images {images.shape[1:]}: {error}") from error
+    if not (probabilities.min() >= 0 and abs(probabilities.sum(axis=-1) - 1).max() < 0.01):
         raise ValueError(f"{path}: its outputs are no probabilities; end it with softmax")
     return model
 

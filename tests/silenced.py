@@ -22,15 +22,20 @@ MOVERS = (layers.Flatten, layers.Reshape, layers.Permute, layers.Concatenate)
 MEETINGS = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "CustomScaleLayer")
 
 
-def randomise(model, seed=0):
-    """Give every weight a new random value: a fresh network's zeros and ones hide wrong slices."""
-    rng = np.random.default_rng(seed)
+def randomise(model, gain=1.0):
+    """Give every weight a new random value: a fresh network's zeros and ones hide wrong slices.
+
+    Args:
+        model: Keras model, changed in place and returned.
+        gain: above 1 where many layers without normalisation would let the signal fade when pruned.
+    """
+    rng = np.random.default_rng(0)
     for weight in model.weights:
         if not weight.dtype.startswith("float"):
             continue
         if "kernel" in weight.name:
             fan_in = np.prod(weight.shape[:-1])  # close enough to keep the values in range
-            weight.assign(rng.normal(0, (2 / fan_in) ** 0.5, weight.shape))
+            weight.assign(rng.normal(0, gain * (2 / fan_in) ** 0.5, weight.shape))
         elif "gamma" in weight.name or "variance" in weight.name:
             weight.assign(rng.uniform(0.5, 1.5, weight.shape))
         else:

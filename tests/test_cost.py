@@ -59,6 +59,12 @@ def test_nested_models_count_and_a_shared_layer_counts_at_every_call():
     assert cost.macs(keras.Model(inputs, nested(shared(shared(inputs))))) == 3 * 16 + 20
 
 
+def test_a_nested_model_of_any_image_size_is_counted_at_the_size_it_gets():
+    inputs, images = keras.Input((None, None, 3)), keras.Input((5, 4, 3))
+    nested = keras.Model(inputs, layers.Conv2D(2, 3)(inputs))
+    assert cost.macs(keras.Model(images, nested(images))) == 3 * 2 * (9 * 3 * 2)
+
+
 def test_what_cannot_be_counted_is_refused_by_name():
     model = keras.Sequential([keras.Input((5, 4)), layers.LSTM(3, name="memory")])
     with pytest.raises(ValueError, match=r"memory \(LSTM\): its MACs cannot be counted"):

@@ -265,11 +265,13 @@ def test_a_stored_network_is_trained_further_or_taken_as_it_is(stored, tmp_path,
     assert "training the baseline" not in out
     assert re.search(r"conv1 +19 -> 9 .*\nnorm1.*\nconv2 +38 -> 38 ", out)
     rows = report.read_rows(csv)
-    assert rows["model"].tolist() == ["mine"] * 2
+    assert rows["model"].tolist() == ["mine.keras"] * 2
     assert rows["epoch1"].tolist() == [1, 0]
     assert rows["baseline_seconds"][1] == 0
     assert rows["layer_ratios"].tolist() == ['{"conv*": 0.5, "conv2": 0.0}'] * 2
-    assert len(list((tmp_path / "results").glob("*_mine_*/pruned0.0_*_retrained1.keras"))) == 2
+    assert (
+        len(list((tmp_path / "results").glob("*_mine.keras_*/pruned0.0_*_retrained1.keras"))) == 2
+    )
 
 
 def test_a_stored_network_that_does_not_fit_ends_with_1_and_one_line(tmp_path, call):
@@ -425,7 +427,8 @@ def test_a_wrong_option_is_named(arguments, message, capsys):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"conv1": 1}', '{"conv1": "half"}', '{"conv1": null}', "\xff"]
+    "content",
+    ["", "[" * 100_000, "[]", "{}", '{"conv1": 1}', '{"conv1": "half"}', '{"conv1": null}', "\xff"],
 )
 def test_a_file_that_holds_no_layer_ratios_is_a_wrong_argument(content, tmp_path, capsys):
     file = tmp_path / "ratios.json"

@@ -71,6 +71,9 @@ def test_layer_ratios_win_over_the_ratio():
 WRONG = {
     "criterion is 'l3'; give l1 or a function": {"criterion": "l3"},
     "strategy is 'best'; give independent": {"strategy": "best"},
+    "ratio is 'half'; give a number": {"layer_ratios": {"conv1": "half"}},
+    r"layer_ratios is \['conv1'\]; give {layer name or glob: ratio}": {"layer_ratios": ["conv1"]},
+    r"criterion is \['l1'\]; give l1 or a function": {"criterion": ["l1"]},
     "coupled is 'all'; give joint, shortcut, skip": {"coupled": "all"},
     "'conv3' matches no layer of the network; close to it: conv2, conv1": {
         "layer_ratios": {"conv3": 0.5}
@@ -100,7 +103,7 @@ def test_a_wrong_argument_is_named_with_what_is_accepted(message):
         prune(build_scnnb((8, 8, 1), 3), 0.5, **WRONG[message])
 
 
-@pytest.mark.parametrize("ratio", [1, -0.1, float("nan")])
+@pytest.mark.parametrize("ratio", [1, -0.1, float("nan"), None, "0.5"])
 def test_a_ratio_out_of_range_is_refused(ratio):
     with pytest.raises(ValueError, match=r"ratio is .*; give a number from 0 up to"):
         prune(build_scnnb((8, 8, 1), 3), ratio)
@@ -109,10 +112,16 @@ def test_a_ratio_out_of_range_is_refused(ratio):
 def test_nothing_pruned_although_asked_is_an_error_that_says_why():
     images = keras.Input((4, 4, 3))
     single = keras.Model(images, layers.Dense(2)(layers.Conv2D(1, 1)(images)))
-    with pytest.raises(ValueError, match="no convolution has a filter to spare.*nothing would be"):
+    with pytest.raises(
+        ValueError, match="nothing would be pruned: no convolution has a filter to spare"
+    ):
         prune(single, 0.5)
-    with pytest.raises(ValueError, match="nothing would be pruned: .* reach the network's output"):
+    with pytest.raises(
+        ValueError, match="nothing would be pruned: .* channels that reach the network's output"
+    ):
         prune(keras.Model(images, layers.Conv2D(4, 1)(images)), 0.5)
+    with pytest.raises(ValueError, match="nothing would be pruned: it has no convolution"):
+        prune(keras.Model(images, layers.ReLU()(images)), 0.5)
     prune(single, 0)
 
 
@@ -123,6 +132,7 @@ def test_what_a_normalisation_over_channels_keeps_whole_is_logged(caplog):
     with caplog.at_level(logging.WARNING):
         pruned = prune(keras.Model(images, layers.Dense(2)(x), name="mine"), 0.5)
     assert [pruned.get_layer(name).filters for name in ("cut", "whole")] == [4, 8]
+    prune(keras.Model(images, layers.Dense(2)(x), name="mine"), 0)  # nothing to tell
     assert caplog.messages == [
         "mine: left whole, since the normalisation over channels that they reach would not be "
         "exact without them: whole"

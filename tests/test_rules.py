@@ -96,6 +96,12 @@ def nested_with_two_inputs(x):
     return layers.Concatenate()([joined, doubled])
 
 
+def nested_of_any_size(x):
+    inputs = keras.Input((None, None, 8))
+    flat = layers.Reshape((-1, 8))(conv(8, inputs, 3))
+    return keras.Model(inputs, flat, name="any_size")(conv(8, x))
+
+
 def channel_major(x):
     return layers.Flatten()(layers.Permute((3, 1, 2))(conv(8, x)))
 
@@ -170,6 +176,10 @@ NETWORKS = {
         layers.Concatenate()([conv(8, x), conv(4, x)])
     ),
     "the same twice": lambda x: layers.Concatenate()([y := conv(8, x), layers.ReLU()(y)]),
+    "nested, of any image size": nested_of_any_size,
+    "norm over rows": stack(lambda: [layers.LayerNormalization(axis=1)]),
+    "relu with a limit": lambda x: keras.activations.relu(conv(8, x), max_value=3.0),
+    "rescaling by an array": stack(lambda: [layers.Rescaling(np.arange(1.0, 9))]),
     "add": merge(lambda x, y: layers.Add()([x, y])),
     "subtract": merge(lambda x, y: layers.Subtract()([x, y])),
     "multiply": merge(lambda x, y: layers.Multiply()([x, y])),
@@ -275,13 +285,13 @@ def test_the_layers_of_keras_applications_have_rules_too():
 
 
 REFUSED = {
-    r"mixes \(Conv2D\): its activation may mix channels": stack(
+    r"mixes \(Conv2D\): its activation is not known to leave channels apart": stack(
         lambda: [layers.Conv2D(4, 1, activation="softmax", name="mixes")]
     ),
-    r"mixes \(Conv2D\): its activation may mix": stack(
+    r"mixes \(Conv2D\): its activation is not known to leave": stack(
         lambda: [layers.Conv2D(4, 1, activation=layers.PReLU(), name="mixes")]
     ),
-    r"mixes \(Activation\): its activation may mix": stack(
+    r"mixes \(Activation\): its activation is not known to leave": stack(
         lambda: [layers.Activation("softmax", name="mixes")]
     ),
     r"mixes \(Softmax\): it computes each value from all channels": stack(
@@ -318,6 +328,15 @@ REFUSED = {
     r"crossed \(Concatenate\): its inputs hold their": lambda x: layers.Concatenate(name="crossed")(
         [conv(8, x), layers.Permute((1, 3, 2))(conv(8, x))]
     ),
+    r"crossed \(Multiply\): its inputs hold their": lambda x: layers.Multiply(name="crossed")(
+        [conv(8, x), layers.Permute((3, 1, 2))(conv(1, x))]
+    ),
+    r"noise \(Dropout\): the shape of its noise": stack(
+        lambda: [layers.Dropout(0.5, noise_shape=(None, 1, 1, 8), name="noise")]
+    ),
+    r"rows \(Rescaling\): its scale are not": stack(
+        lambda: [layers.Rescaling([[float(n)] for n in range(8)], name="rows")]
+    ),
     r"add.* \(Add\): one of its inputs is a constant array": lambda x: (
         conv(8, x) + np.ones(8, "float32")
     ),
@@ -351,7 +370,7 @@ def test_a_layer_without_a_rule_off_the_pruned_path_is_copied(message):
 def test_weights_that_a_rule_does_not_know_are_refused():
     model = network(stack(lambda: [layers.Conv2D(4, 1, name="adapted")]))
     model.get_layer("adapted").enable_lora(2)
-    with pytest.raises(ValueError, match=r"adapted \(Conv2D\): its weights or its output are not"):
+    with pytest.raises(ValueError, match=r"adapted \(Conv2D\): its weights or outputs are not"):
         prune(model, 0.5)
 
 
@@ -381,6 +400,28 @@ def test_a_custom_layer_can_be_taught(monkeypatch):
     monkeypatch.setitem(rules.RULES, Offset, rules.per_channel)
     pruned = assert_equals_the_silenced_network(model)
     assert pruned.get_layer("taught").offset.shape == (4,)
+
+
+def test_a_taught_rule_that_is_wrong_is_named(monkeypatch):
+    model = network(stack(lambda: [Offset(name="taught")]))
+    monkeypatch.setitem(rules.RULES, Offset, lambda call, incoming, new: None)
+    with pytest.raises(ValueError, match=r"taught \(Offset\): its rule returns NoneType; let it"):
+        prune(model, 0.5)
+    monkeypatch.setitem(rules.RULES, Offset, rules.same_channels)
+    with pytest.raises(ValueError, match=r"taught \(Offset\): its weights or outputs are not"):
+        prune(model, 0.5)
+
+
+@pytest.mark.parametrize("turned_first", [True, False])
+def test_a_shared_layer_with_one_call_that_cannot_be_cut_is_refused_at_all(turned_first):
+    images = keras.Input((8, 8, 8))
+    shared = layers.Dense(8, name="shared")
+    calls = [layers.Permute((3, 1, 2))(images), images]
+    outputs = [shared(x) for x in (calls if turned_first else calls[::-1])]
+    heads = [layers.Dense(2)(layers.Flatten()(output)) for output in outputs]
+    model = keras.Model(images, heads)
+    with pytest.raises(ValueError, match=r"shared \(Dense\)"):
+        prune(model, 0.5)
 
 
 def test_a_subclass_of_a_known_layer_is_not_taken_for_it():

@@ -125,6 +125,18 @@ def test_a_1x1_convolution_on_the_main_path_is_no_projection():
     assert found["expand"] == found["projection"] == [2, 3]
 
 
+def pooled_shortcut(x):
+    """A projection that reads a pool of what the other branch begins at, as in ResNet-D."""
+    x = conv(3, x, "stem")
+    y = layers.Conv2D(4, 3, 2, padding="same", name="main")(conv(2, x, "first"))
+    return y + conv(4, layers.AveragePooling2D(2)(x), "projection")
+
+
+def test_a_projection_may_read_a_pool_of_the_beginning():
+    scores = {"main": [4, 3, 2, 1], "projection": [1, 2, 3, 4]}
+    assert kept(pooled_shortcut, 0.5, scores, coupled="shortcut")["main"] == [2, 3]
+
+
 def inverted(x):
     """Identity shortcuts between 1x1 convolutions, as in MobileNetV2: no projection."""
     x = conv(4, x, "project1")

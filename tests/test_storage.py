@@ -93,18 +93,28 @@ def test_a_network_of_somebody_else_is_read_if_it_fits(path):
         model.save(storage.model_path(path))
         return storage.model_path(path)
 
-    head = (layers.GlobalAveragePooling2D(), layers.Dense(4, activation="softmax"))
+    def head():
+        return layers.GlobalAveragePooling2D(), layers.Dense(4, activation="softmax")
+
     for shape in ((8, 8, 3), (None, None, 3)):
-        assert not storage.read_network(stored(shape, *head), images, 4).compiled
+        assert not storage.read_network(stored(shape, *head()), images, 4).compiled
     for shape in ((9, 8, 3), (8, 7, 3)):
         with pytest.raises(ValueError, match=r"it takes images .*; the dataset's are \(8, 8, 3\)"):
-            storage.read_network(stored(shape, *head), images, 4)
+            storage.read_network(stored(shape, *head()), images, 4)
     with pytest.raises(ValueError, match="it takes images"):
         storage.read_network(stored((8,), layers.Dense(4)), images, 4)
     with pytest.raises(ValueError, match=r"its output is \(None, 4\); the dataset has 5 classes"):
-        storage.read_network(stored((8, 8, 3), *head), images, 5)
+        storage.read_network(stored((8, 8, 3), *head()), images, 5)
     with pytest.raises(ValueError, match="no probabilities"):
-        storage.read_network(stored((8, 8, 3), head[0], layers.Dense(4)), images, 4)
+        storage.read_network(stored((8, 8, 3), head()[0], layers.Dense(4)), images, 4)
+    for_4x4 = [layers.Reshape((4, 4, 3)), *head()]
+    with pytest.raises(ValueError, match=r"it fails on images \(8, 8, 3\)"):
+        storage.read_network(stored((None, None, 3), *for_4x4), images, 4)
+    built_by_fit = keras.Sequential([layers.Flatten(), layers.Dense(4, activation="softmax")])
+    built_by_fit.compile("sgd", "mse")
+    built_by_fit.fit(np.zeros((6, 8, 8, 3)), np.zeros((6, 4)), batch_size=6, verbose=0)
+    built_by_fit.save(storage.model_path(path))
+    assert storage.read_network(storage.model_path(path), images, 4).output_shape[1:] == (4,)
     storage.model_path(path).write_bytes(b"no model")
     with pytest.raises(ValueError, match=r"pruned0\.4\.keras: Keras cannot load it"):
         storage.read_network(storage.model_path(path), images, 4)

@@ -80,7 +80,13 @@ def test_layer_names_order_and_settings_are_kept():
     assert [layer.name for layer in pruned.layers] == [layer.name for layer in model.layers]
     assert [type(layer) for layer in pruned.layers] == [type(layer) for layer in model.layers]
     assert not pruned.get_layer("conv1").trainable
-    assert (pruned.name, pruned.inputs[0].name) == (model.name, "images")
+    assert pruned.name == model.name
+
+
+def test_inputs_keep_names_that_keras_gave_them():
+    model = keras.Sequential([keras.Input((4, 4, 3)), layers.Conv2D(4, 1), layers.Dense(2)])
+    plain = graph.functional(model)
+    assert [la.name for la in prune(model, 0.5).layers] == [la.name for la in plain.layers]
 
 
 def test_nested_models_stay_nested_and_shared_layers_shared():
@@ -94,7 +100,7 @@ def test_nested_models_stay_nested_and_shared_layers_shared():
     nested = pruned.get_layer("inside")
     assert [layer.filters for layer in nested.layers if layer.weights] == [3, 3]
     assert nested.get_layer("shared") is pruned.get_layer("shared")
-    assert not nested.trainable_weights
+    assert not nested.trainable and not nested.trainable_weights
     assert pruned.get_layer("first").filters == 3  # tied to `shared`, which reads both
 
 
@@ -144,3 +150,64 @@ def test_a_layer_that_cannot_be_copied_is_refused_by_name():
     x = layers.Flatten()(layers.Conv2D(4, 1)(NoConfig(1)(images)))
     with pytest.raises(ValueError, match=r"secret \(NoConfig\): it cannot be copied.*not told"):
         prune(keras.Model(images, layers.Dense(2)(x)), 0.5)
+
+
+def test_state_that_is_in_no_weight_is_not_lost_in_silence():
+    words = keras.Input((4,))
+    bins = layers.Discretization(num_bins=3, name="bins")
+    bins.adapt(np.arange(10.0))
+    x = layers.Conv1D(4, 1)(layers.Embedding(4, 6)(bins(words)))
+    model = keras.Model(words, layers.Dense(2)(layers.GlobalMaxPooling1D()(x)))
+    with pytest.raises(ValueError, match=r"bins \(Discretization\): it cannot be copied: what it"):
+        prune(model, 0.5)
+
+
+def test_an_initializer_for_another_number_of_channels_is_refused_by_name():
+    initial = keras.initializers.Constant([1.0, 2, 3, 4])
+    images = keras.Input((4, 4, 3))
+    x = layers.Conv2D(4, 1, bias_initializer=initial, name="initial")(images)
+    with pytest.raises(ValueError, match=r"initial \(Conv2D\): it cannot be built smaller"):
+        prune(keras.Model(images, layers.Dense(2)(x)), 0.5)
+
+
+def test_a_nested_model_called_in_another_form_than_it_was_built_of_is_refused():
+    parts = [keras.Input((4, 4, 2), name=name) for name in ("z", "a")]
+    inner = keras.Model(parts, layers.Concatenate()(parts), name="inner")
+    images = keras.Input((4, 4, 2))
+    x = inner({"a": layers.Conv2D(2, 1)(images), "z": images})
+    with pytest.raises(ValueError, match=r"inner \(Functional\): call it with its inputs in the"):
+        prune(keras.Model(images, layers.Dense(2)(x)), 0.5)
+
+
+@pytest.mark.filterwarnings("ignore:Layer 'nested'.*passed an input with a mask:UserWarning")
+def test_a_mask_that_enters_a_nested_model_is_no_input_of_it():
+    inputs, words = keras.Input((6, 6)), keras.Input((6,), dtype="int32")
+    nested = keras.Model(inputs, layers.Dense(8)(inputs), name="nested")
+    x = nested(layers.Embedding(20, 6, mask_zero=True)(words))
+    x = layers.GlobalAveragePooling1D()(layers.Conv1D(4, 1, name="conv1")(x))
+    pruned = prune(keras.Model(words, layers.Dense(2)(x)), 0.5)
+    assert pruned.get_layer("nested").layers[-1].units == 4
+    assert pruned.get_layer("conv1").filters == 2
+
+
+def test_what_is_frozen_stays_frozen_and_what_is_not_does_not():
+    model = build_scnnb((8, 8, 1), 3)
+    model.trainable = False
+    model.get_layer("conv1").trainable = True
+    pruned = prune(model, 0.5)
+    assert (pruned.trainable, pruned.get_layer("conv1").trainable) == (False, True)
+    assert not pruned.get_layer("conv2").trainable
+    assert len(pruned.trainable_weights) == len(model.trainable_weights) == 0
+
+
+def test_a_layer_ratio_by_any_path_of_a_shared_layer_counts():
+    shared = layers.Conv2D(8, 1, name="shared")
+    images = keras.Input((4, 4, 3))
+    sides = []
+    for name in ("a", "b"):
+        inputs = keras.Input((4, 4, 3))
+        sides.append(keras.Model(inputs, shared(inputs), name=name)(images))
+    model = keras.Model(images, layers.Dense(2)(layers.Add()(sides)))
+    for path in ("a/shared", "b/shared"):
+        pruned = prune(model, 0, layer_ratios={path: 0.25})
+        assert pruned.get_layer("a").get_layer("shared").filters == 6

@@ -34,7 +34,7 @@ __all__ = [
 
 
 def _in_all_dimensions(*names):
-    found = [getattr(layers, f"{name.format(d)}", None) for name in names for d in "123"]
+    found = [getattr(layers, name.format(d), None) for name in names for d in "123"]
     return [layer_type for layer_type in found if layer_type]  # not all exist in every version
 
 
@@ -58,8 +58,8 @@ RULES = {
     layers.ELU: same_channels,
     layers.Identity: same_channels,
     layers.ActivityRegularization: same_channels,
-    layers.Dropout: same_channels,
-    layers.AlphaDropout: same_channels,
+    layers.Dropout: values.dropout,
+    layers.AlphaDropout: values.dropout,
     layers.GaussianDropout: same_channels,
     layers.GaussianNoise: same_channels,
     **dict.fromkeys(
@@ -96,6 +96,7 @@ _UNEXPORTED = {  # types of Keras that have no public name: plain operations, an
     **dict.fromkeys(
         ["".join(map(str.capitalize, name.split("_"))) for name in ELEMENTWISE], same_channels
     ),
+    "ReLU": same_channels,
     "Pad": shapes.pad,
     "LayerScale": values.layer_scale,
     "CustomScaleLayer": merged,  # InceptionResNetV2: x + scale * y

@@ -9,7 +9,8 @@ import numpy as np
 
 ELEMENTWISE = (  # activations that leave the channels of a convolution apart
     "linear relu relu6 leaky_relu elu selu celu gelu silu mish sigmoid hard_sigmoid hard_silu "
-    "log_sigmoid tanh hard_tanh softplus softsign exponential"
+    "log_sigmoid tanh hard_tanh softplus softsign exponential squareplus soft_shrink hard_shrink "
+    "tanh_shrink sparse_plus sparse_sigmoid"
 ).split()
 
 
@@ -72,7 +73,8 @@ def merged(call, incoming, new):
     """Channel i of every input meets in channel i of the output: they leave together."""
     widest = max(incoming, key=lambda features: len(features.channels))
     for features in incoming:
-        if len(features.channels) > 1 and features.axis != widest.axis:
+        apart = features.axis != widest.axis
+        if apart and (len(features.channels) > 1 or features.shape[widest.axis] != 1):
             raise ValueError("its inputs hold their channels on different axes")
     if any(np.size(constant) > 1 for constant in call.constants):
         raise ValueError("one of its inputs is a constant array")
@@ -96,7 +98,7 @@ def mixing(layer):
     """Why channels behind the layer's activation cannot be cut, or ""."""
     if layer.activation in [getattr(keras.activations, name) for name in ELEMENTWISE]:
         return ""
-    return f"its activation may mix channels; known to keep them apart are {', '.join(ELEMENTWISE)}"
+    return "its activation is not known to leave channels apart"
 
 
 def bias(layer, channels):

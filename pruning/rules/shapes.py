@@ -23,8 +23,9 @@ def reshape(call, incoming, new):
     channels, axis = _rearranged(incoming[0], lambda positions: positions.reshape(target))
 
     def config(stays):
-        shape = list(target)
-        shape[axis] = count(stays, channels)
+        shape = list(call.layer.target_shape)
+        if shape[axis] != -1:
+            shape[axis] = count(stays, channels)
         return {"target_shape": shape}
 
     return Flow(channels, axis, config=config)
@@ -62,8 +63,9 @@ def pad(call, incoming, new):
     padding = new(before + after)
 
     def config(stays):
-        widths[axis] = [count(stays, padding[:before]), count(stays, padding[before:])]
-        return {"pad_width": widths}
+        smaller = list(widths)
+        smaller[axis] = [count(stays, padding[:before]), count(stays, padding[before:])]
+        return {"pad_width": smaller}
 
     return Flow(np.r_[padding[:before], channels, padding[before:]], axis, config=config)
 

@@ -1,6 +1,7 @@
 """Rules of the layers that scale, shift or bend each value: normalisations and activations."""
 
 import numpy as np
+from keras import layers
 
 from pruning.rules.flow import Flow, count, last, mixing, per_channel, untouched
 
@@ -14,6 +15,9 @@ def batch_normalization(call, incoming, new):
 
 def mixing_normalization(call, incoming, new):
     """What comes in is left whole: the mean is over the channels that would leave, too."""
+    axes = getattr(call.layer, "axis", -1)
+    if isinstance(call.layer, layers.LayerNormalization) and not _over(axes, incoming[0]):
+        return Flow(incoming[0].channels, incoming[0].axis, untouched(call.layer))
     reason = "computes each value from all channels, so that it would not be exact"
     return Flow(incoming[0].channels, incoming[0].axis, untouched(call.layer), whole=reason)
 
@@ -28,13 +32,15 @@ def fixed_normalization(call, incoming, new):
         raise ValueError(f"it normalises axis {layer.axis}; its channels must be the last")
     if layer.weights:  # mean, variance (channels,), count ()
         return Flow(channels, weights=({0: channels}, {0: channels}, {}))
-    return Flow(channels, config=_settings_per_channel(layer, channels, ["mean", "variance"]))
+    settings = {name: layer.get_config()[name] for name in ("mean", "variance")}
+    return Flow(channels, config=_settings_per_channel(settings, channels))
 
 
 def rescaling(call, incoming, new):
     """Scale and offset are numbers, or lists of one number per channel."""
     channels = last(call.layer, incoming[0])
-    return Flow(channels, config=_settings_per_channel(call.layer, channels, ["scale", "offset"]))
+    settings = {"scale": call.layer.scale, "offset": call.layer.offset}
+    return Flow(channels, config=_settings_per_channel(settings, channels))
 
 
 def layer_scale(call, incoming, new):
@@ -62,15 +68,29 @@ def activation(call, incoming, new):
 
 def softmax(call, incoming, new):
     """Over positions each channel by itself; over channels it mixes them."""
-    rank = len(incoming[0].shape)
-    axes = [axis % rank - rank for axis in np.ravel(call.layer.axis)]
-    mixes = "it computes each value from all channels" if incoming[0].axis in axes else ""
+    mixes = _over(call.layer.axis, incoming[0])
+    if len(incoming) > 1:
+        raise ValueError("it is masked by another input")
     return Flow(incoming[0].channels, incoming[0].axis, refused=mixes)
 
 
-def _settings_per_channel(layer, channels, names):
-    settings = {name: layer.get_config()[name] for name in names}
-    lists = {name: np.ravel(value) for name, value in settings.items() if np.size(value) > 1}
-    if any(len(values) != len(channels) for values in lists.values()):
+def dropout(call, incoming, new):
+    """Each channel by itself, unless the shape of the noise names their number."""
+    noise = getattr(call.layer, "noise_shape", None)
+    if noise and noise[incoming[0].axis] not in (None, 1):
+        raise ValueError(f"the shape of its noise is {noise}; give None for the channels")
+    return Flow(incoming[0].channels, incoming[0].axis)
+
+
+def _over(axes, features):
+    """Why the channels of a layer that sums over these axes cannot be cut, or ""."""
+    rank = len(features.shape)
+    mixes = features.axis in [axis % rank - rank for axis in np.ravel(axes)]
+    return "it computes each value from all channels" if mixes else ""
+
+
+def _settings_per_channel(settings, channels):
+    lists = {name: np.asarray(value) for name, value in settings.items() if np.size(value) > 1}
+    if any(values.shape != channels.shape for values in lists.values()):
         raise ValueError(f"its {', '.join(lists)} are not one for each channel")
     return lambda stays: {name: v[stays(channels)].tolist() for name, v in lists.items()}
