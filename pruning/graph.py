@@ -144,5 +144,9 @@ class _StandIn(keras.Operation):
         return self.layer.compute_output_spec(*args, **kwargs)
 
 
-# Keras exports no name for the class that `keras.Model(inputs, outputs)` returns
-_FUNCTIONAL = type(keras.Model(*[keras.Input((1,), name="any")] * 2, name="any"))
+def _functional_type():
+    x = keras.Input((1,), name="in")
+    return type(keras.Model(x, keras.layers.Identity(name="out")(x), name="any"))
+
+
+_FUNCTIONAL = _functional_type()  # Keras exports no name for what `keras.Model` returns
