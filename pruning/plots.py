@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from pruning import report
 
 LEAST_SPAN = 0.02  # of the accuracy axis, so that the noise of a seed does not look like a trend
+WIDE = 20  # more than so many times the parameters: different networks, on a logarithmic axis
 
 
 def draw_curve(csv, png):
@@ -32,7 +33,8 @@ def _curve(rows):
     axes = figure.add_subplot()
     for values, curve in rows.groupby(constant, sort=False):
         setting = dict(zip(constant, values, strict=True))
-        _draw_rows(axes, curve, ", ".join(f"{name} {setting[name]}" for name in varying))
+        told = [name for name in varying if setting[name] != ""]  # no layer ratios
+        _draw_rows(axes, curve, ", ".join(f"{name} {setting[name]}" for name in told))
     title = f"Filters pruned by L1 norm: {', '.join(rows['dataset'].unique())}"
     axes.set_title(title, parse_math=False)  # a file's name may hold a dollar sign
     axes.set(xlabel="parameters", ylabel="test accuracy after retraining")
@@ -40,9 +42,11 @@ def _curve(rows):
     low, high = axes.get_ylim()
     spare = max(0, LEAST_SPAN - (high - low)) / 2
     axes.set_ylim(low - spare, high + spare)
+    if rows["baseline_parameters"].max() > WIDE * rows["parameters"].min():
+        axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.grid(alpha=0.3)
-    for text in axes.legend().get_texts():
+    for text in figure.legend(loc="outside lower center", ncols=1 if varying else 2).get_texts():
         text.set_parse_math(False)
     return figure
 

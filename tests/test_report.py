@@ -168,6 +168,20 @@ def test_the_curve_has_a_marker_and_a_ratio_per_row_and_a_star_per_baseline(tmp_
     ]
 
 
+def test_networks_of_very_different_size_stand_on_a_logarithmic_axis(tmp_path):
+    csv = tmp_path / "a.csv"
+    report.append_row(csv, row())
+    assert plots._curve(report.read_rows(csv)).axes[0].get_xscale() == "linear"
+    small = {"parameters": 90_000, "baseline_parameters": 270_000, "layer_ratios": "resnet56-A"}
+    report.append_row(csv, row(model="resnet56", **small))
+    (axes,) = plots._curve(report.read_rows(csv)).axes
+    assert axes.get_xscale() == "log"
+    assert axes.get_legend_handles_labels()[1][::2] == [
+        "pruned, retrained: model scnnb",
+        "pruned, retrained: model resnet56, layer_ratios resnet56-A",
+    ]
+
+
 def test_the_curve_is_a_picture_that_can_be_read(tmp_path):
     report.append_row(tmp_path / "a.csv", row(dataset="a$_$b"))
     report.append_row(tmp_path / "a.csv", row(dataset="$^$"))
