@@ -14,8 +14,8 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import keras
 import pandas as pd
 
-from pruning import cost, criteria, graph, groups, prune, selection
-from tests.silenced import error, images_for, predict, randomise, silenced
+from pruning import cost, groups, prune
+from tests.silenced import error, images_for, kept_filters, predict, randomise, silenced
 
 NAMES = [name for name in dir(keras.applications) if name[0].isupper()]
 PIXELS = {
@@ -60,11 +60,9 @@ def prove(name):
         to two images are apart, each in parts of the largest answer.
     """
     model = build(name)
-    channels = groups.find(graph.functional(model))
-    kept = selection.independent(
-        channels, RATIO, layer_ratios={}, criterion=criteria.l1_norm, coupled="joint"
-    )
-    twin = silenced(channels.model, kept)
+    channels = groups.find(model)
+    kept = kept_filters(model, RATIO)
+    twin = silenced(model, kept)
     keep_the_signal_alive(twin, model)
     start = time.monotonic()
     pruned = prune(model, RATIO)

@@ -11,6 +11,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from pruning import criteria, graph, groups, selection
+
 sys.setrecursionlimit(10_000)  # Keras walks graphs by recursion, and these are deeper than its own
 READERS = (
     *(layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.Dense),
@@ -55,15 +57,25 @@ def predict(model, images):
     return [keras.ops.convert_to_numpy(output).astype("float32") for output in outputs]
 
 
+def kept_filters(model, ratio, coupled="joint"):
+    """`{layer path: indices of the filters that stay}`, as `prune` keeps them."""
+    return selection.independent(
+        groups.find(model), ratio, layer_ratios={}, criterion=criteria.l1_norm, coupled=coupled
+    )
+
+
 def silenced(model, kept):
     """The network whose kernels read 0 from the removed filters.
 
     Args:
-        model: Functional model.
+        model: Functional or Sequential model.
         kept: `{layer path: indices of the filters that stay}`.
     """
     return _silenced(
-        model, kept, "", [np.zeros((1, *i.shape[1:]), "float32") for i in model.inputs]
+        graph.functional(model),
+        kept,
+        "",
+        [np.zeros((1, *i.shape[1:]), "float32") for i in model.inputs],
     )[0]
 
 

@@ -1,13 +1,10 @@
 """All 40 architectures of keras.applications, as their users get them."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
 
-from tests import applications
+from tests import applications, fresh_process
 from tests.silenced import images_for, predict
 
 WHOLE = dict.fromkeys(["MobileNet", "MobileNetV3Large", "MobileNetV3Small"], 1)  # the classifier
@@ -50,12 +47,5 @@ def test_once_pruned_it_trains_is_saved_and_loads_in_a_process_that_knows_only_k
     after = predict(pruned, images)[0]
     assert np.isfinite(after).all()
     assert (after != before).any()
-    pruned.save(tmp_path / "pruned.keras")
-    np.save(tmp_path / "images.npy", images)
-    code = (
-        "import keras, numpy; model = keras.models.load_model('pruned.keras');"
-        "numpy.save('out.npy', model(numpy.load('images.npy')).numpy())"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
-    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), after)
+    np.testing.assert_array_equal(fresh_process.answers(pruned, images, tmp_path), after)
     keras.utils.clear_session()

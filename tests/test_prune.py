@@ -1,8 +1,6 @@
 """pruning.prune: what its users rely on."""
 
 import logging
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -11,6 +9,7 @@ from keras import layers
 
 from pruning import prune
 from scnnb.model import build_scnnb
+from tests import fresh_process
 from tests.silenced import images_for, predict, randomise
 
 
@@ -33,14 +32,8 @@ def test_the_input_model_is_left_untouched():
 def test_a_pruned_model_is_saved_and_predicts_the_same_in_a_process_that_knows_only_keras(tmp_path):
     pruned = prune(randomise(build_scnnb((28, 28, 1), 10)), 0.4)
     images = images_for(pruned)
-    pruned.save(tmp_path / "pruned.keras")
-    np.save(tmp_path / "images.npy", images)
-    code = (
-        "import keras, numpy; model = keras.models.load_model('pruned.keras');"
-        "numpy.save('out.npy', model(numpy.load('images.npy')).numpy())"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
-    np.testing.assert_array_equal([np.load(tmp_path / "out.npy")], predict(pruned, images))
+    found = fresh_process.answers(pruned, images, tmp_path)
+    np.testing.assert_array_equal([found], predict(pruned, images))
 
 
 def test_a_model_compiled_with_functions_of_its_owner_is_pruned_and_not_compiled():

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from pruning import criteria, graph, groups, prune, rules, selection
-from tests.silenced import error, images_for, predict, randomise, silenced
+from pruning import graph, prune, rules
+from tests.silenced import error, images_for, kept_filters, predict, randomise, silenced
 
 
 def network(build, shape=(8, 8, 6)):
@@ -235,12 +235,8 @@ def _in_dimensions(x, d):
 
 
 def assert_equals_the_silenced_network(model, ratio=0.5, coupled="joint"):
-    channels = groups.find(graph.functional(model))
-    kept = selection.independent(
-        channels, ratio, layer_ratios={}, criterion=criteria.l1_norm, coupled=coupled
-    )
     images = images_for(model)
-    expected = predict(silenced(graph.functional(model), kept), images)
+    expected = predict(silenced(model, kept_filters(model, ratio, coupled)), images)
     pruned = prune(model, ratio, coupled=coupled)
     assert pruned.count_params() < model.count_params()
     assert error(predict(pruned, images), expected) < 1e-4
