@@ -78,33 +78,35 @@ def prune(
     )
     if any([ratio, *layer_ratios.values()]):
         if not kept:
-            raise ValueError(f"{model.name}: nothing would be pruned: {_why_nothing(channels)}")
+            raise ValueError(
+                f"{model.name}: nothing would be pruned: {_why_nothing(channels, coupled)}"
+            )
         _warn_of_normalisations(channels)
     return surgery.cut(channels, kept)
 
 
-def _why_nothing(channels):
-    convolutions = [member for member in channels.members.values() if member.flow.convolution]
-    if not convolutions:
+def _why_nothing(channels, coupled):
+    if not any(member.flow.convolution for member in channels.members.values()):
         return "; ".join(["it has no convolution that can be", *channels.obstacles[:3]])
     reasons = [group.whole for group in channels.groups if group.whole] + channels.obstacles
-    return "; ".join(["no convolution has a filter to spare", *dict.fromkeys(reasons[:3])])
+    told = list(dict.fromkeys(reasons))[:3]
+    return "; ".join([f"no convolution has a filter to spare, coupled {coupled!r}", *told])
 
 
 def _warn_of_normalisations(channels):
-    names = [
-        member.call.path
+    names = {
+        member.call.path: None
         for group in channels.groups
         for member in group.members
         if group.whole not in ("", numbering.FROM_INPUT, numbering.TO_OUTPUT)
         and member.flow.convolution
-    ]
+    }
     if names:
         more = f" and {len(names) - 5} more" if len(names) > 5 else ""
         _log.warning(
             "%s: left whole, since the normalisation over channels that they reach would not be "
             "exact without them: %s%s",
             channels.model.name,
-            ", ".join(names[:5]),
+            ", ".join(list(names)[:5]),
             more,
         )
