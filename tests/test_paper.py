@@ -46,8 +46,8 @@ def test_vgg16_comes_out_exactly():
     [  # filters that the first convolutions of each stage lose: rounded up by hand
         ("resnet56-A", (2, 4, 7), {16, 20, 38, 54}),
         ("resnet56-B", (10, 10, 7), {16, 18, 20, 34, 38, 54}),
-        ("resnet110-A", (8, 0, 0), {36}),
-        ("resnet110-B", (8, 13, 20), {36, 38, 74}),
+        pytest.param("resnet110-A", (8, 0, 0), {36}, marks=pytest.mark.slow),
+        pytest.param("resnet110-B", (8, 13, 20), {36, 38, 74}, marks=pytest.mark.slow),
     ],
 )
 def test_residual_networks_lose_what_a_sum_over_their_blocks_says(name, removed, skip):

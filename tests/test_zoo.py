@@ -32,8 +32,13 @@ def test_parameters_and_macs_are_those_of_the_paper(name):
     assert model.name == name
 
 
-@pytest.mark.parametrize("name", scnnb.NETWORKS)
-@pytest.mark.parametrize("image_shape", [(28, 28, 1), (32, 32, 3)])
+@pytest.mark.parametrize(
+    ("name", "image_shape"),
+    [
+        *((name, (28, 28, 1)) for name in ("scnnb", "vgg16", "alexnet", "resnet20", "resnet56")),
+        *((name, (32, 32, 3)) for name in ("scnnb", "vgg16", "alexnet", "resnet20", "resnet110")),
+    ],
+)
 def test_every_network_takes_digits_and_photographs_and_gives_probabilities(name, image_shape):
     keras.utils.set_random_seed(0)
     images = np.random.default_rng(0).uniform(size=(2, *image_shape)).astype("float32")
@@ -66,7 +71,9 @@ def test_images_too_small_are_refused():
     scnnb.NETWORKS["alexnet"]((15, 15, 1), 10)
 
 
-@pytest.mark.parametrize("name", ["vgg16", "alexnet", "resnet20"])
+@pytest.mark.parametrize(
+    "name", ["resnet20", *(pytest.param(n, marks=pytest.mark.slow) for n in ("vgg16", "alexnet"))]
+)
 def test_once_pruned_it_trains_and_loads_in_a_process_that_knows_only_keras(name, tmp_path):
     images = np.random.default_rng(0).uniform(size=(4, 28, 28, 1)).astype("float32")
     pruned = prune(scnnb.NETWORKS[name]((28, 28, 1), 10), 0.8)
