@@ -68,7 +68,8 @@ def experiment(args):
         "layer_ratios": args.layer_ratios or "",
     }
     network = build(args.model, dataset)
-    for ratio in args.filterPercentage:
+    ratios = dict.fromkeys(args.filterPercentage)
+    for ratio in ratios:
         _prune(network, settings | {"pruning_ratio": ratio})  # refused before training, if at all
     cost.macs(network)
     folder = _folder(dataset, settings, network, args.model)
@@ -78,7 +79,7 @@ def experiment(args):
 
     if args.fresh:
         train_or_read_baseline(dataset, args.model, settings, folder=folder, fresh=True)
-    for ratio in dict.fromkeys(args.filterPercentage):
+    for ratio in ratios:
         path = folder / _trial_name(ratio, settings)
         with _lock(path):
             row = None if args.fresh else storage.read_record(path)

@@ -10,6 +10,7 @@ import numpy as np
 
 from pruning import graph
 from pruning.rules import rule_for
+from pruning.rules.flow import as_array, count
 
 
 def cut(channels, kept):
@@ -41,9 +42,11 @@ def cut(channels, kept):
 
     smaller = copy(channels.model)
     for layer, small in reversed(copies.values()):  # a model before the layers in it
-        if isinstance(layer, keras.Layer) and small.trainable != layer.trainable:
+        if not isinstance(layer, keras.Layer):  # a plain operation
+            continue
+        if small.trainable != layer.trainable:
             small.trainable = layer.trainable
-        if isinstance(layer, keras.Layer) and not graph.is_functional(layer):
+        if not graph.is_functional(layer):
             _hand_over(layer, small, channels.flows.get(id(layer)), stays)
     return smaller
 
@@ -94,7 +97,7 @@ def _call(layer, *args, **kwargs):
 def _smaller_input(layer, features, stays):
     shape = list(layer.batch_shape)
     if shape[features.axis] is not None:
-        shape[features.axis] = np.count_nonzero(stays(features.channels))
+        shape[features.axis] = count(stays, features.channels)
     return keras.layers.InputLayer.from_config(layer.get_config() | {"batch_shape": shape}).output
 
 
@@ -114,7 +117,7 @@ def _hand_over(layer, small, flow, stays):
     """Give the copy what stays of the weights."""
     axes = flow.weights if flow else [{}] * len(layer.weights)
     for weight, new, channels_along in zip(layer.weights, small.weights, axes, strict=True):
-        values = keras.ops.convert_to_numpy(weight)
+        values = as_array(weight)
         for axis, channels in channels_along.items():
             mask = stays(channels)
             if not mask.all():
