@@ -1,11 +1,17 @@
 """Filters out of a trained Keras model: `prune` is the one public door."""
 
+import functools
 import logging
 
-from pruning import criteria, groups, numbering, selection, surgery
+from pruning import activations, criteria, groups, numbering, selection, surgery
 
-CRITERIA = {"l1": criteria.l1_norm}
-STRATEGIES = {"independent": selection.independent}
+CRITERIA = {
+    "l1": criteria.l1_norm,
+    "l2": criteria.l2_norm,
+    "largest": criteria.largest,
+    "random": criteria.random,
+}
+STRATEGIES = {"independent": selection.independent, "greedy": selection.greedy}
 _log = logging.getLogger(__name__)
 
 
@@ -17,10 +23,13 @@ def prune(
     criterion="l1",
     strategy="independent",
     coupled="joint",
+    only=None,
+    images=None,
+    seed=0,
 ):
-    """A smaller copy of a trained network, without its filters of lowest L1 norm.
+    """A smaller copy of a trained network, without its filters of lowest score.
 
-    One-shot. With a filter go its bias, its entries in the BatchNormalization behind it, the input
+    With a filter go its bias, its entries in the BatchNormalization behind it, the input
     channels of the layers that read it, and the rows of a Dense layer behind Flatten; every other
     weight keeps its value. At ratio 0 the copy holds bit-identical weights. The copy computes what
     the full network would if every layer read zeros from the removed filters.
@@ -40,14 +49,24 @@ def prune(
         layer_ratios: `{layer name or glob: ratio}`, which wins over `ratio`: `{"conv*": 0.3}`. A
             layer in a nested model is `"backbone/conv1"` or just `"conv1"`. An exact name counts
             before a glob, of several globs the last. It holds for the whole group of a layer.
-        criterion: `"l1"`, or a function of a kernel, float array (..., in_channels, filters), that
-            returns one score per filter; the lowest go.
+        criterion: what a filter is worth; the lowest go. By its weights: `"l1"`, `"l2"`,
+            `"largest"` (the largest L1 norm goes first) or `"random"`. By its feature maps of
+            `images`, before BatchNormalization and activation: `"mean-mean"`, `"mean-std"`,
+            `"mean-l1"`, `"mean-l2"`, `"var-l2"`, as `pruning.activations` tells. Or a function of a
+            kernel, float array (..., in_channels, filters), that returns one score per filter; or
+            `{layer path: scores}`.
         strategy: `"independent"`: every group is ranked by itself, with all its input channels.
+            `"greedy"`: in the order of computation, and kernels leave out the input channels that
+            are removed already. Only for criteria that look at kernels.
         coupled: what happens to groups in which several convolutions meet, as at an Add.
             `"joint"`: ranked by the sum of the scores of all its layers. `"shortcut"`: the 1x1
             projections on the shortcuts decide for all, and a group without one is left whole
             (Li et al. 2017, section 3.3). `"skip"`: left whole. A depthwise convolution makes no
             channels of its own and is not counted.
+        only: None for all layers, or the layers to prune now, a list as `stages` returns them.
+        images: training images for the criteria that look at feature maps, float array (n, height,
+            width, channels), or a list of arrays where the network has several inputs.
+        seed: whole number that fixes `"random"`.
 
     Returns:
         Functional Keras model of the same layers and layer names, not compiled. Nested models are
@@ -61,20 +80,18 @@ def prune(
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.
     """
-    score = CRITERIA.get(criterion) if isinstance(criterion, str) else criterion
-    if not callable(score):
-        raise ValueError(f"criterion is {criterion!r}; give {', '.join(CRITERIA)} or a function")
     if strategy not in list(STRATEGIES):
         raise ValueError(f"strategy is {strategy!r}; give {', '.join(STRATEGIES)}")
-    if coupled not in selection.COUPLED:
-        raise ValueError(f"coupled is {coupled!r}; give {', '.join(selection.COUPLED)}")
-    layer_ratios = {} if layer_ratios is None else layer_ratios
-    if not isinstance(layer_ratios, dict) or not all(isinstance(p, str) for p in layer_ratios):
-        raise ValueError(f"layer_ratios is {layer_ratios!r}; give {{layer name or glob: ratio}}")
-
+    layer_ratios = _checked(layer_ratios, coupled)
     channels = groups.find(model)
+    judged = judge(model, criterion, images=images, seed=seed)
+    if strategy == "greedy" and isinstance(judged, dict):
+        raise ValueError(
+            "strategy is 'greedy', which leaves out parts of kernels; give a criterion that looks "
+            f"at kernels: {', '.join(CRITERIA)}"
+        )
     kept = STRATEGIES[strategy](
-        channels, ratio, layer_ratios=layer_ratios, criterion=score, coupled=coupled
+        channels, ratio, layer_ratios=layer_ratios, criterion=judged, coupled=coupled, only=only
     )
     if any([ratio, *layer_ratios.values()]):
         if not kept:
@@ -83,6 +100,52 @@ def prune(
             )
         _warn_of_normalisations(channels)
     return surgery.cut(channels, kept)
+
+
+def stages(model, ratio, *, layer_ratios=None, coupled="joint"):
+    """The layers to prune one after the other, as an iterative schedule does.
+
+    Args:
+        model: as `prune` takes it.
+        ratio: as `prune` takes it.
+        layer_ratios: as `prune` takes them.
+        coupled: as `prune` takes it.
+
+    Returns:
+        List of lists of layer names, in the order of computation, each for `prune(..., only=)`.
+        Layers that lose filters together are in one list. Layers that lose none are left out,
+        unless all ratios are 0.
+
+    Raises:
+        ValueError, TypeError: as `prune`.
+    """
+    layer_ratios = _checked(layer_ratios, coupled)
+    return selection.stages(groups.find(model), ratio, layer_ratios=layer_ratios, coupled=coupled)
+
+
+def judge(model, criterion, *, images=None, seed=0):
+    """The criterion as a function of a kernel or as `{layer path: scores}`; see `prune`."""
+    if isinstance(criterion, dict) or callable(criterion):
+        return criterion
+    if criterion == "random":
+        return functools.partial(criteria.random, seed=seed)
+    if criterion in list(CRITERIA):
+        return CRITERIA[criterion]
+    if criterion not in list(activations.CRITERIA):
+        names = ", ".join([*CRITERIA, *activations.CRITERIA])
+        raise ValueError(f"criterion is {criterion!r}; give {names} or a function")
+    if images is None:
+        raise ValueError(f"criterion is {criterion!r}, which looks at feature maps; give images")
+    return activations.scores(model, images, criterion)
+
+
+def _checked(layer_ratios, coupled):
+    if coupled not in selection.COUPLED:
+        raise ValueError(f"coupled is {coupled!r}; give {', '.join(selection.COUPLED)}")
+    layer_ratios = {} if layer_ratios is None else layer_ratios
+    if not isinstance(layer_ratios, dict) or not all(isinstance(p, str) for p in layer_ratios):
+        raise ValueError(f"layer_ratios is {layer_ratios!r}; give {{layer name or glob: ratio}}")
+    return layer_ratios
 
 
 def _why_nothing(channels, coupled):

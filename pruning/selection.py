@@ -2,24 +2,39 @@
 
 import math
 import numbers
+from typing import NamedTuple
 
 import numpy as np
 
 from pruning import patterns
+from pruning.groups import Group
 
 COUPLED = ("joint", "shortcut", "skip")
 
 
-def independent(channels, ratio, *, layer_ratios, criterion, coupled):
-    """The filters that stay when every group is ranked by itself.
+class Plan(NamedTuple):
+    """What is to be done with a group.
+
+    Attributes:
+        group: groups.Group.
+        members: list of the layers whose scores rank it; none where it is left whole.
+        why: reason why it is left whole, or "".
+        removed: how many of its bundles go.
+    """
+
+    group: Group
+    members: list
+    why: str
+    removed: int
+
+
+def independent(channels, ratio, **options):
+    """The filters that stay when every group is ranked by itself, by whole kernels.
 
     Args:
         channels: groups.Channels of the network.
         ratio: part of the filters to remove, 0 <= ratio < 1.
-        layer_ratios: `{layer name or glob: ratio}` for layers that differ from it.
-        criterion: function of a kernel (..., in_channels, filters) that returns a score per filter,
-            float array (filters,); the lowest mark the filters to remove.
-        coupled: what is done with groups in which several convolutions meet, one of `COUPLED`.
+        options: those of `_kept`.
 
     Returns:
         `{layer path: ascending int array of the filters that stay}` of all layers that lose some.
@@ -29,31 +44,47 @@ def independent(channels, ratio, *, layer_ratios, criterion, coupled):
         ValueError: a ratio is out of range, for no layer, or not that of the rest of its group; or
             a layer is reached whose channels cannot be cut, which the message names.
 
-    Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.3.
+    Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.2.
     """
-    for value in (ratio, *layer_ratios.values()):
-        count_removed(1, value)  # in range, whether it will be used or not
-    matches = patterns.match(layer_ratios, channels.names)
-    plans = [(group, *_deciding_members(group, coupled, channels)) for group in channels.groups]
-    _check_effect(matches, layer_ratios, plans)
+    return _kept(channels, ratio, leave_out=False, **options)
 
-    removed = np.zeros(len(channels.bundle_of), bool)
-    for group, members, _ in plans:
-        go = count_removed(len(group.bundles), _group_ratio(group, ratio, layer_ratios, matches))
-        if not members or not go:
-            continue
-        if group.refused:
-            raise ValueError(
-                f"{group.refused}; filters of {_names(group)} reach it: give these the ratio 0"
-            )
-        scores = sum(_scores(member, channels.bundle_of, criterion) for member in members)
-        ranked = group.bundles[np.argsort(scores[group.bundles], kind="stable")]
-        removed[ranked[:go]] = True
-    return {
-        path: np.flatnonzero(~gone)
-        for path, member in channels.members.items()
-        if (gone := removed[channels.bundle_of[member.flow.channels]]).any()
-    }
+
+def greedy(channels, ratio, **options):
+    """As `independent`, but kernels leave out the input channels that are removed already.
+
+    Groups are ranked in the order of computation, each by what earlier ones left of its kernels.
+    """
+    return _kept(channels, ratio, leave_out=True, **options)
+
+
+def stages(channels, ratio, *, layer_ratios, coupled):
+    """The layers to prune one after the other, for an iterative schedule.
+
+    Args:
+        channels: groups.Channels of the network.
+        ratio: part of the filters to remove, 0 <= ratio < 1.
+        layer_ratios: as `_kept` takes them.
+        coupled: as `_kept` takes it.
+
+    Returns:
+        List of lists of layer paths, in the order of computation. Layers that share a group are in
+        one list. Layers that lose nothing are left out, unless none loses anything.
+
+    Raises:
+        ValueError: as `independent`.
+    """
+    plans = [p for p in _plans(channels, ratio, layer_ratios, coupled) if p.members]
+    found = []
+    for plan in [p for p in plans if p.removed] or plans:
+        together = _convolutions(plan.group)
+        for other in [stage for stage in found if stage & together]:
+            found.remove(other)
+            together |= other
+        found.append(together)
+    order = list(channels.members)
+    return sorted(
+        (sorted(stage, key=order.index) for stage in found), key=lambda s: order.index(s[0])
+    )
 
 
 def count_removed(filters, ratio):
@@ -68,6 +99,63 @@ def count_removed(filters, ratio):
         raise ValueError(f"ratio is {ratio!r}; give a number from 0 up to, but not including, 1")
     # rounded before, since 0.07 * 100 is 7.000000000000001 in binary
     return min(math.ceil(round(ratio * filters, 6)), filters - 1)
+
+
+def _kept(channels, ratio, *, layer_ratios, criterion, coupled, only=None, leave_out):
+    """The filters that stay.
+
+    Args:
+        channels: groups.Channels of the network.
+        ratio: part of the filters to remove, 0 <= ratio < 1.
+        layer_ratios: `{layer name or glob: ratio}` for layers that differ from it.
+        criterion: function of a kernel (..., in_channels, filters) that returns a score per filter,
+            float array (filters,), or `{layer path: scores}`; the lowest go.
+        coupled: what is done with groups in which several convolutions meet, one of `COUPLED`.
+        only: None, or paths of the layers to prune now, as `stages` returns them.
+        leave_out: whether kernels are judged without the input channels that are removed already.
+    """
+    removed = np.zeros(len(channels.bundle_of), bool)
+    for plan in _plans(channels, ratio, layer_ratios, coupled):
+        group = plan.group
+        now = only is None or not _convolutions(group).isdisjoint(only)
+        if not plan.members or not plan.removed or not now:
+            continue
+        if group.refused:
+            raise ValueError(
+                f"{group.refused}; filters of {_names(group)} reach it: give these the ratio 0"
+            )
+        left_out = removed[channels.bundle_of] if leave_out else None
+        scores = sum(
+            _scores(member, channels.bundle_of, criterion, left_out) for member in plan.members
+        )
+        ranked = group.bundles[np.argsort(scores[group.bundles], kind="stable")]
+        removed[ranked[: plan.removed]] = True
+    return {
+        path: np.flatnonzero(~gone)
+        for path, member in channels.members.items()
+        if (gone := removed[channels.bundle_of[member.flow.channels]]).any()
+    }
+
+
+def _plans(channels, ratio, layer_ratios, coupled):
+    """A Plan for each group, in the order of computation."""
+    for value in (ratio, *layer_ratios.values()):
+        count_removed(1, value)  # in range, whether it will be used or not
+    matches = patterns.match(layer_ratios, channels.names)
+    plans = [
+        Plan(
+            group,
+            *_deciding_members(group, coupled, channels),
+            count_removed(len(group.bundles), _group_ratio(group, ratio, layer_ratios, matches)),
+        )
+        for group in channels.groups
+    ]
+    _check_effect(matches, layer_ratios, plans)
+    return plans
+
+
+def _convolutions(group):
+    return {member.call.path for member in group.members if member.flow.convolution}
 
 
 def _deciding_members(group, coupled, channels):
@@ -114,10 +202,10 @@ def _group_ratio(group, ratio, layer_ratios, matches):
 def _check_effect(matches, layer_ratios, plans):
     """Refuse a ratio above 0 that would remove nothing."""
     whole = {}
-    for group, _, reason in plans:
-        for member in group.members:
+    for plan in plans:
+        for member in plan.group.members:
             path = member.call.path
-            whole[path] = reason and whole.get(path, reason)
+            whole[path] = plan.why and whole.get(path, plan.why)
     for pattern, ratio in layer_ratios.items():
         paths = [path for path, matched in matches.items() if matched == pattern]
         why = [whole.get(path, "it has no filters") for path in paths]
@@ -125,14 +213,21 @@ def _check_effect(matches, layer_ratios, plans):
             raise ValueError(f"{pattern}: none of its filters can be removed: {paths[0]}, {why[0]}")
 
 
-def _scores(member, bundle_of, criterion):
+def _scores(member, bundle_of, criterion, left_out):
     """The sum of its filters' scores for every bundle, float array (channels,)."""
     kernel = member.flow.kernel()
-    scores = np.asarray(criterion(kernel), float)
-    if scores.shape != kernel.shape[-1:]:
-        raise ValueError(
-            f"{member.call}: the criterion gave {scores.shape} scores, not {kernel.shape[-1:]}"
-        )
+    filters = kernel.shape[-1:]
+    if isinstance(criterion, dict):
+        if member.call.path not in criterion:
+            raise ValueError(f"{member.call}: the criterion holds no scores for it")
+        scores = criterion[member.call.path]
+    else:
+        if left_out is not None and member.flow.reads is not None:
+            kernel = np.compress(~left_out[member.flow.reads], kernel, axis=-2)
+        scores = criterion(kernel)
+    scores = np.asarray(scores, float)
+    if scores.shape != filters:
+        raise ValueError(f"{member.call}: the criterion gave {scores.shape} scores, not {filters}")
     if not np.isfinite(scores).all():
         raise ValueError(f"{member.call}: the criterion gave scores that are not finite")
     return np.bincount(bundle_of[member.flow.channels], scores, len(bundle_of))

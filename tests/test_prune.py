@@ -62,11 +62,17 @@ def test_layer_ratios_win_over_the_ratio():
 
 
 WRONG = {
-    "criterion is 'l3'; give l1 or a function": {"criterion": "l3"},
-    "strategy is 'best'; give independent": {"strategy": "best"},
+    "criterion is 'l3'; give l1, l2, largest, random, mean-mean, .* or a f": {"criterion": "l3"},
+    "strategy is 'best'; give independent, greedy": {"strategy": "best"},
     "ratio is 'half'; give a number": {"layer_ratios": {"conv1": "half"}},
     r"layer_ratios is \['conv1'\]; give {layer name or glob: ratio}": {"layer_ratios": ["conv1"]},
-    r"criterion is \['l1'\]; give l1 or a function": {"criterion": ["l1"]},
+    r"criterion is \['l1'\]; give l1, l2, .* or a function": {"criterion": ["l1"]},
+    "criterion is 'mean-std', which looks at feature maps; give images": {"criterion": "mean-std"},
+    "strategy is 'greedy', which leaves out .* at kernels: l1, l2, largest, random": {
+        "criterion": {"conv1": range(32)},
+        "strategy": "greedy",
+    },
+    r"conv2 \(Conv2D\): the criterion holds no scores for it": {"criterion": {"conv1": range(32)}},
     "coupled is 'all'; give joint, shortcut, skip": {"coupled": "all"},
     "'conv3' matches no layer of the network; close to it: conv2, conv1": {
         "layer_ratios": {"conv3": 0.5}

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pruning import criteria, groups, selection
+from pruning import criteria, groups, prune, selection
+from tests.silenced import randomise
 
 
 def test_the_number_of_removed_filters_is_the_exact_ceiling_for_every_width_and_percent():
@@ -46,10 +47,14 @@ def conv(filters, x, name, size=1):
     return layers.Conv2D(filters, size, padding="same", use_bias=False, name=name)(x)
 
 
-def kept(build, ratio, scores=None, layer_ratios=None, coupled="joint", shape=(4, 4, 2)):
-    """Of a network that ends in a Dense layer, with hand-made scores: layer name -> list."""
+def network(build, shape=(4, 4, 2)):
     images = keras.Input(shape, name="images")
-    model = keras.Model(images, layers.Dense(2, name="last")(build(images)))
+    return keras.Model(images, layers.Dense(2, name="last")(build(images)))
+
+
+def kept(build, ratio, scores=None, layer_ratios=None, coupled="joint"):
+    """Of a network that ends in a Dense layer, with hand-made scores: layer name -> list."""
+    model = network(build)
     for name, values in (scores or {}).items():
         layer = model.get_layer(name)
         kernel = np.zeros(layer.kernel.shape)
@@ -159,8 +164,7 @@ def test_a_depthwise_convolution_has_a_say_in_the_ranking():
     def build(x):
         return layers.DepthwiseConv2D(1, use_bias=False, name="deep")(conv(3, x, "conv1"))
 
-    images = keras.Input((4, 4, 2))
-    model = keras.Model(images, layers.Dense(2)(build(images)))
+    model = network(build)
     model.get_layer("conv1").kernel.assign(np.ones((1, 1, 2, 3)) * [3, 1, 2])
     model.get_layer("deep").kernel.assign(np.reshape([1.0, 9, 1], (1, 1, 3, 1)))
     channels = groups.find(model)
@@ -205,3 +209,68 @@ def test_the_ratio_of_one_layer_holds_for_its_group():
 def test_a_ratio_for_a_group_left_whole_is_refused():
     with pytest.raises(ValueError, match="second: none .* it meets others, and coupled is 'skip'"):
         kept(block, 0.5, layer_ratios={"second": 0.25}, coupled="skip")
+
+
+def two_by_two(strategy, only=None):
+    """conv1 loses its first filter; the second filter of conv2 lives of what that one gives."""
+    model = network(lambda x: conv(2, conv(2, x, "conv1"), "conv2"))
+    model.get_layer("conv1").kernel.assign(np.reshape([[1.0, 2], [0, 0]], (1, 1, 2, 2)))
+    model.get_layer("conv2").kernel.assign(np.reshape([[0.0, 5], [3, 1]], (1, 1, 2, 2)))
+    arguments = {"layer_ratios": {}, "criterion": criteria.l1_norm, "coupled": "joint"}
+    found = strategy(groups.find(model), 0.5, **arguments, only=only)
+    return {name: indices.tolist() for name, indices in found.items()}
+
+
+def test_greedy_leaves_out_the_kernels_that_read_removed_maps():
+    # conv2 whole: 0 + 3 against 5 + 1; without its first input channel: 3 against 1
+    assert two_by_two(selection.independent) == {"conv1": [1], "conv2": [1]}
+    assert two_by_two(selection.greedy) == {"conv1": [1], "conv2": [0]}
+
+
+def test_greedy_leaves_out_nothing_that_is_not_removed_yet():
+    assert two_by_two(selection.greedy, only=["conv2"]) == {"conv2": [1]}
+
+
+@pytest.mark.parametrize(
+    "middle",
+    [
+        lambda x: layers.Conv2D(2, 1, use_bias=False, name="reader")(x),
+        lambda x: layers.Conv2DTranspose(2, 1, use_bias=False, name="reader")(x),
+        lambda x: layers.SeparableConv2D(2, 1, use_bias=False, name="reader")(x),
+        lambda x: layers.Dense(2, use_bias=False, name="reader")(x),
+        lambda x: layers.Conv2D(2, 1, use_bias=False, name="reader")(
+            layers.Concatenate()([layers.BatchNormalization()(x), conv(1, x, "beside")])
+        ),
+    ],
+)
+def test_greedy_judges_a_reader_as_if_it_were_cut_already(middle):
+    """Two cuts, one after the other, are a second way to the same filters."""
+    model = randomise(network(lambda x: middle(conv(5, x, "conv1"))))
+    found = prune(model, 0.5, strategy="greedy", only=["conv1", "reader"])
+    steps = prune(prune(model, 0.5, only=["conv1"]), 0.5, only=["reader"])
+    for one, other in zip(found.get_weights(), steps.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_stages_are_the_layers_that_lose_filters_together_in_order():
+    def stages(build, ratio, coupled="joint", **layer_ratios):
+        found = groups.find(network(build))
+        return selection.stages(found, ratio, layer_ratios=layer_ratios, coupled=coupled)
+
+    together = ["projection", "second", "fourth"]
+    assert stages(block, 0.5) == [["first"], together, ["third"]]
+    assert stages(block, 0.5, "skip") == [["first"], ["third"]]
+    assert stages(block, 0, third=0.5) == [["third"]]
+    assert stages(block, 0) == [["first"], together, ["third"]]  # the control of equal epochs
+    assert stages(inverted, 0.5) == [["project1", "project2"], ["expand2"]]
+
+
+def test_layers_that_share_one_of_several_groups_are_one_stage():
+    def build(x):  # the channels of narrow meet the first two of wide
+        narrow = keras.ops.pad(conv(2, x, "narrow"), [[0, 0], [0, 0], [0, 0], [0, 2]])
+        return conv(3, narrow + conv(4, x, "wide"), "behind")
+
+    found = groups.find(network(build))
+    assert len([group for group in found.groups if not group.whole]) == 3
+    stages = selection.stages(found, 0.5, layer_ratios={}, coupled="joint")
+    assert stages == [["narrow", "wide"], ["behind"]]

@@ -16,6 +16,7 @@ def convolution(call, incoming, new):
         weights=({-2: entering, -1: filters}, *bias(layer, filters)),
         config=lambda stays: {"filters": count(stays, filters)},
         kernel=lambda: as_array(layer.kernel),
+        reads=entering,
         convolution=True,
         refused=mixing(layer),
     )
@@ -25,20 +26,21 @@ def _grouped_convolution(layer, entering, new):
     per_group = len(entering) // layer.groups
     if per_group == 1:  # as a depthwise convolution: a group leaves with its only channel
         filters = np.repeat(entering, layer.filters // layer.groups)
-        reads, together = {-1: filters}, ()
+        axes, together = {-1: filters}, ()
     else:  # the groups stay equally large if all lose the same of their channels
         filters = new(layer.filters)
         inside, outside = (c.reshape(layer.groups, -1) for c in (entering, filters))
-        reads = {-2: inside[0], -1: filters}
+        axes = {-2: inside[0], -1: filters}
         together = tuple((rows[0], row) for rows in (inside, outside) for row in rows[1:])
     return Flow(
         filters,
-        weights=(reads, *bias(layer, filters)),
+        weights=(axes, *bias(layer, filters)),
         config=lambda stays: {
             "filters": count(stays, filters),
             "groups": count(stays, entering) if per_group == 1 else layer.groups,
         },
         kernel=lambda: as_array(layer.kernel),
+        reads=axes.get(-2),
         convolution=per_group > 1,
         together=together,
         refused=mixing(layer),
@@ -54,6 +56,7 @@ def transposed_convolution(call, incoming, new):
         weights=({-1: entering, -2: filters}, *bias(layer, filters)),
         config=lambda stays: {"filters": count(stays, filters)},
         kernel=lambda: np.swapaxes(as_array(layer.kernel), -1, -2),
+        reads=entering,
         convolution=True,
         refused=mixing(layer),
     )
@@ -85,6 +88,7 @@ def separable_convolution(call, incoming, new):
         weights=({-2: entering}, {-2: between, -1: filters}, *bias(layer, filters)),
         config=lambda stays: {"filters": count(stays, filters)},
         kernel=lambda: as_array(layer.pointwise_kernel),
+        reads=between,
         convolution=True,
         refused=mixing(layer),
     )
@@ -99,6 +103,7 @@ def dense(call, incoming, new):
         weights=({0: entering, 1: units}, *bias(layer, units)),
         config=lambda stays: {"units": count(stays, units)},
         kernel=lambda: as_array(layer.kernel),
+        reads=entering,
         convolution=len(incoming[0].shape) > 2,  # on maps it is a 1x1 convolution
         refused=mixing(layer),
     )

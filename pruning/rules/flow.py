@@ -41,6 +41,7 @@ class Flow:
             `stays(channels)` being the mask of those that stay.
         kernel: None, or a function that returns the weights behind `channels` as a float array
             (..., in_channels, filters), for the criterion.
+        reads: None, or int array, the numbers of the channels along the kernel's in_channels.
         convolution: whether the filters of that kernel are to be pruned of their own accord.
         together: pairs of equally long int arrays; channels at the same place leave together.
         whole: reason why none of the incoming channels is ever cut, or "".
@@ -52,6 +53,7 @@ class Flow:
     weights: tuple = ()
     config: Callable | None = None
     kernel: Callable | None = None
+    reads: np.ndarray | None = None
     convolution: bool = False
     together: tuple = ()
     whole: str = ""

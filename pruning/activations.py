@@ -1,0 +1,118 @@
+"""What a filter is worth by the feature maps it makes of training images."""
+
+import keras
+import numpy as np
+
+from pruning import graph, groups, surgery
+
+CRITERIA = {  # over the images, of one map
+    "mean-mean": ("mean", "mean"),
+    "mean-std": ("mean", "std"),
+    "mean-l1": ("mean", "l1"),
+    "mean-l2": ("mean", "l2"),
+    "var-l2": ("variance", "l2"),
+}
+_OF_A_MAP = {  # maps (n, positions, filters): float32 (n, filters)
+    "mean": lambda maps: keras.ops.mean(maps, axis=1),
+    "std": lambda maps: keras.ops.std(maps, axis=1),
+    "l1": lambda maps: keras.ops.sum(keras.ops.abs(maps), axis=1),
+    "l2": lambda maps: keras.ops.sqrt(keras.ops.sum(keras.ops.square(maps), axis=1)),
+}
+BATCH_PIXELS = 500 * 28 * 28  # of images at once, whatever the size of one
+
+
+def scores(model, images, criterion):
+    """One score per filter, from its feature maps before BatchNormalization and activation.
+
+    The images are streamed: memory does not grow with their number.
+
+    Args:
+        model: built Functional or Sequential Keras model. It is left untouched.
+        images: float array (n, height, width, channels), or what else the network takes, training
+            images; a list of arrays where it has several inputs.
+        criterion: a key of `CRITERIA`: `"mean-std"` is the mean over the images of the standard
+            deviation of a map, `"var-l2"` the variance over the images of the L2 norm of a map.
+
+    Returns:
+        `{layer path: float64 array (filters,)}` of all layers with filters.
+
+    Raises:
+        ValueError: there are no images, or the network does not take them.
+
+    Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, figure 9.
+    """
+    over_images, of_a_map = CRITERIA[criterion]
+    arrays = keras.tree.flatten(images)
+    count = len(arrays[0])
+    if not count:
+        raise ValueError("images is empty; give training images")
+    seen = {}  # layer path: what its maps of this batch came to
+    watching = _watching(model, _OF_A_MAP[of_a_map], seen)
+    running = {}  # layer path: _Running
+    batch_size = max(1, BATCH_PIXELS // int(np.prod(arrays[0].shape[1:3])))
+    for start in range(0, count, batch_size):
+        seen.clear()
+        batch = slice(start, start + batch_size)
+        watching(keras.tree.map_structure(lambda array, batch=batch: array[batch], images))
+        for path, values in seen.items():
+            running.setdefault(path, _Running()).add(np.concatenate(values))
+    return {path: getattr(values, over_images) for path, values in running.items()}
+
+
+def _watching(model, statistic, seen):
+    """A copy of the network that leaves the statistic of its maps in `seen` at every call."""
+    copy = surgery.cut(groups.find(model), {})
+    paths = {id(m.call.layer): path for path, m in groups.find(copy).members.items()}
+    watched = {}
+
+    def replace(layer):
+        if graph.is_functional(layer):
+            return keras.models.clone_model(layer, clone_function=replace)
+        if id(layer) not in paths:
+            return layer  # the copy is ours: that its layers get another node hurts nobody
+        if id(layer) not in watched:
+            watched[id(layer)] = _Watched(layer, paths[id(layer)], statistic, seen)
+        return watched[id(layer)]
+
+    return replace(copy)
+
+
+class _Watched(keras.layers.Layer):
+    """A layer with filters that tells what its maps are before its activation."""
+
+    def __init__(self, layer, path, statistic, seen):
+        super().__init__(name=layer.name, dtype=layer.dtype_policy)
+        self.layer, self.activation = layer, layer.activation
+        layer.activation = keras.activations.linear
+        # a dict as attribute would be copied by Keras
+        self.tell = lambda maps: seen.setdefault(path, []).append(statistic(maps))
+
+    def call(self, inputs):
+        maps = self.layer(inputs)
+        flat = keras.ops.reshape(maps, (-1, np.prod(maps.shape[1:-1], dtype=int), maps.shape[-1]))
+        self.tell(keras.ops.cast(flat, "float32"))
+        return self.activation(maps)
+
+
+class _Running:
+    """Mean and variance of values that come in batches.
+
+    Source: Chan, Golub, LeVeque 1983, Algorithms for Computing the Sample Variance, formula 2.1.
+    """
+
+    def __init__(self):
+        self.count, self.mean, self.squares = 0, 0.0, 0.0
+
+    def add(self, values):
+        """Take in float array (n, filters)."""
+        values = np.asarray(values, np.float64)
+        mean, count = values.mean(axis=0), len(values)
+        difference, total = mean - self.mean, self.count + count
+        self.squares += np.square(values - mean).sum(axis=0)
+        self.squares += difference**2 * self.count * count / total
+        self.mean, self.count = self.mean + difference * count / total, total
+
+    @property
+    def variance(self):
+        """Mean square deviation from the mean."""
+        return self.squares / self.count

@@ -1,0 +1,108 @@
+"""pruning/activations.py: feature maps worked out by hand, and by a second way."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from pruning import activations, prune
+from scnnb.model import build_scnnb
+from tests.silenced import images_for, randomise
+
+
+def identity(**options):
+    """A 1x1 convolution of two filters: the map itself, and the map minus 1, times -2."""
+    images = keras.Input((1, 2, 1), name="images")
+    x = layers.Conv2D(2, 1, name="conv1", **options)(images)
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    model = keras.Model(images, layers.Dense(2)(layers.Flatten()(x)))
+    model.get_layer("conv1").set_weights([np.reshape([1.0, -2], (1, 1, 1, 2)), np.array([0.0, 2])])
+    return model
+
+
+IMAGES = np.reshape(np.array([[3, 4], [0, 2]], "float32"), (2, 1, 2, 1))
+# maps of the first filter: (3, 4), (0, 2); of the second: (-4, -6), (2, -2)
+BY_HAND = {
+    "mean-mean": [(3.5 + 1) / 2, (-5 + 0) / 2],
+    "mean-std": [(0.5 + 1) / 2, (1 + 2) / 2],
+    "mean-l1": [(7 + 2) / 2, (10 + 4) / 2],
+    "mean-l2": [(5 + 2) / 2, (52**0.5 + 8**0.5) / 2],
+    "var-l2": [1.5**2, ((52**0.5 - 8**0.5) / 2) ** 2],
+}
+
+
+@pytest.mark.parametrize("criterion", activations.CRITERIA)
+@pytest.mark.parametrize("options", [{}, {"activation": "relu"}])
+def test_scores_of_hand_made_maps_before_normalisation_and_activation(criterion, options):
+    scores = activations.scores(identity(**options), IMAGES, criterion)
+    np.testing.assert_allclose(scores["conv1"], BY_HAND[criterion], rtol=1e-6)
+
+
+@pytest.mark.parametrize("criterion", activations.CRITERIA)
+def test_streamed_scores_equal_those_of_all_maps_at_once(criterion, monkeypatch):
+    model = randomise(build_scnnb((8, 8, 3), 3))
+    images = images_for(model, 7)
+    over_images, of_a_map = criterion.split("-")
+    maps = keras.Model(model.input, model.get_layer("conv2").output)(images).numpy()
+    maps = maps.reshape(7, -1, 64).astype(float)
+    values = {
+        "mean": maps.mean(axis=1),
+        "std": maps.std(axis=1),
+        "l1": np.abs(maps).sum(axis=1),
+        "l2": np.sqrt((maps**2).sum(axis=1)),
+    }[of_a_map]
+    expected = values.mean(axis=0) if over_images == "mean" else values.var(axis=0)
+    monkeypatch.setattr(activations, "BATCH_PIXELS", 3 * 64)  # 3 + 3 + 1 images
+    scores = activations.scores(model, images, criterion)
+    np.testing.assert_allclose(scores["conv2"], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_images_are_asked_for_in_batches_only(monkeypatch):
+    class Images:
+        shape = (10, 1, 2, 1)
+        asked = []
+
+        def __len__(self):
+            return 10
+
+        def __getitem__(self, batch):
+            self.asked.append((batch.start, batch.stop))
+            return np.zeros((len(range(10)[batch]), 1, 2, 1), "float32")
+
+    monkeypatch.setattr(activations, "BATCH_PIXELS", 8)
+    activations.scores(identity(), Images(), "mean-l1")
+    assert Images.asked == [(0, 4), (4, 8), (8, 12)]
+
+
+def test_a_network_in_a_network_and_a_layer_used_twice_are_watched():
+    inner = keras.Sequential([keras.Input((1, 2, 1)), layers.Conv2D(1, 1, name="twice")], name="in")
+    images = keras.Input((1, 2, 1))
+    x = layers.Add()([inner(images), inner(inner(images))])
+    model = keras.Model(images, layers.Dense(2, name="last")(layers.Flatten()(x)))
+    inner.set_weights([np.reshape([-1.0], (1, 1, 1, 1)), np.zeros(1)])
+    scores = activations.scores(model, IMAGES, "mean-mean")
+    assert scores["in/twice"] == pytest.approx([-2.25 / 3])  # -2.25, once more, and 2.25
+    assert set(scores) == {"in/twice", "last"}
+
+
+def test_the_network_is_left_untouched():
+    model = identity(activation="relu")
+    before = model.predict(IMAGES, verbose=0)
+    activations.scores(model, IMAGES, "mean-std")
+    np.testing.assert_array_equal(model.predict(IMAGES, verbose=0), before)
+    assert model.get_layer("conv1").output is not None  # which Keras refuses after a second call
+    assert model.get_layer("conv1").activation is keras.activations.relu
+
+
+def test_no_images_are_refused():
+    with pytest.raises(ValueError, match="images is empty; give training images"):
+        activations.scores(identity(), IMAGES[:0], "mean-l1")
+
+
+def test_prune_removes_the_filter_whose_maps_score_lowest():
+    model = identity()
+    kept = [
+        prune(model, 0.5, criterion=criterion, images=IMAGES).get_layer("conv1").bias.numpy()
+        for criterion in ("mean-mean", "mean-std")
+    ]
+    assert kept == [0, 2]
