@@ -1,4 +1,4 @@
-"""Train a network, remove the filters of lowest L1 norm, retrain; parameters against accuracy.
+"""Train a network, remove its least important filters, retrain; parameters against accuracy.
 
     python3 formal.py fashion 0.001 128 35 30 0.4
 
@@ -22,6 +22,8 @@ import data
 import scnnb
 
 RESULTS = Path("results")
+CRITERIA = "l1 l2 largest random mean-mean mean-std mean-l1 mean-l2 var-l2".split()
+ANY_RANKING = {"criterion": "l1", "strategy": "independent"}  # where only the shape matters
 
 
 def main():
@@ -42,7 +44,7 @@ def main():
 
 
 def experiment(args):
-    """The baseline once, then every ratio: prune it, retrain, append a row, draw the curve."""
+    """The baseline once, then every trial: prune it, retrain, append a row, draw the curve."""
     _import_keras()
     from pruning import cost, plots, report
     from scnnb import storage
@@ -52,13 +54,39 @@ def experiment(args):
         f"{dataset.name}: {len(dataset.train_labels):,} training and {len(dataset.test_labels):,} "
         f"test images {dataset.image_shape}, {dataset.num_classes} classes"
     )
+    trials = list(grid(args, dataset.name))
+    network = build(args.model, dataset)
+    for settings in trials:  # refused before training, if at all
+        _prune(network, settings | ANY_RANKING)
+    cost.macs(network)
+    folder = _folder(dataset, trials[0], network, args.model)
+    folder.mkdir(parents=True, exist_ok=True)
+    csv = args.csv or RESULTS / f"{dataset.name}.csv"
+    report.check(csv)
+
+    if args.fresh:
+        train_or_read_baseline(dataset, args.model, trials[0], folder=folder, fresh=True)
+    for settings in trials:
+        path = folder / _trial_name(settings)
+        with _lock(path):
+            row = None if args.fresh else storage.read_record(path)
+            if row is None:
+                row = trial(dataset, args.model, settings, path=path)
+            else:
+                print(f"{path.name} is finished since {row['finished_at']}: {_in_words(row)}")
+        report.append_row(csv, row)
+        plots.draw_curve(csv, csv.with_suffix(".png"))
+    print(f"rows in {csv}, curve in {csv.with_suffix('.png')}, models in {folder}/")
+
+
+def grid(args, dataset_name):
+    """The settings of every trial: dicts of plain values, the settings columns of the CSV."""
     settings = {
-        "dataset": dataset.name,
+        "dataset": dataset_name,
         "model": Path(args.model).name,
         "seed": args.seed,
-        "criterion": "l1",
-        "strategy": "independent",
-        "schedule": "one-shot",
+        "strategy": args.strategy,
+        "schedule": args.schedule,
         "learning_rate": args.lr,
         "batch_size": args.batchSz,
         "epoch1": 0 if args.trained else args.Epoch1,
@@ -66,34 +94,22 @@ def experiment(args):
         "optimizer": args.optimizer,
         "coupled": args.coupled,
         "layer_ratios": args.layer_ratios or "",
+        "retrain_learning_rate": args.retrain_lr or args.lr,
+        "control": "",
     }
-    network = build(args.model, dataset)
-    ratios = dict.fromkeys(args.filterPercentage)
-    for ratio in ratios:
-        _prune(network, settings | {"pruning_ratio": ratio})  # refused before training, if at all
-    cost.macs(network)
-    folder = _folder(dataset, settings, network, args.model)
-    folder.mkdir(parents=True, exist_ok=True)
-    csv = args.csv or RESULTS / f"{dataset.name}.csv"
-    report.check(csv)
-
-    if args.fresh:
-        train_or_read_baseline(dataset, args.model, settings, folder=folder, fresh=True)
-    for ratio in ratios:
-        path = folder / _trial_name(ratio, settings)
-        with _lock(path):
-            row = None if args.fresh else storage.read_record(path)
-            if row is None:
-                row = trial(dataset, args.model, settings | {"pruning_ratio": ratio}, path=path)
-            else:
-                print(f"{ratio} is finished since {row['finished_at']}: {_in_words(row)}")
-        report.append_row(csv, row)
-        plots.draw_curve(csv, csv.with_suffix(".png"))
-    print(f"rows in {csv}, curve in {csv.with_suffix('.png')}, models in {folder}/")
+    unranked = {"criterion": "", "strategy": "", "schedule": "", "retrain_learning_rate": args.lr}
+    criteria = list(dict.fromkeys(args.criterion))
+    for ratio in dict.fromkeys(args.filterPercentage):
+        settings["pruning_ratio"] = ratio
+        # where nothing is removed, every criterion gives the same
+        for criterion in criteria if ratio or args.layer_ratios else criteria[:1]:
+            yield settings | {"criterion": criterion}
+        if args.control:
+            yield settings | unranked | {"control": args.control}
 
 
 def trial(dataset, network, settings, *, path):
-    """Prune the baseline once, measure, retrain, measure, store; returns the finished row.
+    """Prune the baseline, measure, retrain, measure, store; returns the finished row.
 
     Args:
         dataset: Dataset.
@@ -107,26 +123,20 @@ def trial(dataset, network, settings, *, path):
     import keras
     import tensorflow
 
-    from pruning import cost, table
+    from pruning import cost
     from scnnb import storage, training
 
     baseline, measured = train_or_read_baseline(dataset, network, settings, folder=path.parent)
-    others = f", layer ratios {settings['layer_ratios']}" if settings["layer_ratios"] else ""
-    print(f"\npruning {settings['pruning_ratio']} of each convolution's filters{others}")
     keras.utils.set_random_seed(settings["seed"])
-    pruned = _prune(baseline, settings)
-    print(table.layer_table(baseline, pruned))
-    pruned_accuracy = training.accuracy(pruned, dataset)
-    print(f"right after pruning: test accuracy {pruned_accuracy:.4f}")
-    print(f"retraining, epochs: {settings['epoch2']}")
-    seconds = _train(pruned, dataset, settings, epochs=settings["epoch2"])
+    make = train_from_scratch if settings["control"] else prune_and_retrain
+    smaller, pruned_accuracy, seconds = make(baseline, dataset, settings, path=path)
     row = settings | {
-        "parameters": cost.parameters(pruned),
-        "accuracy": training.accuracy(pruned, dataset),
+        "parameters": cost.parameters(smaller),
+        "accuracy": training.accuracy(smaller, dataset),
         "pruned_accuracy": pruned_accuracy,
         "baseline_parameters": cost.parameters(baseline),
         "baseline_accuracy": measured["accuracy"],
-        "macs": cost.macs(pruned),
+        "macs": cost.macs(smaller),
         "baseline_macs": cost.macs(baseline),
         "baseline_seconds": measured["seconds"],
         "retrain_seconds": round(seconds, 1),
@@ -135,8 +145,80 @@ def trial(dataset, network, settings, *, path):
         "tensorflow": tensorflow.__version__,
     }
     print(_in_words(row))
-    storage.save(path, pruned, row)
+    storage.save(path, smaller, row)
     return row
+
+
+def prune_and_retrain(baseline, dataset, settings, *, path):
+    """The pruned, retrained network: all layers at once, or one after the other.
+
+    Args:
+        baseline: Keras model.
+        dataset: Dataset.
+        settings: dict of plain values, the settings columns of the CSV.
+        path: pathlib.Path without suffix; of an iterative schedule the accuracies after each stage
+            are written to a CSV of this name.
+
+    Returns:
+        `(model, accuracy on the test images right after the last cut, seconds of retraining)`.
+    """
+    import pandas as pd
+
+    from pruning import table
+    from scnnb import training
+
+    others = f", layer ratios {settings['layer_ratios']}" if settings["layer_ratios"] else ""
+    print(
+        f"\npruning {settings['pruning_ratio']} of each convolution's filters{others}: "
+        f"{settings['criterion']}, {settings['strategy']}, {settings['schedule']}"
+    )
+    iterative = settings["schedule"] == "iterative"
+    stages = _stages(baseline, settings) if iterative else [None]
+    model, seconds, rows = baseline, 0.0, []
+    for number, only in enumerate(stages, 1):
+        model = _prune(model, settings, images=dataset.train_images, only=only)
+        if iterative:
+            print(f"stage {number}/{len(stages)}: {', '.join(only)}")
+        if number == len(stages):
+            print(table.layer_table(baseline, model))
+        pruned_accuracy = training.accuracy(model, dataset)
+        print(f"right after pruning: test accuracy {pruned_accuracy:.4f}")
+        print(f"retraining, epochs: {settings['epoch2']}")
+        rate = settings["retrain_learning_rate"]
+        seconds += _train(model, dataset, settings, epochs=settings["epoch2"], learning_rate=rate)
+        if iterative:
+            measured = {
+                "pruned_accuracy": pruned_accuracy,
+                "accuracy": training.accuracy(model, dataset),
+            }
+            rows.append(
+                {"stage": number, "layers": " ".join(only), "parameters": model.count_params()}
+                | measured
+            )
+            print(f"after stage {number}: test accuracy {measured['accuracy']:.4f}")
+    if iterative:
+        pd.DataFrame(rows).to_csv(f"{path}_stages.csv", index=False)
+    return model, pruned_accuracy, seconds
+
+
+def train_from_scratch(baseline, dataset, settings, *, path):
+    """The control: the pruned shape with new weights, trained for all epochs; as above.
+
+    Returns:
+        `(model, accuracy on the test images before the training, its seconds)`.
+    """
+    from pruning import surgery, table
+    from scnnb import training
+
+    print(f"\nthe shape at {settings['pruning_ratio']} with new weights")
+    model = surgery.renewed(_prune(baseline, settings | ANY_RANKING))
+    print(table.layer_table(baseline, model))
+    untrained_accuracy = training.accuracy(model, dataset)
+    epochs = settings["epoch1"] + settings["epoch2"]
+    print(f"training, epochs: {epochs}")
+    rate = settings["learning_rate"]
+    seconds = _train(model, dataset, settings, epochs=epochs, learning_rate=rate)
+    return model, untrained_accuracy, seconds
 
 
 def train_or_read_baseline(dataset, network, settings, *, folder, fresh=False):
@@ -168,7 +250,10 @@ def train_or_read_baseline(dataset, network, settings, *, folder, fresh=False):
         seconds = 0.0
         if settings["epoch1"]:
             print(f"training the baseline, epochs: {settings['epoch1']}")
-            seconds = _train(baseline, dataset, settings, epochs=settings["epoch1"])
+            rate = settings["learning_rate"]
+            seconds = _train(
+                baseline, dataset, settings, epochs=settings["epoch1"], learning_rate=rate
+            )
         measured = {"accuracy": training.accuracy(baseline, dataset), "seconds": round(seconds, 1)}
         print(f"baseline: test accuracy {measured['accuracy']:.4f}")
         storage.save(path, baseline, measured)
@@ -201,7 +286,7 @@ def parse(argv):
     parser = _Parser(
         prog="formal.py",
         allow_abbrev=False,
-        description="Train a network, remove the filters of lowest L1 norm from every "
+        description="Train a network, remove the least important filters from every "
         "convolution, retrain, and append parameters against accuracy to a CSV, one row per "
         "percentage.",
         epilog="example: python3 formal.py fashion 0.001 128 35 30 0.4",
@@ -248,6 +333,42 @@ def parse(argv):
         '{"layer name or glob": ratio}. Example: --layer-ratios vgg16-A',
     )
     add(
+        "--criterion",
+        choices=CRITERIA,
+        nargs="+",
+        default=["l1"],
+        metavar="NAME",
+        help="What a filter is worth; the lowest go. By its weights: l1 (default), l2, largest "
+        "(the largest L1 norm goes first) or random; by its feature maps of the training images: "
+        "mean-mean, mean-std, mean-l1, mean-l2 or var-l2. Several give a row each. "
+        "Example: --criterion l1 random",
+    )
+    add(
+        "--strategy",
+        choices=["independent", "greedy"],
+        default="independent",
+        help="Kernels are judged whole (independent, default), or without what reads removed maps "
+        "(greedy). Example: --strategy greedy",
+    )
+    add(
+        "--schedule",
+        choices=["one-shot", "iterative"],
+        default="one-shot",
+        help="All layers are pruned at once, then retrained (one-shot, default), or one after the "
+        "other with Epoch2 epochs for each (iterative). Example: --schedule iterative",
+    )
+    add(
+        "--retrain-lr",
+        type=_learning_rate,
+        help="Learning rate of the retraining (default lr). Example: --retrain-lr 0.0001",
+    )
+    add(
+        "--control",
+        choices=["scratch"],
+        help="For every percentage, also train the pruned shape from new weights with "
+        "Epoch1 + Epoch2 epochs. Example: --control scratch",
+    )
+    add(
         "--coupled",
         choices=["joint", "shortcut", "skip"],
         default="joint",
@@ -285,6 +406,14 @@ def parse(argv):
     args = parser.parse_intermixed_args([f" {a}" if _is_number(a) else a for a in argv])
     if args.trained and args.model in scnnb.NETWORKS:
         parser.error(f"--trained came with --model {args.model}; give the path of a .keras file")
+    if args.trained and args.control:
+        parser.error(f"--trained came with --control {args.control}, which needs Epoch1; give one")
+    of_maps = [name for name in args.criterion if "-" in name]
+    if args.strategy == "greedy" and of_maps:
+        parser.error(
+            f"--strategy greedy came with --criterion {of_maps[0]}; greedy leaves out parts of "
+            f"kernels: give {', '.join(name for name in CRITERIA if '-' not in name)}"
+        )
     return args
 
 
@@ -410,41 +539,72 @@ def _folder(dataset, settings, model, network):
     )
 
 
-def _trial_name(ratio, settings):
-    """The name of a retrained model, with what else than the ratio shaped it."""
-    others = settings["layer_ratios"]
-    if others.startswith("{"):
-        others = hashlib.sha256(others.encode()).hexdigest()[:8]
-    coupled = "" if settings["coupled"] == "joint" else settings["coupled"]
-    return "_".join(
-        filter(None, [f"pruned{ratio}", others, coupled, f"retrained{settings['epoch2']}"])
-    )
+def _trial_name(settings):
+    """The name of a retrained model: all that shaped it, where it is not the usual."""
+    ratio, rate = settings["pruning_ratio"], settings["retrain_learning_rate"]
+    ratios = settings["layer_ratios"]
+    if ratios.startswith("{"):
+        ratios = hashlib.sha256(ratios.encode()).hexdigest()[:8]
+    ranking = [settings[name] for name in ("coupled", "criterion", "strategy", "schedule")]
+    usual = {"joint", "l1", "independent", "one-shot", ""}
+    parts = [ratios, *(name for name in ranking if name not in usual)]
+    if settings["control"]:
+        parts = [f"{settings['control']}{ratio}", *parts]
+        parts += [f"epochs{settings['epoch1'] + settings['epoch2']}"]
+    else:
+        parts = [f"pruned{ratio}", *parts, f"retrained{settings['epoch2']}"]
+        parts += [f"lr{rate}"] if rate != settings["learning_rate"] else []
+    return "_".join(filter(None, parts))
 
 
-def _prune(model, settings):
+def _prune(model, settings, images=None, only=None):
     import pruning
-    from pruning.paper import LAYER_RATIOS
 
-    text = settings["layer_ratios"]
     return pruning.prune(
         model,
         settings["pruning_ratio"],
-        layer_ratios=LAYER_RATIOS[text] if text in LAYER_RATIOS else json.loads(text or "{}"),
+        layer_ratios=_ratios(settings),
         criterion=settings["criterion"],
         strategy=settings["strategy"],
+        coupled=settings["coupled"],
+        only=only,
+        images=images,
+        seed=settings["seed"],
+    )
+
+
+def _stages(model, settings):
+    import pruning
+
+    return pruning.stages(
+        model,
+        settings["pruning_ratio"],
+        layer_ratios=_ratios(settings),
         coupled=settings["coupled"],
     )
 
 
+def _ratios(settings):
+    """`{layer name or glob: ratio}`."""
+    from pruning.paper import LAYER_RATIOS
+
+    text = settings["layer_ratios"]
+    return LAYER_RATIOS[text] if text in LAYER_RATIOS else json.loads(text or "{}")
+
+
 def _in_words(row):
+    accuracies = (
+        f"{row['pruned_accuracy']:.4f} right after pruning, {row['accuracy']:.4f} after retraining"
+    )
+    if row.get("control"):
+        accuracies = f"{row['accuracy']:.4f} trained from new weights"
     return (
         f"{row['baseline_parameters']:,} -> {row['parameters']:,} parameters, test accuracy "
-        f"{row['baseline_accuracy']:.4f} baseline, {row['pruned_accuracy']:.4f} right after "
-        f"pruning, {row['accuracy']:.4f} after retraining"
+        f"{row['baseline_accuracy']:.4f} baseline, {accuracies}"
     )
 
 
-def _train(model, dataset, settings, *, epochs):
+def _train(model, dataset, settings, *, epochs, learning_rate):
     import tensorflow
 
     from scnnb import training
@@ -456,7 +616,7 @@ def _train(model, dataset, settings, *, epochs):
             epochs=epochs,
             batch_size=settings["batch_size"],
             optimizer=settings["optimizer"],
-            learning_rate=settings["learning_rate"],
+            learning_rate=learning_rate,
         )
     except tensorflow.errors.ResourceExhaustedError as error:
         raise MemoryError("there is not enough memory; take a smaller batchSz") from error

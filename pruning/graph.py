@@ -88,6 +88,12 @@ def is_functional(layer):
     return type(layer) in (keras.Sequential, _FUNCTIONAL)
 
 
+def layers(model):
+    """Every layer of a network, those of nested models in their place."""
+    for layer in model.layers:
+        yield from layers(layer) if is_functional(layer) else [layer]
+
+
 def _follow(model, prefix, inputs, calls):
     symbols = [  # of the sizes that enter, which a nested model may have left open
         keras.Input(batch_shape=tensor.shape, dtype=symbol.dtype, name=symbol.name)

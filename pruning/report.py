@@ -32,8 +32,15 @@ COLUMNS = {
     "tensorflow": str,
     "coupled": str,
     "layer_ratios": str,
+    "retrain_learning_rate": float,
+    "control": str,
 }
-ADDED = {"coupled": "joint", "layer_ratios": ""}  # columns that older rows lack: what they meant
+ADDED = {  # columns that older rows lack: what they meant, a value or a function of the row
+    "coupled": "joint",
+    "layer_ratios": "",
+    "retrain_learning_rate": lambda row: row.get("learning_rate"),
+    "control": "",
+}
 SETTINGS = [  # what shapes a result: no two rows agree in all of these
     "dataset",
     "model",
@@ -49,6 +56,17 @@ SETTINGS = [  # what shapes a result: no two rows agree in all of these
     "optimizer",
     "coupled",
     "layer_ratios",
+    "retrain_learning_rate",
+    "control",
+]
+BASELINE_SETTINGS = [  # those of them that shape the baseline
+    "dataset",
+    "model",
+    "seed",
+    "learning_rate",
+    "batch_size",
+    "epoch1",
+    "optimizer",
 ]
 
 
@@ -110,7 +128,8 @@ def append_row(path, row):
     Raises:
         ValueError: the row or the file has other columns.
     """
-    row = ADDED | row
+    meant = {name: value(row) if callable(value) else value for name, value in ADDED.items()}
+    row = meant | row
     if set(row) != set(COLUMNS):
         raise ValueError(f"row has the columns {', '.join(row)}; give {', '.join(COLUMNS)}")
     with lock(path):

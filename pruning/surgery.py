@@ -51,6 +51,25 @@ def cut(channels, kept):
     return smaller
 
 
+def renewed(model):
+    """The same network with new weights, drawn by the initializers of its layers.
+
+    What preprocessing layers learned from data is no weight that training could find: it is kept.
+
+    Args:
+        model: Functional Keras model, as `cut` returns it. It is left untouched.
+
+    Returns:
+        Functional model with the same layer names, not compiled.
+    """
+    new = keras.models.clone_model(model)
+    for layer, other in zip(graph.layers(model), graph.layers(new), strict=True):
+        if hasattr(layer, "adapt") and layer.weights:
+            other.set_weights(layer.get_weights())
+            other.finalize_state()
+    return new
+
+
 def _staying_bundles(channels, kept):
     staying = np.ones(len(channels.bundle_of), bool)
     for path, indices in kept.items():

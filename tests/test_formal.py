@@ -21,8 +21,10 @@ from keras import layers
 
 import data
 import formal
+import pruning
 import scnnb
-from pruning import report
+from pruning import activations, report
+from scnnb import training
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = str(ROOT / "tests" / "fashion_sample.npz")
@@ -128,7 +130,9 @@ def test_a_finished_row_is_shown_and_not_computed_again(sweep, call):
     csv.with_suffix(".png").unlink()
     status, out, err = call(folder, SAMPLE, *SHORT, 0.4)
     assert (status, err) == (0, "")
-    assert re.search(r"0\.4 is finished since 20.*: 4,047,370 -> 2,404,404 parameters", out)
+    assert re.search(
+        r"pruned0\.4_retrained2 is finished since 20.*: 4,047,370 -> 2,404,404 parameters", out
+    )
     assert "epoch " not in out
     assert csv.read_text() == before
     assert csv.with_suffix(".png").exists()
@@ -247,6 +251,77 @@ def test_convolutions_that_meet_are_pruned_as_coupled_says(few, tmp_path, call):
 
 
 @pytest.fixture
+def small(tmp_path):
+    """The path of a small network of two convolutions for `few`."""
+    images = keras.Input((28, 28, 1))
+    x = layers.Conv2D(6, 3, 2, name="conv2")(layers.Conv2D(4, 3, 2, name="conv1")(images))
+    answer = layers.Dense(10, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+    keras.Model(images, answer).save(tmp_path / "small.keras")
+    return tmp_path / "small.keras"
+
+
+def test_criteria_and_controls_get_a_row_each_and_a_schedule_its_stages(few, small, call):
+    arguments = (few, "0.001", 40, 1, 1, 0.0, 0.5, "--model", small, "--schedule", "iterative")
+    options = ("--criterion", "l1", "random", "mean-std", "--control", "scratch")
+    status, out, err = call(small.parent, *arguments, *options, "--retrain-lr", "0.002")
+    assert (status, err) == (0, "")
+    names = ["pruning_ratio", "criterion", "schedule", "control", "retrain_learning_rate"]
+    rows = report.read_rows(small.parent / "results" / "few.csv")
+    assert rows[names].values.tolist() == [
+        [0.0, "l1", "iterative", "", 0.002],  # by whatever criterion, nothing is removed
+        [0.0, "", "", "scratch", 0.001],
+        [0.5, "l1", "iterative", "", 0.002],
+        [0.5, "random", "iterative", "", 0.002],
+        [0.5, "mean-std", "iterative", "", 0.002],
+        [0.5, "", "", "scratch", 0.001],
+    ]
+    assert rows["parameters"].tolist() == [332, 332, *[117] * 4]
+    assert out.count("training the baseline") == 1
+    (file,) = (small.parent / "results").glob("*/pruned0.5_random_iterative_*_lr0.002_stages.csv")
+    stages = pd.read_csv(file)
+    assert stages["layers"].tolist() == ["conv1", "conv2"]
+    assert stages["parameters"].tolist() == [204, 117]
+    random = rows.iloc[3]
+    assert stages.iloc[1][["pruned_accuracy", "accuracy"]].tolist() == [
+        random["pruned_accuracy"],
+        random["accuracy"],
+    ]
+
+
+def test_every_training_gets_its_epochs_and_learning_rate(few, small, call, monkeypatch):
+    trainings = []
+
+    def train(model, dataset, *, epochs, learning_rate, **others):
+        trainings.append((model.count_params(), epochs, learning_rate))
+        return 1.0
+
+    monkeypatch.setattr(training, "train", train)
+    arguments = (few, "0.01", 40, 7, 3, 0.5, "--model", small, "--retrain-lr", "0.02")
+    for schedule in ("one-shot", "iterative"):
+        call(small.parent, *arguments, "--schedule", schedule, "--control", "scratch")
+    assert trainings == [
+        (332, 7, 0.01),
+        (117, 3, 0.02),
+        (117, 10, 0.01),
+        (204, 3, 0.02),
+        (117, 3, 0.02),
+    ]  # the second control is the first
+
+
+def test_greedy_prunes_other_filters_and_stands_in_the_row(few, small, call):
+    arguments = (few, "0.001", 40, 1, 1, 0.5, "--model", small, "--strategy", "greedy")
+    status, _, err = call(small.parent, *arguments)
+    assert (status, err) == (0, "")
+    assert len(list((small.parent / "results").glob("*/pruned0.5_greedy_retrained1.keras"))) == 1
+    rows = report.read_rows(small.parent / "results" / "few.csv")
+    assert rows["strategy"].tolist() == ["greedy"]
+
+
+def test_the_flag_names_the_criteria_there_are():
+    assert formal.CRITERIA == [*pruning.CRITERIA, *activations.CRITERIA]
+
+
+@pytest.fixture
 def stored(sweep, tmp_path):
     """The path of a trained network of the right shape."""
     (file,) = (sweep[0] / "results").glob("*_adam_lr0.001_batch100_*/pruned0.4_retrained2.keras")
@@ -305,7 +380,7 @@ def test_a_run_waits_for_the_one_that_makes_the_same(sweep):
         assert process.poll() is None
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
-    assert "0.4 is finished since" in out
+    assert "pruned0.4_retrained2 is finished since" in out
 
 
 def test_ctrl_c_ends_with_130_and_one_line_and_keeps_the_finished_row(tmp_path):
@@ -416,6 +491,12 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
         (["--see", "1"], "unrecognized arguments: --see"),
         (["--two\nlines"], "unrecognized arguments: --two lines"),
         (["0.5", "1.5"], "argument filterPercentage: '1.5' came"),
+        (["--criterion", "l3"], r"argument --criterion: invalid choice: 'l3' \(choose from"),
+        (["--retrain-lr", "0"], "argument --retrain-lr: '0' came, but it must be a number above"),
+        (
+            ["--strategy", "greedy", "--criterion", "l2", "var-l2"],
+            "greedy came with --criterion var-l2; .*: give l1, l2, largest, random; see",
+        ),
     ],
 )
 def test_a_wrong_option_is_named(arguments, message, capsys):
@@ -438,6 +519,13 @@ def test_a_file_that_holds_no_layer_ratios_is_a_wrong_argument(content, tmp_path
     assert ended.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert 'ratios.json\' came, but it must be a file such as {"conv1": 0.5, "conv*": 0.2}' in line
+
+
+def test_a_control_from_scratch_needs_the_epochs_of_the_baseline(small, capsys):
+    with pytest.raises(SystemExit) as ended:
+        formal.parse([*RIGHT, "--model", str(small), "--trained", "--control", "scratch"])
+    assert ended.value.code == 2
+    assert "--trained came with --control scratch, which needs Epoch1" in capsys.readouterr().err
 
 
 def test_a_missing_argument_is_named(capsys):

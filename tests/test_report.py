@@ -37,6 +37,8 @@ def row(**changes):
         "tensorflow": "2.21.0",
         "coupled": "joint",
         "layer_ratios": "",
+        "retrain_learning_rate": 1e-05,
+        "control": "",
     } | changes
 
 
@@ -47,14 +49,14 @@ def test_the_columns_are_these_in_this_order(tmp_path):
         "dataset,model,pruning_ratio,seed,parameters,accuracy,pruned_accuracy,baseline_parameters,"
         "baseline_accuracy,macs,baseline_macs,criterion,strategy,schedule,learning_rate,batch_size,"
         "epoch1,epoch2,optimizer,baseline_seconds,retrain_seconds,finished_at,keras,tensorflow,"
-        "coupled,layer_ratios"
+        "coupled,layer_ratios,retrain_learning_rate,control"
     )
 
 
 def test_a_csv_and_a_row_from_before_a_column_was_added_are_read(tmp_path):
     csv = tmp_path / "a.csv"
     report.append_row(csv, row())
-    lines = [line.rsplit(",", 2)[0] for line in csv.read_text().splitlines()]
+    lines = [",".join(line.split(",")[:24]) for line in csv.read_text().splitlines()]
     csv.write_text("\n".join(lines) + "\n")
     assert lines[0].endswith(",tensorflow")
     assert report.read_rows(csv).to_dict("records") == [row()]
@@ -156,16 +158,34 @@ def test_the_curve_has_a_marker_and_a_ratio_per_row_and_a_star_per_baseline(tmp_
         report.append_row(csv, row(pruning_ratio=ratio, parameters=parameters))
     report.append_row(csv, row(seed=1, parameters=5))
     (axes,) = plots._curve(report.read_rows(csv)).axes
-    markers = [list(line.get_xdata()) for line in axes.lines]
-    assert markers == [[1, 2, 3], [4047370], [5], [4047370]]
+    lines = {line.get_label(): list(line.get_xdata()) for line in axes.lines}
+    assert lines == {
+        "pruned, retrained: seed 0": [1, 2, 3],
+        "not pruned, same epochs: seed 0": [0, 1],  # from edge to edge
+        "pruned, retrained: seed 1": [5],
+        "baseline: seed 0": [4047370],
+        "baseline: seed 1": [4047370],
+    }
     assert [text.get_text() for text in axes.texts] == ["0.8", "0.4", "0", "0.4"]
-    labels = axes.get_legend_handles_labels()[1]
-    assert labels == [
-        "pruned, retrained: seed 0",
-        "baseline: seed 0",
-        "pruned, retrained: seed 1",
-        "baseline: seed 1",
+
+
+def test_every_control_has_a_labelled_line_of_its_own_and_one_baseline(tmp_path):
+    csv = tmp_path / "a.csv"
+    scratch = {"control": "scratch", "criterion": "", "strategy": "", "schedule": ""}
+    for changes in ({}, {"criterion": "random"}, {"criterion": "largest"}, scratch):
+        for ratio, parameters in ((0.4, 2), (0.8, 1)):
+            report.append_row(csv, row(pruning_ratio=ratio, parameters=parameters, **changes))
+    report.append_row(csv, row(pruning_ratio=0.0, parameters=4047370))
+    (axes,) = plots._curve(report.read_rows(csv)).axes
+    assert [line.get_label() for line in axes.lines] == [
+        "pruned, retrained: criterion l1",
+        "not pruned, same epochs: criterion l1",
+        "pruned, retrained: criterion random",
+        "pruned, retrained: criterion largest",
+        "same shape trained from new weights",
+        "baseline",
     ]
+    assert sorted(text.get_text() for text in axes.texts) == ["0", "0.4", "0.8"]
 
 
 def test_networks_of_very_different_size_stand_on_a_logarithmic_axis(tmp_path):
@@ -176,7 +196,7 @@ def test_networks_of_very_different_size_stand_on_a_logarithmic_axis(tmp_path):
     report.append_row(csv, row(model="resnet56", **small))
     (axes,) = plots._curve(report.read_rows(csv)).axes
     assert axes.get_xscale() == "log"
-    assert axes.get_legend_handles_labels()[1][::2] == [
+    assert axes.get_legend_handles_labels()[1][:2] == [
         "pruned, retrained: model scnnb",
         "pruned, retrained: model resnet56, layer_ratios resnet56-A",
     ]
