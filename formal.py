@@ -14,6 +14,7 @@ import json
 import math
 import os
 import sys
+import time
 from pathlib import Path
 
 import filelock
@@ -22,6 +23,7 @@ import data
 import scnnb
 
 RESULTS = Path("results")
+TRAINING_IMAGES = 10_000  # to measure on where ratios are chosen
 CRITERIA = "l1 l2 largest random mean-mean mean-std mean-l1 mean-l2 var-l2".split()
 ANY_RANKING = {"criterion": "l1", "strategy": "independent"}  # where only the shape matters
 
@@ -44,10 +46,9 @@ def main():
 
 
 def experiment(args):
-    """The baseline once, then every trial: prune it, retrain, append a row, draw the curve."""
+    """Load, build, refuse what cannot be done; then every trial, or each layer's sensitivity."""
     _import_keras()
-    from pruning import cost, plots, report
-    from scnnb import storage
+    from pruning import cost
 
     dataset = data.load(args.dataset)
     print(
@@ -61,9 +62,16 @@ def experiment(args):
     cost.macs(network)
     folder = _folder(dataset, trials[0], network, args.model)
     folder.mkdir(parents=True, exist_ok=True)
+    (sensitivity if args.sensitivity else curve)(args, dataset, trials, folder)
+
+
+def curve(args, dataset, trials, folder):
+    """The baseline once, then every trial: prune it, retrain, append a row, draw the curve."""
+    from pruning import plots, report
+    from scnnb import storage
+
     csv = args.csv or RESULTS / f"{dataset.name}.csv"
     report.check(csv)
-
     if args.fresh:
         train_or_read_baseline(dataset, args.model, trials[0], folder=folder, fresh=True)
     for settings in trials:
@@ -74,9 +82,108 @@ def experiment(args):
                 row = trial(dataset, args.model, settings, path=path)
             else:
                 print(f"{path.name} is finished since {row['finished_at']}: {_in_words(row)}")
-        report.append_row(csv, row)
+        report.append_rows(csv, [row])
         plots.draw_curve(csv, csv.with_suffix(".png"))
     print(f"rows in {csv}, curve in {csv.with_suffix('.png')}, models in {folder}/")
+
+
+def sensitivity(args, dataset, trials, folder):
+    """The baseline, then each layer alone by each criterion, nothing retrained: rows and figure."""
+    from pruning import plots, report
+    from pruning.sensitivity import largest_ratios, norms
+    from scnnb import storage
+
+    csv = args.csv or RESULTS / f"{dataset.name}-sensitivity.csv"
+    norms_csv, png = csv.with_name(f"{csv.stem}-norms.csv"), csv.with_suffix(".png")
+    report.check(csv, report.SENSITIVITY)
+    report.check(norms_csv, report.NORMS)
+    model, _ = train_or_read_baseline(
+        dataset, args.model, trials[0], folder=folder, fresh=args.fresh
+    )
+    shared = {name: trials[0][name] for name in report.BASELINE_SETTINGS}
+    for criterion in dict.fromkeys(args.criterion):
+        settings = shared | {"criterion": criterion, "coupled": args.coupled}
+        # ratios are not to be chosen on the test images
+        settings["images"] = "test" if args.max_drop is None else "training"
+        names = [settings[name] for name in ("criterion", "coupled", "images")]
+        path = folder / "_".join(["sensitivity", *names])
+        with _lock(path):
+            record = None if args.fresh else storage.read_record(path)
+            if record is None:
+                record = measure_layers(model, dataset, settings)
+                storage.save_record(path, record)
+            else:
+                print(f"{path.name} is finished since {record['finished_at']}")
+        same = {name: value for name, value in record.items() if name not in ("layers", "seconds")}
+        rows = [
+            settings | same | row | {"layers": " ".join(row["layers"])} for row in record["layers"]
+        ]
+        report.append_rows(csv, rows, report.SENSITIVITY)
+        if args.max_drop is not None:
+            ratios = largest_ratios(record["baseline_accuracy"], record["layers"], args.max_drop)
+            file = csv.with_name(
+                f"{csv.stem}-{settings['model']}-{criterion}-drop{args.max_drop}.json"
+            )
+            file.write_text(json.dumps(ratios, indent=1) + "\n")
+            print(f"for --layer-ratios: {file}")
+    filters = [
+        shared | {"layer": layer, "filter": number, "l1_norm": norm}
+        for layer, of_layer in norms(model).items()
+        for number, norm in enumerate(of_layer.tolist())
+    ]
+    report.append_rows(norms_csv, filters, report.NORMS)
+    plots.draw_sensitivity(csv, norms_csv, png)
+    print(f"rows in {csv}, L1 norms in {norms_csv}, figure in {png}")
+
+
+def measure_layers(model, dataset, settings):
+    """The accuracies of the baseline without a part of one layer's filters.
+
+    Args:
+        model: Keras model.
+        dataset: Dataset.
+        settings: dict of plain values, the settings columns of the CSV of sensitivities.
+
+    Returns:
+        Dict of plain values: the other columns, `layers` a list of dicts, one per row.
+    """
+    import keras
+    import numpy as np
+    import tensorflow
+
+    import pruning
+    from pruning.sensitivity import analyse
+
+    images, labels = dataset.test_images, dataset.test_labels
+    if settings["images"] == "training":
+        rng = np.random.default_rng(settings["seed"])
+        count = min(TRAINING_IMAGES, len(dataset.train_labels))
+        chosen = rng.choice(len(dataset.train_labels), count, replace=False)
+        images, labels = dataset.train_images[chosen], dataset.train_labels[chosen]
+    print(
+        f"each layer alone by {settings['criterion']}, {len(labels):,} {settings['images']} images"
+    )
+    start = time.monotonic()
+    judged = pruning.judge(
+        model, settings["criterion"], images=dataset.train_images, seed=settings["seed"]
+    )
+
+    def progress(done):
+        print(f"{done:,} of {len(labels):,} images, {time.monotonic() - start:.1f} s")
+
+    accuracy, rows = analyse(
+        model, images, labels, criterion=judged, coupled=settings["coupled"], progress=progress
+    )
+    seconds = time.monotonic() - start
+    print(f"{len(rows)} evaluations in {seconds:.1f} s, {seconds / len(rows):.2f} s each")
+    return {
+        "baseline_accuracy": accuracy,
+        "layers": rows,
+        "seconds": round(seconds, 1),
+        "finished_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "keras": keras.__version__,
+        "tensorflow": tensorflow.__version__,
+    }
 
 
 def grid(args, dataset_name):
@@ -369,6 +476,18 @@ def parse(argv):
         "Epoch1 + Epoch2 epochs. Example: --control scratch",
     )
     add(
+        "--sensitivity",
+        action="store_true",
+        help="Instead, remove 0.1 ... 0.9 of each layer's filters alone and measure at once: "
+        "nothing is retrained, Epoch2 and filterPercentage are not used. Example: --sensitivity",
+    )
+    add(
+        "--max-drop",
+        type=_ratio,
+        help="Of a sensitivity analysis, on training images, write the largest ratio of each layer "
+        "that costs no more than this part of them, for --layer-ratios. Example: --max-drop 0.01",
+    )
+    add(
         "--coupled",
         choices=["joint", "shortcut", "skip"],
         default="joint",
@@ -408,6 +527,13 @@ def parse(argv):
         parser.error(f"--trained came with --model {args.model}; give the path of a .keras file")
     if args.trained and args.control:
         parser.error(f"--trained came with --control {args.control}, which needs Epoch1; give one")
+    if args.max_drop is not None and not args.sensitivity:
+        parser.error("--max-drop came without --sensitivity; give both")
+    unused = ("strategy", "schedule", "retrain_lr", "control", "layer_ratios")
+    for name in unused if args.sensitivity else ():
+        if getattr(args, name) != parser.get_default(name):
+            flag = f"--{name.replace('_', '-')}"
+            parser.error(f"{flag} came with --sensitivity, which does not use it; leave one out")
     of_maps = [name for name in args.criterion if "-" in name]
     if args.strategy == "greedy" and of_maps:
         parser.error(

@@ -2,6 +2,7 @@
 
 import os
 
+import matplotlib
 from matplotlib.figure import Figure
 
 from pruning import report
@@ -19,20 +20,93 @@ def draw_curve(csv, png):
     baseline. The picture is put in place when it is whole.
 
     Args:
-        csv: pathlib.Path of a CSV as `report.append_row` writes it, with at least one row.
+        csv: pathlib.Path of a CSV as `report.append_rows` writes it, with at least one row.
         png: pathlib.Path of the picture.
     """
     with report.lock(csv):  # runs side by side draw the same picture
-        partial = png.with_name(f"{png.stem}.partial.png")
-        _curve(report.read_rows(csv)).savefig(partial, dpi=150)
-        os.replace(partial, png)
+        _put(_curve(report.read_rows(csv)), png)
+
+
+def draw_sensitivity(csv, norms_csv, png):
+    """Draw how sensitive each layer is: a row of panels per network, one line per layer.
+
+    The first panel holds the filters of each layer, sorted by their L1 norm (figure 2a of Li et al.
+    2017), then follows one for each criterion: accuracy over the part of a layer's filters that was
+    removed, nothing retrained (figures 2b and 8).
+
+    Args:
+        csv: pathlib.Path of a CSV of the table `report.SENSITIVITY`, with at least one row.
+        norms_csv: pathlib.Path of a CSV of the table `report.NORMS`, for the same networks.
+        png: pathlib.Path of the picture.
+    """
+    with report.lock(csv):
+        rows = report.read_rows(csv, report.SENSITIVITY)
+        _put(_sensitivity(rows, report.read_rows(norms_csv, report.NORMS)), png)
+
+
+def _put(figure, png):
+    partial = png.with_name(f"{png.stem}.partial.png")
+    figure.savefig(partial, dpi=150)
+    os.replace(partial, png)
+
+
+def _sensitivity(rows, norms):
+    network = [*report.BASELINE_SETTINGS, "coupled", "images"]
+    networks = [(curves.iloc[0], curves) for _, curves in rows.groupby(network, sort=False)]
+    varying = [name for name in network if rows[name].nunique() > 1]
+    columns = 1 + max(curves["criterion"].nunique() for _, curves in networks)
+    figure = Figure(figsize=(4 * columns + 2, 4 * len(networks)), layout="constrained")
+    panels = figure.subplots(len(networks), columns, squeeze=False)
+    for (setting, curves), line in zip(networks, panels, strict=True):
+        told = _told(setting, varying or ["model"])
+        line[0].set_title(f"{told}: L1 norm of each filter", parse_math=False, fontsize="medium")
+        line[0].set(xlabel="filters / all filters of the layer", ylabel="L1 norm / largest")
+        same = (norms[report.BASELINE_SETTINGS] == setting[report.BASELINE_SETTINGS]).all(axis=1)
+        colors = _colors(curves["layers"].unique())
+        for layer, of_layer in norms[same].groupby("layer", sort=False):
+            highest_first = of_layer["l1_norm"].sort_values(ascending=False).to_numpy()
+            color = next((c for names, c in colors.items() if layer in names.split()), "black")
+            places = [(n + 1) / len(highest_first) for n in range(len(highest_first))]
+            line[0].plot(places, highest_first / highest_first[0], color=color)
+        by_criterion = curves.groupby("criterion", sort=False)
+        for axes, (criterion, of_criterion) in zip(line[1:], by_criterion, strict=False):
+            axes.set_title(f"{told}: {criterion} removed", parse_math=False, fontsize="medium")
+            axes.set(xlabel="part of the filters removed", ylabel=f"{setting['images']} accuracy")
+            axes.set_ylim(0, 1)
+            for layers, of_layers in of_criterion.groupby("layers", sort=False):
+                axes.plot(
+                    [0, *of_layers["pruning_ratio"]],
+                    [of_layers["baseline_accuracy"].iloc[0], *of_layers["accuracy"]],
+                    ".-",
+                    color=colors[layers],
+                    label=_shortened(layers),
+                )
+        for axes in line:
+            axes.grid(alpha=0.3)
+        for axes in line[1 + curves["criterion"].nunique() :]:
+            axes.set_axis_off()
+        beside = line[curves["criterion"].nunique()]
+        handles = beside.get_legend_handles_labels()
+        beside.legend(*handles, fontsize="small", bbox_to_anchor=(1.02, 1), loc="upper left")
+    return figure
+
+
+def _colors(layers):
+    """A colour for each line, from dark to bright in the order of computation."""
+    colormap = matplotlib.colormaps["viridis"]
+    return {name: colormap(n / max(1, len(layers) - 1) * 0.95) for n, name in enumerate(layers)}
+
+
+def _shortened(layers):
+    first, *others = layers.split()
+    return f"{first} and {len(others)} tied to it" if others else first
 
 
 def _curve(rows):
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
     labelled = set()
-    constant = [name for name in report.SETTINGS if name != "pruning_ratio"]
+    constant = [name for name in report.TRIALS.settings if name != "pruning_ratio"]
     varying = [name for name in constant if rows[name][rows["control"] == ""].nunique() > 1]
     of_baseline = [name for name in varying if name in report.BASELINE_SETTINGS]
     stars = {}

@@ -28,7 +28,7 @@ def cut(channels, kept):
         ValueError: a layer would lose channels that cannot be cut, or a filter it should keep, or
             it cannot be copied.
     """
-    staying = _staying_bundles(channels, kept)
+    staying = staying_bundles(channels, kept)
     copies = {}  # id of the full network's layer: (the layer, its copy)
 
     def stays(numbers):
@@ -70,7 +70,8 @@ def renewed(model):
     return new
 
 
-def _staying_bundles(channels, kept):
+def staying_bundles(channels, kept):
+    """Which bundles stay with these filters, a mask; arguments and errors as `cut`."""
     staying = np.ones(len(channels.bundle_of), bool)
     for path, indices in kept.items():
         if path not in channels.members:

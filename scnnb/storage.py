@@ -20,6 +20,16 @@ def save(path, model, record):
     partial = _with_suffix(path, ".partial.keras")
     keras.Model(model.input, model.output, name=model.name).save(partial)
     os.replace(partial, model_path(path))
+    save_record(path, record)
+
+
+def save_record(path, record):
+    """Store a record alone, whole or not at all.
+
+    Args:
+        path: pathlib.Path without suffix; only one run at a time may write it.
+        record: dict of plain values.
+    """
     partial = _with_suffix(path, ".partial.json")
     partial.write_text(json.dumps(record, indent=1))
     os.replace(partial, _record_path(path))

@@ -1,6 +1,7 @@
 """formal.py as its users call it: the command line in processes of its own."""
 
 import contextlib
+import json
 import math
 import os
 import pty
@@ -75,7 +76,7 @@ def test_a_sweep_ends_well_and_writes_a_row_per_percentage(sweep):
     folder, (status, _, err) = sweep
     assert (status, err) == (0, "")
     rows = pd.read_csv(folder / "results" / "fashion_sample.csv")
-    assert list(rows.columns) == list(report.COLUMNS)
+    assert list(rows.columns) == list(report.TRIALS.columns)
     assert rows["pruning_ratio"].tolist() == [0.4, 0.0]
     assert rows["parameters"].tolist() == [2_404_404, 4_047_370]
     assert rows["baseline_parameters"].tolist() == [4_047_370] * 2
@@ -317,6 +318,47 @@ def test_greedy_prunes_other_filters_and_stands_in_the_row(few, small, call):
     assert rows["strategy"].tolist() == ["greedy"]
 
 
+def test_sensitivity_measures_each_layer_alone_and_retrains_nothing(few, small, call):
+    arguments = (few, "0.001", 40, 1, 1, 0.5, "--model", small, "--sensitivity")
+    status, out, err = call(small.parent, *arguments, "--criterion", "l1", "mean-l1")
+    assert (status, err) == (0, "")
+    assert out.count("epoch ") == 1  # the baseline's
+    assert re.search(r"^18 evaluations in \d+\.\d s, \d+\.\d\d s each$", out, re.MULTILINE)
+    results = small.parent / "results"
+    rows = report.read_rows(results / "few-sensitivity.csv", report.SENSITIVITY)
+    assert rows["criterion"].tolist() == ["l1"] * 18 + ["mean-l1"] * 18
+    assert rows["layers"].tolist() == (["conv1"] * 9 + ["conv2"] * 9) * 2
+    assert rows["pruning_ratio"].tolist() == [n / 10 for n in range(1, 10)] * 4
+    assert set(rows["images"]) == {"test"}
+    norms = report.read_rows(results / "few-sensitivity-norms.csv", report.NORMS)
+    assert norms["layer"].tolist() == ["conv1"] * 4 + ["conv2"] * 6
+    baseline = keras.models.load_model(next(results.glob("*/baseline.keras")))
+    first = baseline.get_layer("conv1").kernel.numpy()[..., 0]
+    assert norms["l1_norm"][0] == pytest.approx(np.abs(first).sum(), rel=1e-6)
+    assert (results / "few-sensitivity.png").read_bytes().startswith(b"\x89PNG")
+
+    before = (results / "few-sensitivity.csv").read_text()
+    status, out, err = call(small.parent, *arguments)
+    assert (status, err) == (0, "")
+    assert "sensitivity_l1_joint_test is finished since" in out
+    assert (results / "few-sensitivity.csv").read_text() == before
+
+
+def test_max_drop_writes_layer_ratios_measured_on_training_images(few, small, call):
+    arguments = (few, "0.001", 40, 1, 1, 0.0, "--model", small)
+    options = ("--sensitivity", "--max-drop", "0.05")
+    status, out, err = call(small.parent, *arguments, *options)
+    assert (status, err) == (0, "")
+    rows = report.read_rows(small.parent / "results" / "few-sensitivity.csv", report.SENSITIVITY)
+    assert set(rows["images"]) == {"training"}
+    file = small.parent / "results" / "few-sensitivity-small.keras-l1-drop0.05.json"
+    near = rows[rows["baseline_accuracy"] - rows["accuracy"] <= 0.05 + 1e-9]
+    expected = {"conv1": 0.0, "conv2": 0.0} | dict(near.groupby("layers")["pruning_ratio"].max())
+    assert json.loads(file.read_text()) == expected
+    status, _, err = call(small.parent, *arguments, "--layer-ratios", file)
+    assert (status == 0) == any(expected.values()), err
+
+
 def test_the_flag_names_the_criteria_there_are():
     assert formal.CRITERIA == [*pruning.CRITERIA, *activations.CRITERIA]
 
@@ -493,6 +535,10 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
         (["0.5", "1.5"], "argument filterPercentage: '1.5' came"),
         (["--criterion", "l3"], r"argument --criterion: invalid choice: 'l3' \(choose from"),
         (["--retrain-lr", "0"], "argument --retrain-lr: '0' came, but it must be a number above"),
+        (["--max-drop", "0.1"], "--max-drop came without --sensitivity; give both"),
+        (["--sensitivity", "--max-drop", "1"], "argument --max-drop: '1' came, but it must be"),
+        (["--sensitivity", "--control", "scratch"], "--control came with --sensitivity, which"),
+        (["--sensitivity", "--retrain-lr", "0.1"], "--retrain-lr came with --sensitivity, which"),
         (
             ["--strategy", "greedy", "--criterion", "l2", "var-l2"],
             "greedy came with --criterion var-l2; .*: give l1, l2, largest, random; see",

@@ -43,7 +43,7 @@ def row(**changes):
 
 
 def test_the_columns_are_these_in_this_order(tmp_path):
-    report.append_row(tmp_path / "a.csv", row())
+    report.append_rows(tmp_path / "a.csv", [row()])
     header = (tmp_path / "a.csv").read_text().splitlines()[0]
     assert header == (
         "dataset,model,pruning_ratio,seed,parameters,accuracy,pruned_accuracy,baseline_parameters,"
@@ -55,45 +55,45 @@ def test_the_columns_are_these_in_this_order(tmp_path):
 
 def test_a_csv_and_a_row_from_before_a_column_was_added_are_read(tmp_path):
     csv = tmp_path / "a.csv"
-    report.append_row(csv, row())
+    report.append_rows(csv, [row()])
     lines = [",".join(line.split(",")[:24]) for line in csv.read_text().splitlines()]
     csv.write_text("\n".join(lines) + "\n")
     assert lines[0].endswith(",tensorflow")
     assert report.read_rows(csv).to_dict("records") == [row()]
-    old = {name: value for name, value in row(seed=1).items() if name not in report.ADDED}
-    report.append_row(csv, old)
+    old = {name: value for name, value in row(seed=1).items() if name not in report.TRIALS.added}
+    report.append_rows(csv, [old])
     assert report.read_rows(csv).to_dict("records") == [row(), row(seed=1)]
 
 
 @pytest.mark.parametrize("dataset", ["fashion", "001", "NA", "a,b", 'a"b', "1e5"])
 def test_a_row_comes_back_as_it_was_written(tmp_path, dataset):
     written = row(dataset=dataset)
-    report.append_row(tmp_path / "a.csv", written)
+    report.append_rows(tmp_path / "a.csv", [written])
     (found,) = report.read_rows(tmp_path / "a.csv").to_dict("records")
     assert found == written
 
 
-@pytest.mark.parametrize("name", report.SETTINGS)
+@pytest.mark.parametrize("name", report.TRIALS.settings)
 def test_a_row_of_other_settings_is_another_row(tmp_path, name):
     csv = tmp_path / "a.csv"
-    report.append_row(csv, row())
+    report.append_rows(csv, [row()])
     value = row()[name]
     other = row(**{name: f"{value}x" if isinstance(value, str) else value * 2 + 1})
-    report.append_row(csv, other)
+    report.append_rows(csv, [other])
     assert len(report.read_rows(csv)) == 2
 
 
 def test_a_new_result_takes_the_place_of_the_old_one_of_the_same_settings(tmp_path):
     csv = tmp_path / "a.csv"
     for changes in ({"accuracy": 0.5}, {"pruning_ratio": 0.2}, {"accuracy": 0.75}):
-        report.append_row(csv, row(**changes))
+        report.append_rows(csv, [row(**changes)])
     assert report.read_rows(csv)["accuracy"].tolist() == [0.1 + 0.2, 0.75]
 
 
 def test_a_row_that_is_there_already_changes_nothing(tmp_path):
     csv = tmp_path / "a.csv"
     for ratio in (0.2, 0.4, 0.2):
-        report.append_row(csv, row(pruning_ratio=ratio))
+        report.append_rows(csv, [row(pruning_ratio=ratio)])
     assert report.read_rows(csv)["pruning_ratio"].tolist() == [0.2, 0.4]
 
 
@@ -113,19 +113,20 @@ def test_rows_written_at_the_same_time_all_arrive_once(tmp_path):
     csv = tmp_path / "a.csv"
     seeds = list(range(20))
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda seed: report.append_row(csv, row(seed=seed)), seeds))
+        list(pool.map(lambda seed: report.append_rows(csv, [row(seed=seed)]), seeds))
     assert sorted(report.read_rows(csv)["seed"]) == seeds
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.csv.lock"]
 
 
 @pytest.mark.parametrize(
-    "content", ["", "foreign", "a,b\n1,2\n", ",".join(report.COLUMNS) + "\nfashion,scnnb,0.4\n"]
+    "content",
+    ["", "foreign", "a,b\n1,2\n", ",".join(report.TRIALS.columns) + "\nfashion,scnnb,0.4\n"],
 )
 def test_a_csv_that_is_not_ours_is_refused_and_left_alone(tmp_path, content):
     csv = tmp_path / "a.csv"
     csv.write_text(content)
     with pytest.raises(ValueError, match=r"a\.csv is not a record of this program"):
-        report.append_row(csv, row())
+        report.append_rows(csv, [row()])
     with pytest.raises(ValueError, match=r"a\.csv is not a record of this program"):
         report.check(csv)
     assert csv.read_text() == content
@@ -133,7 +134,7 @@ def test_a_csv_that_is_not_ours_is_refused_and_left_alone(tmp_path, content):
 
 def test_a_row_without_a_column_is_refused(tmp_path):
     with pytest.raises(ValueError, match="row has the columns .*seed; give dataset, model"):
-        report.append_row(tmp_path / "a.csv", {"seed": 1})
+        report.append_rows(tmp_path / "a.csv", [{"seed": 1}])
 
 
 def test_the_layer_table_shows_filters_and_parameters_before_and_after():
@@ -155,8 +156,8 @@ def test_the_layer_table_shows_filters_and_parameters_before_and_after():
 def test_the_curve_has_a_marker_and_a_ratio_per_row_and_a_star_per_baseline(tmp_path):
     csv = tmp_path / "a.csv"
     for ratio, parameters in ((0.8, 1), (0.4, 2), (0.0, 3)):
-        report.append_row(csv, row(pruning_ratio=ratio, parameters=parameters))
-    report.append_row(csv, row(seed=1, parameters=5))
+        report.append_rows(csv, [row(pruning_ratio=ratio, parameters=parameters)])
+    report.append_rows(csv, [row(seed=1, parameters=5)])
     (axes,) = plots._curve(report.read_rows(csv)).axes
     lines = {line.get_label(): list(line.get_xdata()) for line in axes.lines}
     assert lines == {
@@ -174,8 +175,8 @@ def test_every_control_has_a_labelled_line_of_its_own_and_one_baseline(tmp_path)
     scratch = {"control": "scratch", "criterion": "", "strategy": "", "schedule": ""}
     for changes in ({}, {"criterion": "random"}, {"criterion": "largest"}, scratch):
         for ratio, parameters in ((0.4, 2), (0.8, 1)):
-            report.append_row(csv, row(pruning_ratio=ratio, parameters=parameters, **changes))
-    report.append_row(csv, row(pruning_ratio=0.0, parameters=4047370))
+            report.append_rows(csv, [row(pruning_ratio=ratio, parameters=parameters, **changes)])
+    report.append_rows(csv, [row(pruning_ratio=0.0, parameters=4047370)])
     (axes,) = plots._curve(report.read_rows(csv)).axes
     assert [line.get_label() for line in axes.lines] == [
         "pruned, retrained: criterion l1",
@@ -190,10 +191,10 @@ def test_every_control_has_a_labelled_line_of_its_own_and_one_baseline(tmp_path)
 
 def test_networks_of_very_different_size_stand_on_a_logarithmic_axis(tmp_path):
     csv = tmp_path / "a.csv"
-    report.append_row(csv, row())
+    report.append_rows(csv, [row()])
     assert plots._curve(report.read_rows(csv)).axes[0].get_xscale() == "linear"
     small = {"parameters": 90_000, "baseline_parameters": 270_000, "layer_ratios": "resnet56-A"}
-    report.append_row(csv, row(model="resnet56", **small))
+    report.append_rows(csv, [row(model="resnet56", **small)])
     (axes,) = plots._curve(report.read_rows(csv)).axes
     assert axes.get_xscale() == "log"
     assert axes.get_legend_handles_labels()[1][:2] == [
@@ -202,9 +203,58 @@ def test_networks_of_very_different_size_stand_on_a_logarithmic_axis(tmp_path):
     ]
 
 
+def sensitivities(accuracies, **changes):
+    """Rows of one layer, 0.1, 0.2, ... of its filters removed."""
+    row = {"dataset": "fashion", "model": "scnnb", "seed": 0, "learning_rate": 0.001}
+    row |= {"batch_size": 128, "epoch1": 35, "optimizer": "adam", "criterion": "l1"}
+    row |= {"coupled": "joint", "images": "test", "baseline_accuracy": 0.9}
+    row |= {"finished_at": "2026", "keras": "3", "tensorflow": "2"} | changes
+    return [
+        row | {"pruning_ratio": number / 10, "accuracy": accuracy}
+        for number, accuracy in enumerate(accuracies, 1)
+    ]
+
+
+def test_the_figure_of_sensitivities_has_a_row_per_network_and_a_panel_per_criterion(tmp_path):
+    csv, norms_csv = tmp_path / "a.csv", tmp_path / "norms.csv"
+    resnet = {"model": "resnet20"}
+    for accuracies, changes in (
+        ([0.8, 0.7], {"layers": "conv1"}),
+        ([0.6, 0.5], {"layers": "conv2"}),
+        ([0.4, 0.3], {"layers": "conv2", "criterion": "random"}),
+        ([0.2, 0.1], {"layers": "conv1 conv3 conv5"} | resnet),
+    ):
+        report.append_rows(csv, sensitivities(accuracies, **changes), report.SENSITIVITY)
+    shared = {name: sensitivities([0])[0][name] for name in report.BASELINE_SETTINGS}
+    norms = [
+        shared | {"layer": layer, "filter": number, "l1_norm": norm} | changes
+        for layer, of_layer, changes in (("conv1", [1.0, 4, 2], {}), ("conv3", [3.0], resnet))
+        for number, norm in enumerate(of_layer)
+    ]
+    report.append_rows(norms_csv, norms, report.NORMS)
+    rows = report.read_rows(csv, report.SENSITIVITY)
+    figure = plots._sensitivity(rows, report.read_rows(norms_csv, report.NORMS))
+    panels = [
+        [(line.get_label(), line.get_xydata().tolist()) for line in axes.lines]
+        for axes in figure.axes
+    ]
+    (_, sorted_norms), (_, single) = panels[0][0], panels[3][0]
+    assert sorted_norms == [[1 / 3, 1], [2 / 3, 0.5], [1, 0.25]]
+    assert single == [[1, 1]]
+    assert panels[1] == [
+        ("conv1", [[0, 0.9], [0.1, 0.8], [0.2, 0.7]]),
+        ("conv2", [[0, 0.9], [0.1, 0.6], [0.2, 0.5]]),
+    ]
+    assert panels[2] == [("conv2", [[0, 0.9], [0.1, 0.4], [0.2, 0.3]])]
+    assert panels[4] == [("conv1 and 2 tied to it", [[0, 0.9], [0.1, 0.2], [0.2, 0.1]])]
+    assert panels[5] == []
+    plots.draw_sensitivity(csv, norms_csv, tmp_path / "a.png")
+    assert matplotlib.image.imread(tmp_path / "a.png").shape[:2] == (1200, 2100)
+
+
 def test_the_curve_is_a_picture_that_can_be_read(tmp_path):
-    report.append_row(tmp_path / "a.csv", row(dataset="a$_$b"))
-    report.append_row(tmp_path / "a.csv", row(dataset="$^$"))
+    report.append_rows(tmp_path / "a.csv", [row(dataset="a$_$b")])
+    report.append_rows(tmp_path / "a.csv", [row(dataset="$^$")])
     plots.draw_curve(tmp_path / "a.csv", tmp_path / "a.png")
     picture = matplotlib.image.imread(tmp_path / "a.png")
     assert picture.shape[:2] == (750, 1200)

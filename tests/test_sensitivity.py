@@ -1,0 +1,139 @@
+"""pruning/sensitivity.py: against networks that are really cut."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from pruning import judge, prune, rules, sensitivity
+from scnnb.model import build_scnnb
+from tests.silenced import randomise
+
+
+def conv(filters, size=1, **options):
+    return layers.Conv2D(filters, size, padding="same", **options)
+
+
+def chain(x):
+    x = layers.BatchNormalization()(conv(6, 3, activation="sigmoid")(x))  # 0 does not stay 0
+    return layers.Conv2DTranspose(5, 2)(layers.MaxPooling2D(1)(layers.PReLU()(conv(7)(x))))
+
+
+def depthwise(x):
+    x = layers.DepthwiseConv2D(3, depth_multiplier=2)(conv(5)(x))
+    return layers.SeparableConv2D(6, 3)(layers.Dense(4, "relu")(x))
+
+
+def branches(x):
+    left, right = conv(4)(x), conv(3)(x)
+    x = layers.Concatenate()([left, x, conv(6, groups=3)(right)])
+    return layers.Add()([conv(4)(x), conv(4, 3)(left)]) * 0.5
+
+
+def nested(x):
+    block = keras.Sequential([keras.Input((6, 6, 4)), conv(5), layers.ReLU(), conv(4)])
+    twice = conv(4)
+    x = block(twice(layers.ZeroPadding2D(0)(conv(4)(x))))
+    return block(x) + twice(x)
+
+
+@pytest.fixture(params=[chain, depthwise, branches, nested], ids=lambda build: build.__name__)
+def model(request):
+    images = keras.Input((6, 6, 3))
+    x = layers.Flatten()(request.param(images))
+    return randomise(keras.Model(images, layers.Dense(4, "softmax")(x)))
+
+
+def measured(model, criterion="l1", coupled="joint", **options):
+    """What is found, and the images and labels it was measured on: half of them right."""
+    images = np.random.default_rng(0).uniform(-1, 1, (200, *model.input_shape[1:]))
+    labels = np.argmax(model(images), axis=-1)
+    labels[::2] += 1
+    judged = judge(model, criterion, seed=3)
+    options |= {"criterion": judged, "coupled": coupled}
+    return *sensitivity.analyse(model, images, labels, **options), images, labels
+
+
+def test_each_accuracy_is_that_of_a_network_cut_there_alone(model):
+    whole, rows, images, labels = measured(model)
+    assert whole == 0.5
+    assert len({row["accuracy"] for row in rows}) > 3
+    for row in rows[::2]:
+        cut = prune(model, row["pruning_ratio"], only=row["layers"])
+        expected = np.mean(np.argmax(cut(images), axis=-1) == labels)
+        assert row["accuracy"] == expected, row
+
+
+def test_the_network_is_left_untouched():
+    model = randomise(build_scnnb((8, 8, 1), 3))
+    before = model.get_weights()
+    measured(model)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert model.get_layer("conv1").output is not None  # which Keras refuses after a second call
+
+
+def test_the_rows_are_those_of_every_layer_and_ratio_by_any_criterion_and_batch(monkeypatch):
+    model = randomise(build_scnnb((8, 8, 1), 3))
+    _, rows, _, _ = measured(model)
+    assert [row["layers"] for row in rows] == [["conv1"]] * 9 + [["conv2"]] * 9
+    assert [row["pruning_ratio"] for row in rows] == [n / 10 for n in range(1, 10)] * 2
+    monkeypatch.setattr(sensitivity, "BATCH_PIXELS", 70 * 64)  # 70 + 70 + 60 images
+    done = []
+    assert measured(model, progress=done.append)[1] == rows
+    assert done == [70, 140, 200]
+    for criterion in ("random", "largest"):
+        _, others, images, labels = measured(model, criterion)
+        assert others != rows
+        cut = prune(model, 0.5, only=["conv2"], criterion=criterion, seed=3)
+        assert others[13]["accuracy"] == np.mean(np.argmax(cut(images), axis=-1) == labels)
+
+
+def test_what_lies_before_a_layer_is_computed_once_for_a_batch():
+    class Counting(layers.Layer):
+        calls = []
+
+        def call(self, inputs):
+            if not keras.backend.is_keras_tensor(inputs) and hasattr(inputs, "numpy"):
+                self.calls.append(len(inputs))
+            return inputs
+
+    images = keras.Input((4, 4, 3))
+    x = conv(4, name="conv2")(Counting()(conv(4, name="conv1")(images)))
+    model = keras.Model(images, layers.Dense(3, "softmax")(layers.Flatten()(x)))
+    rules.RULES[Counting] = rules.same_channels
+    measured(randomise(model))
+    del rules.RULES[Counting]
+    # the labels, the part before, the whole network; that behind conv1 nine times, conv2 never
+    assert len(Counting.calls) == 3
+
+
+def test_coupled_decides_which_layers_lose_filters_together(model):
+    alone = {tuple(row["layers"]) for row in measured(model, coupled="skip")[1]}
+    assert all(len(layers) == 1 for layers in alone)
+
+
+def test_a_network_without_a_convolution_is_refused():
+    images = keras.Input((2, 2, 1))
+    model = keras.Model(images, layers.Dense(2)(layers.Flatten()(images)), name="flat")
+    with pytest.raises(ValueError, match="flat: it has no convolution that could lose a filter"):
+        measured(model)
+
+
+def test_the_largest_ratio_within_the_drop_is_found_also_behind_a_smaller_one_that_costs_more():
+    rows = [
+        {"layers": layers, "pruning_ratio": ratio, "accuracy": accuracy}
+        for layers, accuracies in ((["a"], [0.9, 0.7, 0.8]), (["b", "c"], [0.7, 0.6, 0.5]))
+        for ratio, accuracy in zip((0.1, 0.2, 0.3), accuracies, strict=True)
+    ]
+    assert sensitivity.largest_ratios(0.9, rows, 0.1) == {"a": 0.3, "b": 0.0, "c": 0.0}
+    assert sensitivity.largest_ratios(0.9, rows, 0.0) == {"a": 0.1, "b": 0.0, "c": 0.0}
+    assert sensitivity.largest_ratios(0.9, rows, 0.2) == {"a": 0.3, "b": 0.1, "c": 0.1}
+
+
+def test_norms_are_those_of_the_convolutions_only():
+    model = build_scnnb((8, 8, 1), 3)
+    norms = sensitivity.norms(model)
+    assert list(norms) == ["conv1", "conv2"]
+    kernel = model.get_layer("conv2").kernel.numpy()
+    np.testing.assert_allclose(norms["conv2"], np.abs(kernel).sum(axis=(0, 1, 2)), rtol=1e-6)
