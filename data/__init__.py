@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
-from data import cifar10, fashion, npz
+from data import cifar10, cifar100, fashion, mnist, npz
 
-DATASETS = {"fashion": fashion.load, "cifar10": cifar10.load}
+DATASETS = {
+    "fashion": fashion.load,
+    "mnist": mnist.load,
+    "cifar10": cifar10.load,
+    "cifar100": cifar100.load,
+}
 
 
 def load(name_or_path):

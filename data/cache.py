@@ -57,6 +57,33 @@ def connect(url):
         raise OSError(f"cannot reach {url}: {error}")
 
 
+def fetch(name, path, url, load_data):
+    """What Keras loads, its server asked first where the cache lacks the dataset.
+
+    Args:
+        name: name of the dataset, for messages.
+        path: pathlib.Path of the file that Keras downloads.
+        url: where from.
+        load_data: a `load_data` of `keras.datasets`.
+
+    Raises:
+        OSError: it is not in the cache and cannot be downloaded.
+    """
+    try:
+        with lock(path):
+            if not path.exists():
+                connect(url)
+                say(f"{name}: Keras downloads it to {folder()}")
+            return download(load_data)
+    except OSError as error:
+        raise OSError(f"{name}: {error}; without network pass an .npz file") from error
+
+
+def damaged(path):
+    """The error to raise where what the cache holds fails its checksum."""
+    return ValueError(f"{path} is damaged and not used; delete it to have it fetched again")
+
+
 def download(load_data):
     """What Keras loads, downloaded where its cache lacks it.
 

@@ -23,17 +23,9 @@ def load():
     """
     import keras  # takes seconds: not before the arguments are known to be right
 
-    folder = cache.folder() / FOLDER
-    try:
-        with cache.lock(folder):
-            if not (cache.folder() / f"{FOLDER}_archive").exists():
-                cache.connect(URL)
-                cache.say(f"cifar10: Keras downloads it to {cache.folder()}")
-            arrays = cache.download(keras.datasets.cifar10.load_data)
-    except OSError as error:
-        raise OSError(f"cifar10: {error}; without network pass an .npz file") from error
-    (x_train, y_train), (x_test, y_test) = arrays
-    loaded = dataset.from_raw("cifar10", x_train, y_train, x_test, y_test)
+    archive = cache.folder() / f"{FOLDER}_archive"
+    train, test = cache.fetch("cifar10", archive, URL, keras.datasets.cifar10.load_data)
+    loaded = dataset.from_raw("cifar10", *train, *test)
     if loaded.fingerprint != FINGERPRINT:
-        raise ValueError(f"{folder} is damaged and not used; delete it to have it fetched again")
+        raise cache.damaged(cache.folder() / FOLDER)
     return loaded
