@@ -403,8 +403,8 @@ def parse(argv):
         "dataset",
         type=_dataset,
         help=f"Images to train and test on: {', '.join(data.DATASETS)}, or the path of an .npz "
-        "file with uint8 images x_train, x_test and integer labels y_train, y_test. "
-        "Example: fashion",
+        "file with uint8 images x_train, x_test and integer labels y_train, y_test, or of a "
+        "folder with images train/<class>/*.png, test/<class>/*.png. Example: fashion",
     )
     add("lr", type=_learning_rate, help="Learning rate per step, above 0. Example: 0.001")
     add("batchSz", type=_count, help="Size of a training step in images. Example: 128")
@@ -580,8 +580,14 @@ _dataset = _checked(
     lambda value: (
         value in data.DATASETS
         or (value.endswith(".npz") and value.isprintable() and Path(value).is_file())
+        or (
+            value != ""
+            and value.isprintable()
+            and all((Path(value) / part).is_dir() for part in ("train", "test"))
+        )
     ),
-    f"{', '.join(data.DATASETS)} or the path of an .npz file that exists",
+    f"{', '.join(data.DATASETS)} or the path of an .npz file or a folder with train/ and test/ "
+    "that exists",
 )
 _network = _checked(
     str.strip,

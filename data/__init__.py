@@ -1,8 +1,8 @@
-"""Images and labels as arrays, by the name of a dataset or from a file of one's own."""
+"""Images and labels as arrays, by the name of a dataset or from a file or folder of one's own."""
 
 from pathlib import Path
 
-from data import cifar10, cifar100, fashion, mnist, npz
+from data import cifar10, cifar100, fashion, folder, mnist, npz
 
 DATASETS = {
     "fashion": fashion.load,
@@ -13,10 +13,11 @@ DATASETS = {
 
 
 def load(name_or_path):
-    """The dataset of that name, or the one in that `.npz` file.
+    """The dataset of that name, or the one in that `.npz` file or folder.
 
     Args:
-        name_or_path: a key of `DATASETS`, or the path of a file as `npz.load` reads it.
+        name_or_path: a key of `DATASETS`, or the path of a file as `npz.load` reads it or of a
+            folder as `folder.load` does.
 
     Returns:
         Dataset.
@@ -27,4 +28,5 @@ def load(name_or_path):
     """
     if name_or_path in DATASETS:
         return DATASETS[name_or_path]()
-    return npz.load(Path(name_or_path))
+    path = Path(name_or_path)
+    return folder.load(path) if path.is_dir() else npz.load(path)

@@ -500,7 +500,7 @@ def test_wrong_arguments_and_help_are_answered_at_once(tmp_path, python):
 @pytest.mark.parametrize(
     ("position", "values"),
     [
-        ("dataset", ["fashon", "", "missing.npz", "formal.py", ".", "a" * 300 + ".npz"]),
+        ("dataset", ["fashon", "", "missing.npz", "formal.py", ".", "tests", "a" * 300 + ".npz"]),
         ("lr", ["nan", "inf", "-inf", "0", "-1e-3", "-0.1", "fast", ""]),
         ("batchSz", ["0", "-1", "12.5", "1e3", "nan", "99999999999999999999"]),
         ("Epoch1", ["0", "-1", "12.5", "many"]),
@@ -572,6 +572,18 @@ def test_a_control_from_scratch_needs_the_epochs_of_the_baseline(small, capsys):
         formal.parse([*RIGHT, "--model", str(small), "--trained", "--control", "scratch"])
     assert ended.value.code == 2
     assert "--trained came with --control scratch, which needs Epoch1" in capsys.readouterr().err
+
+
+def test_a_folder_is_a_dataset_if_it_holds_train_and_test(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for part, status in (("train", 2), ("test", None)):
+        (tmp_path / part).mkdir()
+        with contextlib.nullcontext() if status is None else pytest.raises(SystemExit):
+            assert formal.parse([".", *RIGHT[1:]]).dataset == "."
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "or the path of an .npz file or a folder with train/ and test/ that exists;" in line
+    with pytest.raises(SystemExit):
+        formal.parse(["", *RIGHT[1:]])
 
 
 def test_a_missing_argument_is_named(capsys):
