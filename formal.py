@@ -203,6 +203,7 @@ def grid(args, dataset_name):
         "layer_ratios": args.layer_ratios or "",
         "retrain_learning_rate": args.retrain_lr or args.lr,
         "control": "",
+        "augment": "crop-flip" if args.augment else "",
     }
     unranked = {"criterion": "", "strategy": "", "schedule": "", "retrain_learning_rate": args.lr}
     criteria = list(dict.fromkeys(args.criterion))
@@ -503,11 +504,17 @@ def parse(argv):
         "5e-6 as in the paper of SCNNB. Example: --optimizer sgd",
     )
     add(
+        "--augment",
+        action="store_true",
+        help="Training images are shifted by up to 4 pixels and flipped left to right, at random "
+        "and anew in every epoch. Example: --augment",
+    )
+    add(
         "--seed",
         type=_seed,
         default=0,
-        help="Number that fixes initial weights, shuffling and dropout (default 0). "
-        "Example: --seed 1",
+        help="Number that fixes initial weights, shuffling, dropout, shifts and flips "
+        "(default 0). Example: --seed 1",
     )
     add(
         "--csv",
@@ -539,6 +546,11 @@ def parse(argv):
         parser.error(
             f"--strategy greedy came with --criterion {of_maps[0]}; greedy leaves out parts of "
             f"kernels: give {', '.join(name for name in CRITERIA if '-' not in name)}"
+        )
+    if args.augment and args.dataset == "mnist":
+        parser.error(
+            "--augment came with dataset mnist, and digits do not survive a flip; "
+            "leave it out or name another dataset"
         )
     return args
 
@@ -664,10 +676,11 @@ def _folder(dataset, settings, model, network):
     content = hashlib.sha256((dataset.fingerprint + model.to_json()).encode())
     if network not in scnnb.NETWORKS:
         content.update(Path(network).read_bytes())
+    augment = f"_{settings['augment']}" if settings["augment"] else ""
     return RESULTS / (
         f"{dataset.name}_{settings['model']}_{settings['optimizer']}_lr{settings['learning_rate']}"
-        f"_batch{settings['batch_size']}_epochs{settings['epoch1']}_seed{settings['seed']}"
-        f"_{content.hexdigest()[:12]}"
+        f"_batch{settings['batch_size']}{augment}_epochs{settings['epoch1']}"
+        f"_seed{settings['seed']}_{content.hexdigest()[:12]}"
     )
 
 
@@ -749,6 +762,7 @@ def _train(model, dataset, settings, *, epochs, learning_rate):
             batch_size=settings["batch_size"],
             optimizer=settings["optimizer"],
             learning_rate=learning_rate,
+            augment=bool(settings["augment"]),
         )
     except tensorflow.errors.ResourceExhaustedError as error:
         raise MemoryError("there is not enough memory; take a smaller batchSz") from error

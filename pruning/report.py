@@ -30,6 +30,7 @@ _BASELINE = {  # what shapes the baseline
     "batch_size": int,
     "epoch1": int,
     "optimizer": str,
+    "augment": str,
 }
 _VERSIONS = {"finished_at": str, "keras": str, "tensorflow": str}
 BASELINE_SETTINGS = list(_BASELINE)
@@ -61,6 +62,7 @@ TRIALS = Table(
         "layer_ratios": str,
         "retrain_learning_rate": float,
         "control": str,
+        "augment": str,
     },
     settings=[
         *BASELINE_SETTINGS,
@@ -79,6 +81,7 @@ TRIALS = Table(
         "layer_ratios": "",
         "retrain_learning_rate": lambda row: row.get("learning_rate"),
         "control": "",
+        "augment": "",
     },
 )
 SENSITIVITY = Table(

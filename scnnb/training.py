@@ -6,6 +6,8 @@ import time
 import keras
 import numpy as np
 
+from scnnb.augmentation import CroppedAndFlipped
+
 OPTIMIZERS = {
     "adam": lambda learning_rate: keras.optimizers.Adam(learning_rate),
     # Lei et al. 2020: momentum 0.9, regularization weight 5e-6
@@ -16,12 +18,12 @@ OPTIMIZERS = {
 EVALUATION_PIXELS = 500 * 28 * 28  # per batch, whatever the size of an image
 
 
-def train(model, dataset, *, epochs, batch_size, optimizer, learning_rate):
+def train(model, dataset, *, epochs, batch_size, optimizer, learning_rate, augment):
     """Train the model in place with a fresh optimizer; returns the seconds it took.
 
     Sparse categorical cross-entropy on the training images, shuffled anew every epoch. Shuffle
-    order and dropout follow `keras.utils.set_random_seed`, to be called before the model is made.
-    A terminal shows Keras' progress bar; elsewhere each epoch is one plain line.
+    order, dropout, shifts and flips follow `keras.utils.set_random_seed`, to be called before the
+    model is made. A terminal shows Keras' progress bar; elsewhere each epoch is one plain line.
 
     Args:
         model: Keras model that ends in class probabilities.
@@ -30,6 +32,8 @@ def train(model, dataset, *, epochs, batch_size, optimizer, learning_rate):
         batch_size: images per step, at least 1.
         optimizer: a key of `OPTIMIZERS`.
         learning_rate: constant step size, above 0.
+        augment: whether the images are shifted and flipped at random, as
+            `augmentation.crop_and_flip` does.
 
     Raises:
         ValueError: the loss is no longer a finite number; the model is spoilt.
@@ -41,12 +45,15 @@ def train(model, dataset, *, epochs, batch_size, optimizer, learning_rate):
         # XLA slows SCNNB's step on processors about threefold; on a GPU Keras decides
         jit_compile="auto" if keras.distribution.list_devices("gpu") else False,
     )
+    images, labels = dataset.train_images, dataset.train_labels
+    if augment:  # it shuffles by itself
+        source = {"x": CroppedAndFlipped(images, labels, batch_size), "shuffle": False}
+    else:
+        source = {"x": images, "y": labels, "batch_size": batch_size}
     terminal = sys.stdout.isatty()
     start = time.monotonic()
     history = model.fit(
-        dataset.train_images,
-        dataset.train_labels,
-        batch_size=batch_size,
+        **source,
         epochs=epochs,
         verbose=1 if terminal else 0,
         callbacks=[keras.callbacks.TerminateOnNaN(), *([] if terminal else [_PlainLines()])],

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from keras import layers
+from PIL import Image
 
 import data
 import formal
@@ -197,12 +198,15 @@ def test_every_setting_shapes_the_baseline_and_stands_in_the_row(sweep, call):
 
 def test_a_changed_network_or_file_has_another_folder(tmp_path):
     settings = {"model": "mine", "optimizer": "adam", "learning_rate": 0.1}
-    settings |= {"batch_size": 1, "epoch1": 1, "seed": 0}
+    settings |= {"batch_size": 1, "epoch1": 1, "seed": 0, "augment": ""}
     dataset = data.load(SAMPLE)
     one, other = (scnnb.NETWORKS["scnnb"](shape, 10) for shape in ((28, 28, 1), (32, 28, 1)))
     folder = formal._folder(dataset, settings, one, "scnnb")
     assert formal._folder(dataset, settings, one, "scnnb") == folder
     assert formal._folder(dataset, settings, other, "scnnb") != folder
+    augmented = formal._folder(dataset, settings | {"augment": "crop-flip"}, one, "scnnb")
+    assert augmented.name == folder.name.replace("_batch1_", "_batch1_crop-flip_")
+    assert folder.name.startswith("fashion_sample_mine_adam_lr0.1_batch1_epochs1_seed0_")
     file = str(tmp_path / "mine.keras")
     one.save(file)
     stored = formal._folder(dataset, settings, one, file)
@@ -232,6 +236,33 @@ def test_another_network_is_trained_and_pruned_by_its_name(few, tmp_path, call):
     assert re.search(r"conv5 +256 -> 128 ", out)
     (row,) = report.read_rows(tmp_path / "results" / "few.csv").to_dict("records")
     assert (row["model"], row["coupled"]) == ("alexnet", "joint")
+
+
+def test_augment_shapes_the_baseline_and_stands_in_the_row(few, tmp_path, call):
+    losses = []
+    for options in ([], ["--augment"], ["--augment"]):
+        status, out, err = call(tmp_path, few, "0.001", 15, 1, 1, 0.5, *options)
+        assert (status, err) == (0, "")
+        losses.append(re.findall(r"loss (\S+)", out))
+    assert [len(each) for each in losses] == [2, 2, 0]
+    assert losses[0][0] != losses[1][0]
+    rows = report.read_rows(tmp_path / "results" / "few.csv")
+    assert rows["augment"].tolist() == ["", "crop-flip"]
+    assert len(list((tmp_path / "results").glob("few_scnnb_*_batch15_crop-flip_epochs1_*"))) == 1
+
+
+def test_a_folder_of_images_is_trained_on_as_an_npz_file_is(tmp_path, call):
+    with np.load(SAMPLE) as stored:
+        for part in ("train", "test"):
+            pairs = zip(stored[f"x_{part}"][:40], stored[f"y_{part}"][:40], strict=True)
+            for number, (image, label) in enumerate(pairs):
+                file = tmp_path / "own" / part / str(label) / f"{number}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(image).save(file)
+    status, out, err = call(tmp_path, "own", "0.001", 20, 1, 1, 0.5)
+    assert (status, err) == (0, "")
+    assert "own: 40 training and 40 test images (28, 28, 1), 10 classes" in out
+    assert (tmp_path / "results" / "own.csv").exists()
 
 
 def test_convolutions_that_meet_are_pruned_as_coupled_says(few, tmp_path, call):
@@ -584,6 +615,16 @@ def test_a_folder_is_a_dataset_if_it_holds_train_and_test(tmp_path, monkeypatch,
     assert "or the path of an .npz file or a folder with train/ and test/ that exists;" in line
     with pytest.raises(SystemExit):
         formal.parse(["", *RIGHT[1:]])
+
+
+def test_digits_are_not_flipped(capsys):
+    assert formal.parse(["mnist", *RIGHT[1:]]).augment is False
+    assert formal.parse(["cifar100", *RIGHT[1:], "--augment"]).augment is True
+    with pytest.raises(SystemExit) as ended:
+        formal.parse(["mnist", *RIGHT[1:], "--augment"])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--augment came with dataset mnist, and digits do not survive a flip; leave" in line
 
 
 def test_a_missing_argument_is_named(capsys):

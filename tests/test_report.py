@@ -39,6 +39,7 @@ def row(**changes):
         "layer_ratios": "",
         "retrain_learning_rate": 1e-05,
         "control": "",
+        "augment": "",
     } | changes
 
 
@@ -49,7 +50,7 @@ def test_the_columns_are_these_in_this_order(tmp_path):
         "dataset,model,pruning_ratio,seed,parameters,accuracy,pruned_accuracy,baseline_parameters,"
         "baseline_accuracy,macs,baseline_macs,criterion,strategy,schedule,learning_rate,batch_size,"
         "epoch1,epoch2,optimizer,baseline_seconds,retrain_seconds,finished_at,keras,tensorflow,"
-        "coupled,layer_ratios,retrain_learning_rate,control"
+        "coupled,layer_ratios,retrain_learning_rate,control,augment"
     )
 
 
@@ -207,7 +208,7 @@ def sensitivities(accuracies, **changes):
     """Rows of one layer, 0.1, 0.2, ... of its filters removed."""
     row = {"dataset": "fashion", "model": "scnnb", "seed": 0, "learning_rate": 0.001}
     row |= {"batch_size": 128, "epoch1": 35, "optimizer": "adam", "criterion": "l1"}
-    row |= {"coupled": "joint", "images": "test", "baseline_accuracy": 0.9}
+    row |= {"augment": "", "coupled": "joint", "images": "test", "baseline_accuracy": 0.9}
     row |= {"finished_at": "2026", "keras": "3", "tensorflow": "2"} | changes
     return [
         row | {"pruning_ratio": number / 10, "accuracy": accuracy}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from scnnb import training
+from scnnb import augmentation, training
 
 
 @pytest.fixture
@@ -36,14 +36,65 @@ def trained(dataset, *, seed, **changes):
             layers.Dense(2, "softmax"),
         ]
     )
-    how = {"epochs": 2, "batch_size": 4, "optimizer": "adam", "learning_rate": 0.01}
+    how = {
+        "epochs": 2,
+        "batch_size": 4,
+        "optimizer": "adam",
+        "learning_rate": 0.01,
+        "augment": False,
+    }
     training.train(model, dataset, **how | changes)
     return b"".join(weight.tobytes() for weight in model.get_weights())
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others(dataset):
-    assert trained(dataset, seed=1) == trained(dataset, seed=1)
-    assert trained(dataset, seed=1) != trained(dataset, seed=2)
+@pytest.mark.parametrize("augment", [False, True])
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(dataset, augment):
+    weights = trained(dataset, seed=1, augment=augment)
+    assert trained(dataset, seed=1, augment=augment) == weights
+    assert trained(dataset, seed=2, augment=augment) != weights
+
+
+def test_augmented_training_sees_every_image_once_per_epoch_and_no_other(dataset, monkeypatch):
+    """With the shifts and flips left out, the images that arrive are those of the dataset."""
+    seen = []
+
+    def record(images, rng):
+        seen.append(images)
+        return images
+
+    monkeypatch.setattr(augmentation, "crop_and_flip", record)
+    trained(dataset, seed=1, augment=True, epochs=2, batch_size=6)
+    seen = seen[-6:]  # Keras asks for a batch or two before it begins
+    assert [len(images) for images in seen] == [6, 6, 4] * 2
+    arrived = np.concatenate(seen)
+    everything = np.sort(dataset.train_images.sum(axis=(1, 2, 3)))
+    first, second = arrived[:16].sum(axis=(1, 2, 3)), arrived[16:].sum(axis=(1, 2, 3))
+    np.testing.assert_array_equal(np.sort(first), everything)
+    np.testing.assert_array_equal(np.sort(second), everything)
+    assert (first != second).any()
+
+
+def test_without_augmentation_training_is_keras_own_on_the_arrays(dataset, monkeypatch):
+    monkeypatch.setattr(augmentation, "crop_and_flip", None)
+    given = []
+    fit = keras.Model.fit
+    monkeypatch.setattr(
+        keras.Model, "fit", lambda model, **how: given.append(how) or fit(model, **how)
+    )
+    trained(dataset, seed=1, augment=False)
+    assert given[0]["x"] is dataset.train_images
+    assert given[0]["y"] is dataset.train_labels
+    assert "shuffle" not in given[0]
+
+
+def test_test_images_are_never_augmented(dataset, monkeypatch):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(2, "softmax")])
+    how = {"epochs": 1, "batch_size": 4, "optimizer": "adam", "learning_rate": 0.01}
+    training.train(model, dataset, **how, augment=True)
+    monkeypatch.setattr(augmentation, "crop_and_flip", None)
+    answers = np.argmax(model(dataset.test_images).numpy(), axis=-1)
+    assert training.accuracy(model, dataset) == np.mean(answers == dataset.test_labels)
 
 
 def test_each_argument_changes_what_is_trained(dataset):
@@ -53,6 +104,7 @@ def test_each_argument_changes_what_is_trained(dataset):
         {"batch_size": 5},
         {"optimizer": "sgd"},
         {"learning_rate": 0.02},
+        {"augment": True},
     ):
         assert trained(dataset, seed=1, **change) != usual, change
 
@@ -61,7 +113,13 @@ def test_training_learns_what_can_be_learned(dataset):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(2, "softmax")])
     seconds = training.train(
-        model, dataset, epochs=60, batch_size=4, optimizer="adam", learning_rate=0.01
+        model,
+        dataset,
+        epochs=60,
+        batch_size=4,
+        optimizer="adam",
+        learning_rate=0.01,
+        augment=False,
     )
     assert training.accuracy(model, dataset) == 1
     assert seconds > 0
