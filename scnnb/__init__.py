@@ -11,6 +11,8 @@ def _build(module, function, image_shape, num_classes):
 
 NETWORKS = {
     "scnnb": functools.partial(_build, "scnnb.model", "build_scnnb"),
+    "scnnb-a": functools.partial(_build, "scnnb.model", "build_scnnb_a"),
+    "scnnb-b": functools.partial(_build, "scnnb.model", "build_scnnb_b"),
     "vgg16": functools.partial(_build, "scnnb.zoo.vgg16", "build_vgg16"),
     "alexnet": functools.partial(_build, "scnnb.zoo.alexnet", "build_alexnet"),
     "resnet20": functools.partial(_build, "scnnb.zoo.resnet", "build_resnet20"),

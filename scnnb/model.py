@@ -1,4 +1,4 @@
-"""SCNNB, the shallow convolutional network under study."""
+"""SCNNB, the shallow convolutional network under study, and its two variants."""
 
 import keras
 from keras import layers
@@ -24,19 +24,35 @@ def build_scnnb(image_shape, num_classes):
 
     Source: Lei et al. 2020, Shallow convolutional neural network for image classification.
     """
+    return _build("scnnb", image_shape, num_classes, normalized=(1, 2))
+
+
+def build_scnnb_a(image_shape, num_classes):
+    """SCNNB-a: no BatchNormalization behind the first convolution; else as `build_scnnb`."""
+    return _build("scnnb-a", image_shape, num_classes, normalized=(2,))
+
+
+def build_scnnb_b(image_shape, num_classes):
+    """SCNNB-b: no BatchNormalization at all; else as `build_scnnb`."""
+    return _build("scnnb-b", image_shape, num_classes, normalized=())
+
+
+def _build(name, image_shape, num_classes, normalized):
     if min(image_shape[:2]) < 4:
-        raise ValueError(f"images are {image_shape}; scnnb pools twice: give at least 4x4 pixels")
+        raise ValueError(f"images are {image_shape}; {name} pools twice: give at least 4x4 pixels")
     images = keras.Input(image_shape, name="images")
     x = layers.Conv2D(32, 3, padding="same", name="conv1")(images)
-    x = layers.BatchNormalization(name="norm1")(x)
+    if 1 in normalized:
+        x = layers.BatchNormalization(name="norm1")(x)
     x = layers.ReLU(name="relu1")(x)
     x = layers.MaxPooling2D(2, name="pool1")(x)  # 28x28 -> 14x14
     x = layers.Conv2D(64, 3, padding="same", name="conv2")(x)
-    x = layers.BatchNormalization(name="norm2")(x)
+    if 2 in normalized:
+        x = layers.BatchNormalization(name="norm2")(x)
     x = layers.ReLU(name="relu2")(x)
     x = layers.MaxPooling2D(2, name="pool2")(x)  # 14x14 -> 7x7
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(1280, activation="relu", name="fc1")(x)
     x = layers.Dropout(0.5, name="dropout1")(x)
     probabilities = layers.Dense(num_classes, activation="softmax", name="fc2")(x)
-    return keras.Model(images, probabilities, name="scnnb")
+    return keras.Model(images, probabilities, name=name)

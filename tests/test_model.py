@@ -2,7 +2,9 @@
 
 import pytest
 
-from scnnb.model import build_scnnb
+from pruning import prune
+from scnnb.model import build_scnnb, build_scnnb_a, build_scnnb_b
+from tests.silenced import error, images_for, kept_filters, predict, randomise, silenced
 
 
 def test_layers_and_parameters_are_the_papers():
@@ -26,3 +28,25 @@ def test_images_and_classes_set_the_ends():
 def test_images_too_small_to_pool_twice_are_refused():
     with pytest.raises(ValueError, match=r"images are \(3, 28, 1\); scnnb pools twice"):
         build_scnnb((3, 28, 1), 10)
+
+
+def test_the_variants_lack_one_or_both_normalisations():
+    shapes = {
+        build.__name__: (model.name, model.count_params(), [layer.name for layer in model.layers])
+        for build in (build_scnnb, build_scnnb_a, build_scnnb_b)
+        for model in [build((28, 28, 1), 10)]
+    }
+    name, parameters, names = shapes["build_scnnb"]
+    assert (name, parameters) == ("scnnb", 4_047_370)
+    without = [each for each in names if each != "norm1"]
+    assert shapes["build_scnnb_a"] == ("scnnb-a", 4_047_370 - 4 * 32, without)
+    without.remove("norm2")
+    assert shapes["build_scnnb_b"] == ("scnnb-b", 4_047_370 - 4 * 32 - 4 * 64, without)
+
+
+@pytest.mark.parametrize("build", [build_scnnb_a, build_scnnb_b])
+def test_a_variant_is_pruned_like_the_network_with_these_filters_silenced(build):
+    model = randomise(build((8, 8, 1), 3))
+    images = images_for(model)
+    expected = predict(silenced(model, kept_filters(model, 0.4)), images)
+    assert error(predict(prune(model, 0.4), images), expected) < 1e-5
