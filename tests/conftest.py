@@ -1,6 +1,49 @@
 """What several test files share."""
 
 import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import keras  # noqa: E402
+from keras import layers  # noqa: E402
+
+import formal  # noqa: E402
+
+SAMPLE = Path(__file__).parent / "fashion_sample.npz"
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """The path of a dataset of 40 real images of all ten classes."""
+    file = tmp_path_factory.mktemp("few") / "few.npz"
+    with np.load(SAMPLE) as stored:
+        np.savez(file, **{key: value[:40] for key, value in stored.items()})
+    return file
+
+
+@pytest.fixture
+def small(tmp_path):
+    """The path of a network of two convolutions, 4 and 6 filters, for images such as `few`."""
+    images = keras.Input((28, 28, 1))
+    x = layers.Conv2D(6, 3, 2, name="conv2")(layers.Conv2D(4, 3, 2, name="conv1")(images))
+    answer = layers.Dense(10, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+    keras.Model(images, answer).save(tmp_path / "small.keras")
+    return tmp_path / "small.keras"
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Calls formal.py in this process: `call(folder, *arguments)` -> status, stdout, stderr."""
+
+    def main(folder, *arguments):
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["formal.py", *map(str, arguments)])
+        status = formal.main()
+        return status, *capsys.readouterr()
+
+    return main

@@ -1,0 +1,172 @@
+"""formal.py's command line: what it accepts and how it refuses the rest."""
+
+import contextlib
+import math
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import formal
+import pruning
+from pruning import activations
+
+ROOT = Path(__file__).parent.parent
+RIGHT = ["fashion", "0.001", "128", "35", "30", "0.4"]
+
+
+def test_it_runs_with_its_output_closed(tmp_path):
+    command = f"exec {sys.executable} {ROOT / 'formal.py'} missing.npz 1 1 1 1 0 >&-"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("formal.py: argument dataset: 'missing.npz' came")
+
+
+@pytest.mark.parametrize("python", [[sys.executable], [sys.executable, "-W", "error"]])
+def test_wrong_arguments_and_help_are_answered_at_once(tmp_path, python):
+    for arguments, status in ((["fashion", "nan", *RIGHT[2:]], 2), (["--help"], 0)):
+        before = time.monotonic()
+        done = subprocess.run(
+            [*python, ROOT / "formal.py", *arguments], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert time.monotonic() - before < 2  # TensorFlow alone takes longer
+        assert done.returncode == status
+        assert len(done.stderr.splitlines()) == (status == 2)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("position", "values"),
+    [
+        ("dataset", ["fashon", "", "missing.npz", "formal.py", ".", "tests", "a" * 300 + ".npz"]),
+        ("lr", ["nan", "inf", "-inf", "0", "-1e-3", "-0.1", "fast", ""]),
+        ("batchSz", ["0", "-1", "12.5", "1e3", "nan", "99999999999999999999"]),
+        ("Epoch1", ["0", "-1", "12.5", "many"]),
+        ("Epoch2", ["0", "-1", "12.5", "inf"]),
+        ("filterPercentage", ["1", "1.0", "-0.1", "40", "nan", "inf", "-inf", "half"]),
+    ],
+)
+def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position, values, capsys):
+    names = ["dataset", "lr", "batchSz", "Epoch1", "Epoch2", "filterPercentage"]
+    for value in values:
+        arguments = RIGHT.copy()
+        arguments[names.index(position)] = value
+        with pytest.raises(SystemExit) as ended:
+            formal.parse(arguments)
+        assert ended.value.code == 2
+        pattern = (
+            rf"formal\.py: argument {position}: {value!r} came, but it must be .+; see --help\n"
+        )
+        assert re.fullmatch(pattern, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seed", "-1"], "argument --seed: '-1' came, but it must be a whole number"),
+        (["--seed", "1.5"], "argument --seed: '1.5' came, but it must be a whole number"),
+        (["--optimizer", "rmsprop"], r"argument --optimizer: invalid choice: 'rmsprop' \(choose"),
+        (["--csv", "/" + "a" * 300 + "/a.csv"], "argument --csv: '/aa.*' came, but it must be"),
+        (["--csv", "rows.txt"], "argument --csv: 'rows.txt' came, but it must be .* ends in .csv"),
+        (["--see", "1"], "unrecognized arguments: --see"),
+        (["--two\nlines"], "unrecognized arguments: --two lines"),
+        (["0.5", "1.5"], "argument filterPercentage: '1.5' came"),
+        (["--criterion", "l3"], r"argument --criterion: invalid choice: 'l3' \(choose from"),
+        (["--retrain-lr", "0"], "argument --retrain-lr: '0' came, but it must be a number above"),
+        (["--max-drop", "0.1"], "--max-drop came without --sensitivity; give both"),
+        (["--sensitivity", "--max-drop", "1"], "argument --max-drop: '1' came, but it must be"),
+        (["--sensitivity", "--control", "scratch"], "--control came with --sensitivity, which"),
+        (["--sensitivity", "--retrain-lr", "0.1"], "--retrain-lr came with --sensitivity, which"),
+        (
+            ["--strategy", "greedy", "--criterion", "l2", "var-l2"],
+            "greedy came with --criterion var-l2; .*: give l1, l2, largest, random; see",
+        ),
+    ],
+)
+def test_a_wrong_option_is_named(arguments, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        formal.parse(RIGHT + arguments)
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(message, line)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[" * 100_000, "[]", "{}", '{"conv1": 1}', '{"conv1": "half"}', '{"conv1": null}', "\xff"],
+)
+def test_a_file_that_holds_no_layer_ratios_is_a_wrong_argument(content, tmp_path, capsys):
+    file = tmp_path / "ratios.json"
+    file.write_text(content, encoding="latin-1")
+    with pytest.raises(SystemExit) as ended:
+        formal.parse([*RIGHT, "--layer-ratios", str(file)])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'ratios.json\' came, but it must be a file such as {"conv1": 0.5, "conv*": 0.2}' in line
+
+
+def test_a_control_from_scratch_needs_the_epochs_of_the_baseline(small, capsys):
+    with pytest.raises(SystemExit) as ended:
+        formal.parse([*RIGHT, "--model", str(small), "--trained", "--control", "scratch"])
+    assert ended.value.code == 2
+    assert "--trained came with --control scratch, which needs Epoch1" in capsys.readouterr().err
+
+
+def test_a_folder_is_a_dataset_if_it_holds_train_and_test(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for part, status in (("train", 2), ("test", None)):
+        (tmp_path / part).mkdir()
+        with contextlib.nullcontext() if status is None else pytest.raises(SystemExit):
+            assert formal.parse([".", *RIGHT[1:]]).dataset == "."
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "or the path of an .npz file or a folder with train/ and test/ that exists;" in line
+    with pytest.raises(SystemExit):
+        formal.parse(["", *RIGHT[1:]])
+
+
+def test_digits_are_not_flipped(capsys):
+    assert formal.parse(["mnist", *RIGHT[1:]]).augment is False
+    assert formal.parse(["cifar100", *RIGHT[1:], "--augment"]).augment is True
+    with pytest.raises(SystemExit) as ended:
+        formal.parse(["mnist", *RIGHT[1:], "--augment"])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--augment came with dataset mnist, and digits do not survive a flip; leave" in line
+
+
+def test_a_missing_argument_is_named(capsys):
+    with pytest.raises(SystemExit):
+        formal.parse(RIGHT[:5])
+    assert "required: filterPercentage; see --help" in capsys.readouterr().err
+
+
+def test_the_usage_line_keeps_the_six_names(capsys):
+    with pytest.raises(SystemExit) as ended:
+        formal.parse(["--help"])
+    assert ended.value.code == 0
+    usage = " ".join(capsys.readouterr().out.split("\n\n")[0].split())
+    assert "dataset lr batchSz Epoch1 Epoch2 filterPercentage [filterPercentage ...]" in usage
+
+
+def test_right_arguments_are_taken_in_any_order_with_options():
+    args = formal.parse(["--seed", "7", *RIGHT, "--optimizer", "sgd", "0.5"])
+    assert args.filterPercentage == [0.4, 0.5]
+    assert (args.dataset, args.lr, args.batchSz, args.Epoch1, args.Epoch2) == (
+        "fashion",
+        0.001,
+        128,
+        35,
+        30,
+    )
+    assert math.copysign(1, formal.parse([*RIGHT[:5], "-0.0"]).filterPercentage[0]) == 1
+    assert (args.seed, args.optimizer, args.csv, args.fresh) == (7, "sgd", None, False)
+    assert (args.model, args.trained, args.coupled) == ("scnnb", False, "joint")
+    assert args.layer_ratios is None
+    assert formal.parse([*RIGHT, "--layer-ratios", "vgg16-A"]).layer_ratios == "vgg16-A"
+
+
+def test_the_flag_names_the_criteria_there_are():
+    assert formal.CRITERIA == [*pruning.CRITERIA, *activations.CRITERIA]

@@ -1,0 +1,280 @@
+"""formal.py, trial by trial: what each setting does to trainings, rows and files."""
+
+import json
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from keras import layers
+from PIL import Image
+
+import data
+import formal
+import scnnb
+from pruning import report
+from scnnb import training
+
+SAMPLE = str(Path(__file__).parent / "fashion_sample.npz")
+SHORT = ("0.001", "40", "1", "1")  # lr, batchSz, Epoch1, Epoch2
+
+
+def test_fresh_computes_again_and_replaces_the_row(few, small, call):
+    rows = []
+    for options, trained in (([], True), ([], False), (["--fresh"], True)):
+        status, out, err = call(small.parent, few, *SHORT, 0.5, "--model", small, *options)
+        assert (status, err) == (0, "")
+        assert ("training the baseline" in out) == trained
+        (row,) = report.read_rows(small.parent / "results" / "few.csv").to_dict("records")
+        rows.append(row)
+    assert rows[0] == rows[1]
+    differ = {"baseline_seconds": 0, "retrain_seconds": 0, "finished_at": ""}
+    assert rows[0] | differ == rows[2] | differ
+    assert rows[0] != rows[2]
+
+
+def test_other_content_under_the_same_name_is_never_taken_for_it(few, small, call):
+    with np.load(few) as stored:
+        arrays = {key: value[::-1] for key, value in stored.items()}
+    other = small.parent / "few.npz"
+    np.savez(other, **arrays)
+    csv = small.parent / "own.csv"
+    rows = []
+    for file, trained in ((few, True), (other, True), (few, False)):
+        status, out, _ = call(small.parent, file, *SHORT, 0.5, "--model", small, "--csv", csv)
+        assert status == 0
+        assert ("training the baseline" in out) == trained
+        rows.append(report.read_rows(csv))
+    pd.testing.assert_frame_equal(rows[0], rows[2])
+    assert not rows[0].equals(rows[1])
+    assert csv.with_suffix(".png").exists()
+
+
+def test_every_setting_shapes_the_baseline_and_stands_in_the_row(few, small, call):
+    arguments = (few, "0.02", 20, 2, 1, 0.9, "--model", small, "--optimizer", "sgd", "--seed", 3)
+    status, out, err = call(small.parent, *arguments, "--augment")
+    assert (status, err) == (0, "")
+    assert re.findall(r"^epoch (./.)  loss ", out, re.MULTILINE) == ["1/2", "2/2", "1/1"]
+    names = ["optimizer", "learning_rate", "batch_size", "epoch1", "epoch2", "seed", "augment"]
+    results = small.parent / "results"
+    (row,) = report.read_rows(results / "few.csv")[names].values.tolist()
+    assert row == ["sgd", 0.02, 20, 2, 1, 3, "crop-flip"]
+    name = "few_small.keras_sgd_lr0.02_batch20_crop-flip_epochs2_seed3_*/pruned0.9_retrained1.keras"
+    assert len(list(results.glob(name))) == 1
+
+
+def test_a_changed_network_or_file_has_another_folder(tmp_path):
+    settings = {"model": "mine", "optimizer": "adam", "learning_rate": 0.1}
+    settings |= {"batch_size": 1, "epoch1": 1, "seed": 0, "augment": ""}
+    dataset = data.load(SAMPLE)
+    one, other = (scnnb.NETWORKS["scnnb"](shape, 10) for shape in ((28, 28, 1), (32, 28, 1)))
+    folder = formal._folder(dataset, settings, one, "scnnb")
+    assert formal._folder(dataset, settings, one, "scnnb") == folder
+    assert formal._folder(dataset, settings, other, "scnnb") != folder
+    augmented = formal._folder(dataset, settings | {"augment": "crop-flip"}, one, "scnnb")
+    assert augmented.name == folder.name.replace("_batch1_", "_batch1_crop-flip_")
+    assert folder.name.startswith("fashion_sample_mine_adam_lr0.1_batch1_epochs1_seed0_")
+    file = str(tmp_path / "mine.keras")
+    one.save(file)
+    stored = formal._folder(dataset, settings, one, file)
+    one.get_layer("conv1").bias.assign(range(32))
+    one.save(file)
+    assert len({folder, stored, formal._folder(dataset, settings, one, file)}) == 3
+
+
+@pytest.mark.parametrize("name", ["scnnb", "resnet20"])
+def test_the_names_of_a_network_do_not_depend_on_what_was_built_before(name):
+    dataset = data.load(SAMPLE)
+    assert formal.build(name, dataset).to_json() == formal.build(name, dataset).to_json()
+
+
+def test_another_network_is_trained_and_pruned_by_its_name(few, tmp_path, call):
+    status, out, err = call(tmp_path, few, *SHORT, 0.5, "--model", "scnnb-b")
+    assert (status, err) == (0, "")
+    assert re.search(r"conv1 +32 -> 16 .*\nconv2 ", out)
+    (row,) = report.read_rows(tmp_path / "results" / "few.csv").to_dict("records")
+    assert (row["model"], row["coupled"]) == ("scnnb-b", "joint")
+
+
+def test_augment_changes_every_training(few, small, call):
+    losses = []
+    for options in ([], ["--augment"], ["--augment"]):
+        status, out, err = call(small.parent, few, *SHORT, 0.5, "--model", small, *options)
+        assert (status, err) == (0, "")
+        losses.append(re.findall(r"loss (\S+)", out))
+    assert [len(each) for each in losses] == [2, 2, 0]
+    assert all(one != other for one, other in zip(*losses[:2], strict=True))
+    rows = report.read_rows(small.parent / "results" / "few.csv")
+    assert rows["augment"].tolist() == ["", "crop-flip"]
+
+
+def test_a_folder_of_images_is_trained_on_as_an_npz_file_is(few, small, call):
+    with np.load(few) as stored:
+        for part in ("train", "test"):
+            pairs = zip(stored[f"x_{part}"], stored[f"y_{part}"], strict=True)
+            for number, (image, label) in enumerate(pairs):
+                file = small.parent / "own" / part / str(label) / f"{number}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(image).save(file)
+    status, out, err = call(small.parent, "own", *SHORT, 0.5, "--model", small)
+    assert (status, err) == (0, "")
+    assert "own: 40 training and 40 test images (28, 28, 1), 10 classes" in out
+    assert (small.parent / "results" / "own.csv").exists()
+
+
+def test_convolutions_that_meet_are_pruned_as_coupled_says(few, tmp_path, call):
+    images = keras.Input((28, 28, 1))
+    first, last = (layers.Conv2D(4, 3, padding="same", name=f"conv{n}") for n in (1, 3))
+    x = first(images)
+    x += last(layers.Conv2D(6, 1, name="conv2")(x))
+    answer = layers.Dense(10, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+    keras.Model(images, answer).save(tmp_path / "mine.keras")
+    arguments = (few, "0.001", 40, 1, 1, 0.5, "--model", "mine.keras", "--coupled")
+    for coupled, filters in (("joint", "4 -> 2"), ("shortcut", "4 -> 4"), ("skip", "4 -> 4")):
+        status, out, err = call(tmp_path, *arguments, coupled)
+        assert (status, err) == (0, "")
+        assert re.findall(r"^conv. +(. -> .)", out, re.MULTILINE) == [filters, "6 -> 3", filters]
+    rows = report.read_rows(tmp_path / "results" / "few.csv")
+    assert rows["coupled"].tolist() == ["joint", "shortcut", "skip"]
+    assert out.count("baseline read from") == 1
+
+
+def test_criteria_and_controls_get_a_row_each_and_a_schedule_its_stages(few, small, call):
+    arguments = (few, *SHORT, 0.0, 0.5, "--model", small, "--schedule", "iterative")
+    options = ("--criterion", "random", "mean-std", "--control", "scratch")
+    status, out, err = call(small.parent, *arguments, *options, "--retrain-lr", "0.002")
+    assert (status, err) == (0, "")
+    names = ["pruning_ratio", "criterion", "schedule", "control", "retrain_learning_rate"]
+    rows = report.read_rows(small.parent / "results" / "few.csv")
+    assert rows[names].values.tolist() == [
+        [0.0, "random", "iterative", "", 0.002],  # by whatever criterion, nothing is removed
+        [0.0, "", "", "scratch", 0.001],
+        [0.5, "random", "iterative", "", 0.002],
+        [0.5, "mean-std", "iterative", "", 0.002],
+        [0.5, "", "", "scratch", 0.001],
+    ]
+    assert rows["parameters"].tolist() == [332, 332, *[117] * 3]
+    assert out.count("training the baseline") == 1
+    (file,) = (small.parent / "results").glob("*/pruned0.5_random_iterative_*_lr0.002_stages.csv")
+    stages = pd.read_csv(file)
+    assert stages["layers"].tolist() == ["conv1", "conv2"]
+    assert stages["parameters"].tolist() == [204, 117]
+    random = rows.iloc[2]
+    assert stages.iloc[1][["pruned_accuracy", "accuracy"]].tolist() == [
+        random["pruned_accuracy"],
+        random["accuracy"],
+    ]
+
+
+def test_every_training_gets_its_epochs_and_learning_rate(few, small, call, monkeypatch):
+    trainings = []
+
+    def train(model, dataset, *, epochs, learning_rate, **others):
+        trainings.append((model.count_params(), epochs, learning_rate))
+        return 1.0
+
+    monkeypatch.setattr(training, "train", train)
+    arguments = (few, "0.01", 40, 7, 3, 0.5, "--model", small, "--retrain-lr", "0.02")
+    for schedule in ("one-shot", "iterative"):
+        call(small.parent, *arguments, "--schedule", schedule, "--control", "scratch")
+    assert trainings == [
+        (332, 7, 0.01),
+        (117, 3, 0.02),
+        (117, 10, 0.01),
+        (204, 3, 0.02),
+        (117, 3, 0.02),
+    ]  # the second control is the first
+
+
+def test_greedy_prunes_other_filters_and_stands_in_the_row(few, small, call):
+    arguments = (few, "0.001", 40, 1, 1, 0.5, "--model", small, "--strategy", "greedy")
+    status, _, err = call(small.parent, *arguments)
+    assert (status, err) == (0, "")
+    assert len(list((small.parent / "results").glob("*/pruned0.5_greedy_retrained1.keras"))) == 1
+    rows = report.read_rows(small.parent / "results" / "few.csv")
+    assert rows["strategy"].tolist() == ["greedy"]
+
+
+def test_sensitivity_measures_each_layer_alone_and_retrains_nothing(few, small, call):
+    arguments = (few, "0.001", 40, 1, 1, 0.5, "--model", small, "--sensitivity")
+    status, out, err = call(small.parent, *arguments, "--criterion", "l1", "mean-l1")
+    assert (status, err) == (0, "")
+    assert out.count("epoch ") == 1  # the baseline's
+    assert re.search(r"^18 evaluations in \d+\.\d s, \d+\.\d\d s each$", out, re.MULTILINE)
+    results = small.parent / "results"
+    rows = report.read_rows(results / "few-sensitivity.csv", report.SENSITIVITY)
+    assert rows["criterion"].tolist() == ["l1"] * 18 + ["mean-l1"] * 18
+    assert rows["layers"].tolist() == (["conv1"] * 9 + ["conv2"] * 9) * 2
+    assert rows["pruning_ratio"].tolist() == [n / 10 for n in range(1, 10)] * 4
+    assert set(rows["images"]) == {"test"}
+    norms = report.read_rows(results / "few-sensitivity-norms.csv", report.NORMS)
+    assert norms["layer"].tolist() == ["conv1"] * 4 + ["conv2"] * 6
+    baseline = keras.models.load_model(next(results.glob("*/baseline.keras")))
+    first = baseline.get_layer("conv1").kernel.numpy()[..., 0]
+    assert norms["l1_norm"][0] == pytest.approx(np.abs(first).sum(), rel=1e-6)
+    assert (results / "few-sensitivity.png").read_bytes().startswith(b"\x89PNG")
+
+    before = (results / "few-sensitivity.csv").read_text()
+    status, out, err = call(small.parent, *arguments)
+    assert (status, err) == (0, "")
+    assert "sensitivity_l1_joint_test is finished since" in out
+    assert (results / "few-sensitivity.csv").read_text() == before
+
+
+def test_max_drop_writes_layer_ratios_measured_on_training_images(few, small, call):
+    arguments = (few, "0.001", 40, 1, 1, 0.0, "--model", small)
+    options = ("--sensitivity", "--max-drop", "0.05")
+    status, out, err = call(small.parent, *arguments, *options)
+    assert (status, err) == (0, "")
+    rows = report.read_rows(small.parent / "results" / "few-sensitivity.csv", report.SENSITIVITY)
+    assert set(rows["images"]) == {"training"}
+    file = small.parent / "results" / "few-sensitivity-small.keras-l1-drop0.05.json"
+    near = rows[rows["baseline_accuracy"] - rows["accuracy"] <= 0.05 + 1e-9]
+    expected = {"conv1": 0.0, "conv2": 0.0} | dict(near.groupby("layers")["pruning_ratio"].max())
+    assert json.loads(file.read_text()) == expected
+    status, _, err = call(small.parent, *arguments, "--layer-ratios", file)
+    assert (status == 0) == any(expected.values()), err
+
+
+def test_a_stored_network_is_trained_further_or_taken_as_it_is(few, small, call):
+    csv = small.parent / "own.csv"
+    (small.parent / "ratios.json").write_text('{"conv*": 0.5, "conv2": 0}')
+    options = ("--csv", csv, "--layer-ratios", small.parent / "ratios.json")
+    arguments = (few, *SHORT, 0, "--model", small, *options)
+    status, out, err = call(small.parent, *arguments)
+    assert (status, err) == (0, "")
+    assert "training the baseline, epochs: 1" in out
+    status, out, err = call(small.parent, *arguments, "--trained")
+    assert (status, err) == (0, "")
+    assert "training the baseline" not in out
+    assert re.search(r"conv1 +4 -> 2 .*\nconv2 +6 -> 6 ", out)
+    rows = report.read_rows(csv)
+    assert rows["model"].tolist() == ["small.keras"] * 2
+    assert rows["epoch1"].tolist() == [1, 0]
+    assert rows["baseline_seconds"][1] == 0
+    assert rows["layer_ratios"].tolist() == ['{"conv*": 0.5, "conv2": 0.0}'] * 2
+    trained = small.parent.glob("results/*_small.keras_*/pruned0.0_*_retrained1.keras")
+    assert len(list(trained)) == 2
+
+
+def test_a_stored_network_that_does_not_fit_ends_with_1_and_one_line(tmp_path, call):
+    images = keras.Input((28, 28, 1))
+    flat = layers.Flatten()(layers.Conv2D(4, 3)(images))
+    keras.Model(images, layers.Dense(7, activation="softmax")(flat)).save(tmp_path / "mine.keras")
+    status, out, err = call(tmp_path, SAMPLE, *SHORT, 0.4, "--model", "mine.keras")
+    assert status == 1
+    assert err == "formal.py: mine.keras: its output is (None, 7); the dataset has 10 classes\n"
+    assert "epoch" not in out
+
+
+def test_what_cannot_be_pruned_is_told_before_training(tmp_path, call):
+    (tmp_path / "ratios.json").write_text('{"conv9": 0.5}')
+    options = ("--layer-ratios", tmp_path / "ratios.json")
+    status, out, err = call(tmp_path, SAMPLE, *SHORT, 0.4, *options)
+    assert status == 1
+    assert re.fullmatch(
+        r"formal\.py: 'conv9' matches no layer of the network; close to it: [^\n]+\n", err
+    )
+    assert "training the baseline" not in out
