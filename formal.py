@@ -57,8 +57,8 @@ def experiment(args):
     )
     trials = list(grid(args, dataset.name))
     network = build(args.model, dataset)
-    for settings in trials:  # refused before training, if at all
-        _prune(network, settings | ANY_RANKING)
+    for settings in {each["pruning_ratio"]: each for each in trials}.values():
+        _prune(network, settings | ANY_RANKING)  # refused before training, if at all
     cost.macs(network)
     folder = _folder(dataset, trials[0], network, args.model)
     folder.mkdir(parents=True, exist_ok=True)

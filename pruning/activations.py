@@ -1,5 +1,7 @@
 """What a filter is worth by the feature maps it makes of training images."""
 
+import math
+
 import keras
 import numpy as np
 
@@ -42,21 +44,24 @@ def scores(model, images, criterion):
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, figure 9.
     """
     over_images, of_a_map = CRITERIA[criterion]
-    arrays = keras.tree.flatten(images)
-    count = len(arrays[0])
-    if not count:
+    first = keras.tree.flatten(images)[0]
+    if not len(first):
         raise ValueError("images is empty; give training images")
     seen = {}  # layer path: what its maps of this batch came to
     watching = _watching(model, _OF_A_MAP[of_a_map], seen)
     running = {}  # layer path: _Running
-    batch_size = max(1, BATCH_PIXELS // int(np.prod(arrays[0].shape[1:3])))
-    for start in range(0, count, batch_size):
+    for batch in batches(first):
         seen.clear()
-        batch = slice(start, start + batch_size)
         watching(keras.tree.map_structure(lambda array, batch=batch: array[batch], images))
         for path, values in seen.items():
             running.setdefault(path, _Running()).add(np.concatenate(values))
     return {path: getattr(values, over_images) for path, values in running.items()}
+
+
+def batches(images):
+    """Slices of as many images (n, height, width, ...) as are to be computed at once."""
+    size = max(1, BATCH_PIXELS // math.prod(images.shape[1:3]))
+    return [slice(start, start + size) for start in range(0, len(images), size)]
 
 
 def _watching(model, statistic, seen):

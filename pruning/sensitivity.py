@@ -3,10 +3,9 @@
 import keras
 import numpy as np
 
-from pruning import criteria, graph, groups, selection, surgery
+from pruning import activations, criteria, graph, groups, selection, surgery
 
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-BATCH_PIXELS = 500 * 28 * 28  # of images at once, whatever the size of one
 
 
 def analyse(model, images, labels, *, criterion, coupled="joint", progress=None):
@@ -102,9 +101,7 @@ def _accuracies(channels, cuts, images, labels, progress):
     network = _Network(channels)
     measured = [network.without(kept) for kept in cuts]
     correct = np.zeros(len(cuts), int)
-    batch_size = max(1, BATCH_PIXELS // int(np.prod(images.shape[1:3])))
-    for start in range(0, len(labels), batch_size):
-        batch = slice(start, start + batch_size)
+    for batch in activations.batches(images):
         values = network.values(images[batch])
         for index, (silenced, part) in enumerate(measured):
             network.silence(silenced)
@@ -112,7 +109,7 @@ def _accuracies(channels, cuts, images, labels, progress):
             classes = np.argmax(keras.ops.convert_to_numpy(probabilities), axis=-1)
             correct[index] += np.sum(classes == labels[batch])
         if progress:
-            progress(min(start + batch_size, len(labels)))
+            progress(min(batch.stop, len(labels)))
     return (correct / len(labels)).tolist()
 
 

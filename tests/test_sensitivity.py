@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pruning import judge, prune, rules, sensitivity
+from pruning import activations, judge, prune, rules, sensitivity
 from scnnb.model import build_scnnb
 from tests.silenced import randomise
 
@@ -78,7 +78,7 @@ def test_the_rows_are_those_of_every_layer_and_ratio_by_any_criterion_and_batch(
     _, rows, _, _ = measured(model)
     assert [row["layers"] for row in rows] == [["conv1"]] * 9 + [["conv2"]] * 9
     assert [row["pruning_ratio"] for row in rows] == [n / 10 for n in range(1, 10)] * 2
-    monkeypatch.setattr(sensitivity, "BATCH_PIXELS", 70 * 64)  # 70 + 70 + 60 images
+    monkeypatch.setattr(activations, "BATCH_PIXELS", 70 * 64)  # 70 + 70 + 60 images
     done = []
     assert measured(model, progress=done.append)[1] == rows
     assert done == [70, 140, 200]
