@@ -23,6 +23,7 @@ import data
 import scnnb
 
 RESULTS = Path("results")
+MEASURED = ["baseline_accuracy", "layers", "finished_at", "keras", "tensorflow"]  # sensitivities
 TRAINING_IMAGES = 10_000  # to measure on where ratios are chosen
 CRITERIA = "l1 l2 largest random mean-mean mean-std mean-l1 mean-l2 var-l2".split()
 ANY_RANKING = {"criterion": "l1", "strategy": "independent"}  # where only the shape matters
@@ -48,8 +49,6 @@ def main():
 def experiment(args):
     """Load, build, refuse what cannot be done; then every trial, or each layer's sensitivity."""
     _import_keras()
-    from pruning import cost
-
     dataset = data.load(args.dataset)
     print(
         f"{dataset.name}: {len(dataset.train_labels):,} training and {len(dataset.test_labels):,} "
@@ -57,12 +56,26 @@ def experiment(args):
     )
     trials = list(grid(args, dataset.name))
     network = build(args.model, dataset)
-    for settings in {each["pruning_ratio"]: each for each in trials}.values():
-        _prune(network, settings | ANY_RANKING)  # refused before training, if at all
-    cost.macs(network)
+    refuse_early(network, trials, args.sensitivity)
     folder = _folder(dataset, trials[0], network, args.model)
     folder.mkdir(parents=True, exist_ok=True)
-    (sensitivity if args.sensitivity else curve)(args, dataset, trials, folder)
+    (sensitivities if args.sensitivity else curve)(args, dataset, trials, folder)
+
+
+def refuse_early(network, trials, sensitivity):
+    """Do with the untrained network what will be done with the trained one, or raise ValueError."""
+    from pruning import cost
+    from pruning.sensitivity import measurable
+
+    if sensitivity:
+        _, reasons = measurable(network, trials[0]["coupled"])
+        for reason in reasons:
+            print(f"left out: {reason}")
+        return
+    for settings in {each["pruning_ratio"]: each for each in trials if each["schedule"]}.values():
+        for _ in cuts(network, settings | ANY_RANKING):
+            pass
+    cost.macs(network)
 
 
 def curve(args, dataset, trials, folder):
@@ -77,7 +90,7 @@ def curve(args, dataset, trials, folder):
     for settings in trials:
         path = folder / _trial_name(settings)
         with _lock(path):
-            row = None if args.fresh else storage.read_record(path)
+            row = None if args.fresh else storage.read_record(path, report.TRIALS.required)
             if row is None:
                 row = trial(dataset, args.model, settings, path=path)
             else:
@@ -87,10 +100,9 @@ def curve(args, dataset, trials, folder):
     print(f"rows in {csv}, curve in {csv.with_suffix('.png')}, models in {folder}/")
 
 
-def sensitivity(args, dataset, trials, folder):
+def sensitivities(args, dataset, trials, folder):
     """The baseline, then each layer alone by each criterion, nothing retrained: rows and figure."""
-    from pruning import plots, report
-    from pruning.sensitivity import largest_ratios, norms
+    from pruning import plots, report, sensitivity
     from scnnb import storage
 
     csv = args.csv or RESULTS / f"{dataset.name}-sensitivity.csv"
@@ -100,38 +112,35 @@ def sensitivity(args, dataset, trials, folder):
     model, _ = train_or_read_baseline(
         dataset, args.model, trials[0], folder=folder, fresh=args.fresh
     )
-    shared = {name: trials[0][name] for name in report.BASELINE_SETTINGS}
-    for criterion in dict.fromkeys(args.criterion):
-        settings = shared | {"criterion": criterion, "coupled": args.coupled}
-        # ratios are not to be chosen on the test images
-        settings["images"] = "test" if args.max_drop is None else "training"
-        names = [settings[name] for name in ("criterion", "coupled", "images")]
-        path = folder / "_".join(["sensitivity", *names])
+    baseline = {name: trials[0][name] for name in report.BASELINE_SETTINGS}
+    # ratios are not to be chosen on the test images
+    images = "test" if args.max_drop is None else "training"
+    for criterion in args.criterion:
+        settings = {"criterion": criterion, "coupled": args.coupled, "images": images}
+        path = folder / "_".join(["sensitivity", *settings.values()])
         with _lock(path):
-            record = None if args.fresh else storage.read_record(path)
+            record = None if args.fresh else storage.read_record(path, MEASURED)
             if record is None:
-                record = measure_layers(model, dataset, settings)
+                record = measure_layers(model, dataset, baseline | settings)
                 storage.save_record(path, record)
             else:
                 print(f"{path.name} is finished since {record['finished_at']}")
-        same = {name: value for name, value in record.items() if name not in ("layers", "seconds")}
-        rows = [
-            settings | same | row | {"layers": " ".join(row["layers"])} for row in record["layers"]
-        ]
-        report.append_rows(csv, rows, report.SENSITIVITY)
+        layers = record.pop("layers")
+        rows = [row | {"layers": " ".join(row["layers"])} for row in layers]
+        report.append_rows(
+            csv, [baseline | settings | record | row for row in rows], report.SENSITIVITY
+        )
         if args.max_drop is not None:
-            ratios = largest_ratios(record["baseline_accuracy"], record["layers"], args.max_drop)
-            file = csv.with_name(
-                f"{csv.stem}-{settings['model']}-{criterion}-drop{args.max_drop}.json"
-            )
-            file.write_text(json.dumps(ratios, indent=1) + "\n")
-            print(f"for --layer-ratios: {file}")
-    filters = [
-        shared | {"layer": layer, "filter": number, "l1_norm": norm}
-        for layer, of_layer in norms(model).items()
+            ratios = sensitivity.largest_ratios(record["baseline_accuracy"], layers, args.max_drop)
+            path = path.with_name(f"{path.name}_drop{args.max_drop}")
+            storage.save_record(path, ratios)
+            print(f"for --layer-ratios: {path}.json")
+    norms = [
+        baseline | {"layer": layer, "filter": number, "l1_norm": norm}
+        for layer, of_layer in sensitivity.norms(model).items()
         for number, norm in enumerate(of_layer.tolist())
     ]
-    report.append_rows(norms_csv, filters, report.NORMS)
+    report.append_rows(norms_csv, norms, report.NORMS)
     plots.draw_sensitivity(csv, norms_csv, png)
     print(f"rows in {csv}, L1 norms in {norms_csv}, figure in {png}")
 
@@ -145,14 +154,14 @@ def measure_layers(model, dataset, settings):
         settings: dict of plain values, the settings columns of the CSV of sensitivities.
 
     Returns:
-        Dict of plain values: the other columns, `layers` a list of dicts, one per row.
+        Dict of plain values, the keys `MEASURED`; `layers` is a list of dicts, one per row.
     """
     import keras
     import numpy as np
     import tensorflow
 
     import pruning
-    from pruning.sensitivity import analyse
+    from pruning import sensitivity
 
     images, labels = dataset.test_images, dataset.test_labels
     if settings["images"] == "training":
@@ -171,15 +180,14 @@ def measure_layers(model, dataset, settings):
     def progress(done):
         print(f"{done:,} of {len(labels):,} images, {time.monotonic() - start:.1f} s")
 
-    accuracy, rows = analyse(
+    accuracy, layers = sensitivity.analyse(
         model, images, labels, criterion=judged, coupled=settings["coupled"], progress=progress
     )
     seconds = time.monotonic() - start
-    print(f"{len(rows)} evaluations in {seconds:.1f} s, {seconds / len(rows):.2f} s each")
+    print(f"{len(layers)} evaluations in {seconds:.1f} s, {seconds / len(layers):.2f} s each")
     return {
         "baseline_accuracy": accuracy,
-        "layers": rows,
-        "seconds": round(seconds, 1),
+        "layers": layers,
         "finished_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "keras": keras.__version__,
         "tensorflow": tensorflow.__version__,
@@ -206,12 +214,13 @@ def grid(args, dataset_name):
         "augment": "crop-flip" if args.augment else "",
     }
     unranked = {"criterion": "", "strategy": "", "schedule": "", "retrain_learning_rate": args.lr}
-    criteria = list(dict.fromkeys(args.criterion))
     for ratio in dict.fromkeys(args.filterPercentage):
         settings["pruning_ratio"] = ratio
-        # where nothing is removed, every criterion gives the same
-        for criterion in criteria if ratio or args.layer_ratios else criteria[:1]:
-            yield settings | {"criterion": criterion}
+        if ratio or any(_ratios(settings).values()):
+            for criterion in args.criterion:
+                yield settings | {"criterion": criterion}
+        else:  # nothing is removed, whatever the ranking
+            yield settings | ANY_RANKING
         if args.control:
             yield settings | unranked | {"control": args.control}
 
@@ -232,22 +241,20 @@ def trial(dataset, network, settings, *, path):
     import tensorflow
 
     from pruning import cost
-    from scnnb import storage, training
+    from scnnb import storage
 
     baseline, measured = train_or_read_baseline(dataset, network, settings, folder=path.parent)
     keras.utils.set_random_seed(settings["seed"])
     make = train_from_scratch if settings["control"] else prune_and_retrain
-    smaller, pruned_accuracy, seconds = make(baseline, dataset, settings, path=path)
+    smaller, found = make(baseline, dataset, settings, path=path)
     row = settings | {
         "parameters": cost.parameters(smaller),
-        "accuracy": training.accuracy(smaller, dataset),
-        "pruned_accuracy": pruned_accuracy,
+        **found,
         "baseline_parameters": cost.parameters(baseline),
         "baseline_accuracy": measured["accuracy"],
         "macs": cost.macs(smaller),
         "baseline_macs": cost.macs(baseline),
         "baseline_seconds": measured["seconds"],
-        "retrain_seconds": round(seconds, 1),
         "finished_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "keras": keras.__version__,
         "tensorflow": tensorflow.__version__,
@@ -268,7 +275,8 @@ def prune_and_retrain(baseline, dataset, settings, *, path):
             are written to a CSV of this name.
 
     Returns:
-        `(model, accuracy on the test images right after the last cut, seconds of retraining)`.
+        `(model, {"pruned_accuracy": on the test images right after the last cut, "accuracy": after
+        its retraining, "retrain_seconds": of all})`.
     """
     import pandas as pd
 
@@ -280,53 +288,74 @@ def prune_and_retrain(baseline, dataset, settings, *, path):
         f"\npruning {settings['pruning_ratio']} of each convolution's filters{others}: "
         f"{settings['criterion']}, {settings['strategy']}, {settings['schedule']}"
     )
-    iterative = settings["schedule"] == "iterative"
-    stages = _stages(baseline, settings) if iterative else [None]
-    model, seconds, rows = baseline, 0.0, []
-    for number, only in enumerate(stages, 1):
-        model = _prune(model, settings, images=dataset.train_images, only=only)
-        if iterative:
-            print(f"stage {number}/{len(stages)}: {', '.join(only)}")
-        if number == len(stages):
-            print(table.layer_table(baseline, model))
+    stages, seconds = [], 0.0
+    for layers, model in cuts(baseline, settings, images=dataset.train_images):
+        print(f"pruned: {layers}")
+        print(table.layer_table(baseline, model))
         pruned_accuracy = training.accuracy(model, dataset)
         print(f"right after pruning: test accuracy {pruned_accuracy:.4f}")
         print(f"retraining, epochs: {settings['epoch2']}")
         rate = settings["retrain_learning_rate"]
         seconds += _train(model, dataset, settings, epochs=settings["epoch2"], learning_rate=rate)
-        if iterative:
-            measured = {
-                "pruned_accuracy": pruned_accuracy,
-                "accuracy": training.accuracy(model, dataset),
-            }
-            rows.append(
-                {"stage": number, "layers": " ".join(only), "parameters": model.count_params()}
-                | measured
-            )
-            print(f"after stage {number}: test accuracy {measured['accuracy']:.4f}")
-    if iterative:
-        pd.DataFrame(rows).to_csv(f"{path}_stages.csv", index=False)
-    return model, pruned_accuracy, seconds
+        accuracy = training.accuracy(model, dataset)
+        print(f"retrained: test accuracy {accuracy:.4f}")
+        found = {"pruned_accuracy": pruned_accuracy, "accuracy": accuracy}
+        stages.append({"layers": layers, "parameters": model.count_params()} | found)
+    if settings["schedule"] == "iterative":
+        pd.DataFrame(stages).to_csv(f"{path}_stages.csv", index=False)
+    return model, found | {"retrain_seconds": round(seconds, 1)}
+
+
+def cuts(model, settings, images=None):
+    """Each pruning of a schedule: names of the layers, and the network after it.
+
+    Whoever asks for the next may have retrained the network in the meantime.
+
+    Args:
+        model: Keras model.
+        settings: dict of plain values, the settings columns of the CSV.
+        images: training images, for criteria that look at feature maps.
+
+    Raises:
+        ValueError: it cannot be pruned like this.
+    """
+    import pruning
+
+    if settings["schedule"] == "one-shot":
+        yield "all layers", _prune(model, settings, images=images)
+        return
+    stages = pruning.stages(
+        model,
+        settings["pruning_ratio"],
+        layer_ratios=_ratios(settings),
+        coupled=settings["coupled"],
+    )
+    if not stages:
+        raise ValueError(f"{model.name}: it has no convolution that could lose a filter")
+    for only in stages:
+        model = _prune(model, settings, images=images, only=only)
+        yield " ".join(only), model
 
 
 def train_from_scratch(baseline, dataset, settings, *, path):
-    """The control: the pruned shape with new weights, trained for all epochs; as above.
+    """The control: the pruned shape with new weights, trained for all epochs.
 
-    Returns:
-        `(model, accuracy on the test images before the training, its seconds)`.
+    Arguments and result are those of `prune_and_retrain`; `pruned_accuracy` is that of the new
+    weights, `retrain_seconds` the time of their training.
     """
-    from pruning import surgery, table
+    from pruning import groups, surgery, table
     from scnnb import training
 
     print(f"\nthe shape at {settings['pruning_ratio']} with new weights")
-    model = surgery.renewed(_prune(baseline, settings | ANY_RANKING))
+    model = surgery.renewed(groups.find(_prune(baseline, settings | ANY_RANKING)))
     print(table.layer_table(baseline, model))
-    untrained_accuracy = training.accuracy(model, dataset)
+    found = {"pruned_accuracy": training.accuracy(model, dataset)}
     epochs = settings["epoch1"] + settings["epoch2"]
     print(f"training, epochs: {epochs}")
     rate = settings["learning_rate"]
     seconds = _train(model, dataset, settings, epochs=epochs, learning_rate=rate)
-    return model, untrained_accuracy, seconds
+    found |= {"accuracy": training.accuracy(model, dataset)}
+    return model, found | {"retrain_seconds": round(seconds, 1)}
 
 
 def train_or_read_baseline(dataset, network, settings, *, folder, fresh=False):
@@ -349,7 +378,7 @@ def train_or_read_baseline(dataset, network, settings, *, folder, fresh=False):
 
     path = folder / "baseline"
     with _lock(path):
-        measured = None if fresh else storage.read_record(path)
+        measured = None if fresh else storage.read_record(path, ["accuracy", "seconds"])
         if measured:
             print(f"baseline read from {folder}/: test accuracy {measured['accuracy']:.4f}")
             return storage.read_model(path), measured
@@ -444,7 +473,7 @@ def parse(argv):
         "--criterion",
         choices=CRITERIA,
         nargs="+",
-        default=["l1"],
+        action="extend",
         metavar="NAME",
         help="What a filter is worth; the lowest go. By its weights: l1 (default), l2, largest "
         "(the largest L1 norm goes first) or random; by its feature maps of the training images: "
@@ -530,6 +559,7 @@ def parse(argv):
     )
     # A blank in front keeps argparse from taking -inf or -1e-3 for an option
     args = parser.parse_intermixed_args([f" {a}" if _is_number(a) else a for a in argv])
+    args.criterion = list(dict.fromkeys(args.criterion or ["l1"]))
     if args.trained and args.model in scnnb.NETWORKS:
         parser.error(f"--trained came with --model {args.model}; give the path of a .keras file")
     if args.trained and args.control:
@@ -686,13 +716,15 @@ def _folder(dataset, settings, model, network):
 
 def _trial_name(settings):
     """The name of a retrained model: all that shaped it, where it is not the usual."""
+    from pruning import report
+
     ratio, rate = settings["pruning_ratio"], settings["retrain_learning_rate"]
-    ratios = settings["layer_ratios"]
-    if ratios.startswith("{"):
-        ratios = hashlib.sha256(ratios.encode()).hexdigest()[:8]
     ranking = [settings[name] for name in ("coupled", "criterion", "strategy", "schedule")]
     usual = {"joint", "l1", "independent", "one-shot", ""}
-    parts = [ratios, *(name for name in ranking if name not in usual)]
+    parts = [
+        report.shortened(settings["layer_ratios"]),
+        *(name for name in ranking if name not in usual),
+    ]
     if settings["control"]:
         parts = [f"{settings['control']}{ratio}", *parts]
         parts += [f"epochs{settings['epoch1'] + settings['epoch2']}"]
@@ -715,17 +747,6 @@ def _prune(model, settings, images=None, only=None):
         only=only,
         images=images,
         seed=settings["seed"],
-    )
-
-
-def _stages(model, settings):
-    import pruning
-
-    return pruning.stages(
-        model,
-        settings["pruning_ratio"],
-        layer_ratios=_ratios(settings),
-        coupled=settings["coupled"],
     )
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import numbers
 
 from pruning import activations, criteria, groups, numbering, selection, surgery
 
@@ -128,6 +129,8 @@ def judge(model, criterion, *, images=None, seed=0):
     if isinstance(criterion, dict) or callable(criterion):
         return criterion
     if criterion == "random":
+        if not isinstance(seed, numbers.Integral) or seed < 0:
+            raise ValueError(f"seed is {seed!r}; give a whole number from 0")
         return functools.partial(criteria.random, seed=seed)
     if criterion in list(CRITERIA):
         return CRITERIA[criterion]

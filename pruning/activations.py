@@ -44,13 +44,13 @@ def scores(model, images, criterion):
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, figure 9.
     """
     over_images, of_a_map = CRITERIA[criterion]
-    first = keras.tree.flatten(images)[0]
-    if not len(first):
-        raise ValueError("images is empty; give training images")
+    arrays = keras.tree.flatten(images)
+    if not arrays or not all(hasattr(array, "shape") and len(array) for array in arrays):
+        raise ValueError("images holds none; give an array of training images")
     seen = {}  # layer path: what its maps of this batch came to
     watching = _watching(model, _OF_A_MAP[of_a_map], seen)
     running = {}  # layer path: _Running
-    for batch in batches(first):
+    for batch in batches(arrays[0]):
         seen.clear()
         watching(keras.tree.map_structure(lambda array, batch=batch: array[batch], images))
         for path, values in seen.items():
@@ -83,20 +83,24 @@ def _watching(model, statistic, seen):
 
 
 class _Watched(keras.layers.Layer):
-    """A layer with filters that tells what its maps are before its activation."""
+    """A layer with filters that tells what its maps are before its activation.
+
+    Its own activation would come before anybody else sees the maps: it is called here instead.
+    """
 
     def __init__(self, layer, path, statistic, seen):
         super().__init__(name=layer.name, dtype=layer.dtype_policy)
-        self.layer, self.activation = layer, layer.activation
-        layer.activation = keras.activations.linear
+        self.layer, self.activation = layer, getattr(layer, "activation", None)
+        if self.activation:
+            layer.activation = keras.activations.linear
         # a dict as attribute would be copied by Keras
         self.tell = lambda maps: seen.setdefault(path, []).append(statistic(maps))
 
     def call(self, inputs):
         maps = self.layer(inputs)
-        flat = keras.ops.reshape(maps, (-1, np.prod(maps.shape[1:-1], dtype=int), maps.shape[-1]))
+        flat = keras.ops.reshape(maps, (keras.ops.shape(maps)[0], -1, maps.shape[-1]))
         self.tell(keras.ops.cast(flat, "float32"))
-        return self.activation(maps)
+        return self.activation(maps) if self.activation else maps
 
 
 class _Running:

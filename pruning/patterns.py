@@ -13,24 +13,23 @@ def match(layer_ratios, layers):
         layers: `{path: all paths of the same layer}`.
 
     Returns:
-        `{path: pattern}` of the layers that are named. The exact name counts before a glob, of
-        several globs the last.
+        `{path: pattern}` of the layers that are named. The whole path counts before the name, the
+        name before a glob, of several globs the last.
 
     Raises:
         ValueError: a pattern matches no layer.
     """
-    names = {
-        path: {name for each in paths for name in (each, each.rsplit("/", 1)[-1])}
-        for path, paths in layers.items()
-    }
-    known = set().union(*names.values())
-    globs = [pattern for pattern in layer_ratios if pattern not in known]
+    bare = {path: {each.rsplit("/", 1)[-1] for each in paths} for path, paths in layers.items()}
+    known = set().union(*layers.values(), *bare.values())
     found = {}
-    for pattern in [*globs, *(pattern for pattern in layer_ratios if pattern in known)]:
-        meant = {pattern} if pattern in known else set(fnmatch.filter(known, pattern))
-        if not meant:
+    for pattern in layer_ratios:
+        names = {pattern} if pattern in known else set(fnmatch.filter(known, pattern))
+        if not names:
             close = difflib.get_close_matches(pattern, sorted(known), n=5, cutoff=0.4)
-            hint = f"close to it: {', '.join(close)}" if close else f"there are {', '.join(names)}"
+            hint = f"close to it: {', '.join(close)}" if close else f"there are {', '.join(layers)}"
             raise ValueError(f"{pattern!r} matches no layer of the network; {hint}")
-        found |= {path: pattern for path in names if meant & names[path]}
-    return found
+        for path, paths in layers.items():
+            exact = pattern in paths, pattern in bare[path]
+            if names & ({*paths} | bare[path]) and exact >= found.get(path, (exact,))[0]:
+                found[path] = exact, pattern
+    return {path: pattern for path, (_, pattern) in found.items()}

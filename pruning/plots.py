@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from pruning import report
 
 LEAST_SPAN = 0.02  # of the accuracy axis, so that the noise of a seed does not look like a trend
+LEGEND_LINES = 20  # of one column
+LINE = 0.22  # inches of one line of a legend
 WIDE = 20  # more than so many times the parameters: different networks, on a logarithmic axis
 
 
@@ -55,7 +57,12 @@ def _sensitivity(rows, norms):
     networks = [(curves.iloc[0], curves) for _, curves in rows.groupby(network, sort=False)]
     varying = [name for name in network if rows[name].nunique() > 1]
     columns = 1 + max(curves["criterion"].nunique() for _, curves in networks)
-    figure = Figure(figsize=(4 * columns + 2, 4 * len(networks)), layout="constrained")
+    most = max(curves["layers"].nunique() for _, curves in networks)
+    legend_columns = 1 + most // LEGEND_LINES
+    height = max(4, LINE * min(most, LEGEND_LINES) + 0.5)
+    figure = Figure(
+        figsize=(4 * columns + 2 * legend_columns, height * len(networks)), layout="constrained"
+    )
     panels = figure.subplots(len(networks), columns, squeeze=False)
     for (setting, curves), line in zip(networks, panels, strict=True):
         told = _told(setting, varying or ["model"])
@@ -67,7 +74,8 @@ def _sensitivity(rows, norms):
             highest_first = of_layer["l1_norm"].sort_values(ascending=False).to_numpy()
             color = next((c for names, c in colors.items() if layer in names.split()), "black")
             places = [(n + 1) / len(highest_first) for n in range(len(highest_first))]
-            line[0].plot(places, highest_first / highest_first[0], color=color)
+            largest = highest_first[0] or 1  # a layer of zeros only
+            line[0].plot(places, highest_first / largest, color=color)
         by_criterion = curves.groupby("criterion", sort=False)
         for axes, (criterion, of_criterion) in zip(line[1:], by_criterion, strict=False):
             axes.set_title(f"{told}: {criterion} removed", parse_math=False, fontsize="medium")
@@ -87,7 +95,13 @@ def _sensitivity(rows, norms):
             axes.set_axis_off()
         beside = line[curves["criterion"].nunique()]
         handles = beside.get_legend_handles_labels()
-        beside.legend(*handles, fontsize="small", bbox_to_anchor=(1.02, 1), loc="upper left")
+        beside.legend(
+            *handles,
+            fontsize="small",
+            ncols=legend_columns,
+            bbox_to_anchor=(1.02, 1),
+            loc="upper left",
+        )
     return figure
 
 
@@ -103,7 +117,7 @@ def _shortened(layers):
 
 
 def _curve(rows):
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(layout="constrained")
     axes = figure.add_subplot()
     labelled = set()
     constant = [name for name in report.TRIALS.settings if name != "pruning_ratio"]
@@ -118,8 +132,8 @@ def _curve(rows):
         stars.setdefault(baseline, (setting, line.get_color()))
     for setting, color in stars.values():
         _draw_star(axes, setting, color, _told(setting, of_baseline))
-    ranked = ", ".join(rows["criterion"][rows["control"] == ""].unique())
-    title = f"Filters pruned by {ranked}: {', '.join(rows['dataset'].unique())}"
+    ranked = "" if "criterion" in varying else f" by {rows['criterion'].max()}"
+    title = f"Filters pruned{ranked}: {', '.join(rows['dataset'].unique())}"
     axes.set_title(title, parse_math=False)  # a file's name may hold a dollar sign
     axes.set(xlabel="parameters", ylabel="test accuracy after retraining")
     axes.margins(0.1)
@@ -130,14 +144,20 @@ def _curve(rows):
         axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.grid(alpha=0.3)
-    for text in figure.legend(loc="outside lower center", ncols=1 if varying else 2).get_texts():
+    legend = figure.legend(loc="outside lower center", ncols=1 if varying else 2)
+    for text in legend.get_texts():
         text.set_parse_math(False)
+    lines = len(legend.get_texts()) if varying else 1
+    figure.set_size_inches(8, 4.8 + LINE * lines)
     return figure
 
 
 def _told(setting, names):
     """Settings in words, those that do not apply left out."""
-    return ", ".join(f"{name} {setting[name]}" for name in names if setting[name] != "")
+    told = {name: setting[name] for name in names if setting[name] != ""}
+    if "layer_ratios" in told:
+        told["layer_ratios"] = report.shortened(told["layer_ratios"])
+    return ", ".join(f"{name} {value}" for name, value in told.items())
 
 
 def _draw_rows(axes, rows, told):

@@ -1,5 +1,6 @@
 """The record: CSVs with one row per setting."""
 
+import hashlib
 import os
 from typing import NamedTuple
 
@@ -20,6 +21,11 @@ class Table(NamedTuple):
     columns: dict
     settings: list
     added: dict
+
+    @property
+    def required(self):
+        """The columns that every row has, however old."""
+        return [name for name in self.columns if name not in self.added]
 
 
 _BASELINE = {  # what shapes the baseline
@@ -178,6 +184,13 @@ def append_rows(path, rows, table=TRIALS):
             return
         pd.concat([before[~replaced], new]).to_csv(_partial(path), index=False)
         os.replace(_partial(path), path)
+
+
+def shortened(layer_ratios):
+    """A column `layer_ratios` in a few characters: the name, or a checksum of the ratios."""
+    if layer_ratios.startswith("{"):
+        return hashlib.sha256(layer_ratios.encode()).hexdigest()[:8]
+    return layer_ratios
 
 
 def lock(path):

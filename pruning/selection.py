@@ -115,6 +115,7 @@ def _kept(channels, ratio, *, layer_ratios, criterion, coupled, only=None, leave
         leave_out: whether kernels are judged without the input channels that are removed already.
     """
     removed = np.zeros(len(channels.bundle_of), bool)
+    _check_only(only, channels)
     for plan in _plans(channels, ratio, layer_ratios, coupled):
         group = plan.group
         now = only is None or not _convolutions(group).isdisjoint(only)
@@ -135,6 +136,17 @@ def _kept(channels, ratio, *, layer_ratios, criterion, coupled, only=None, leave
         for path, member in channels.members.items()
         if (gone := removed[channels.bundle_of[member.flow.channels]]).any()
     }
+
+
+def _check_only(only, channels):
+    if isinstance(only, str):
+        raise ValueError(f"only is {only!r}; give a list of layer names")
+    known = [path for path, member in channels.members.items() if member.flow.convolution]
+    if unknown := [path for path in only or () if path not in known]:
+        raise ValueError(
+            f"{', '.join(unknown)}: no convolution with filters of its own to remove; there are "
+            f"{', '.join(known)}"
+        )
 
 
 def _plans(channels, ratio, layer_ratios, coupled):

@@ -1,9 +1,14 @@
 """How much each layer alone can lose: accuracies without some filters, nothing retrained."""
 
+import functools
+from typing import NamedTuple
+
 import keras
 import numpy as np
 
 from pruning import activations, criteria, graph, groups, selection, surgery
+from pruning.rules import rule_for
+from pruning.rules.flow import as_array
 
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -12,8 +17,8 @@ def analyse(model, images, labels, *, criterion, coupled="joint", progress=None)
     """The accuracy when each layer alone loses filters, at every one of `RATIOS`.
 
     Args:
-        model: built Functional or Sequential Keras model that ends in class probabilities. It is
-            left untouched.
+        model: built Functional or Sequential Keras model of one input that ends in class
+            probabilities. It is left untouched.
         images: float array (n, height, width, channels) to measure on.
         labels: integer array (n,).
         criterion: function of a kernel, or `{layer path: scores}`, as `judge` returns it.
@@ -26,27 +31,54 @@ def analyse(model, images, labels, *, criterion, coupled="joint", progress=None)
         computation.
 
     Raises:
-        ValueError: as `prune`.
+        ValueError: as `measurable`, or as `prune` of the criterion.
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, figures 2b and 8.
     """
-    options = {"layer_ratios": {}, "coupled": coupled}
+    stages, _ = measurable(model, coupled)
     channels = groups.find(surgery.cut(groups.find(model), {}))  # of a copy of our own
-    rows = [
-        {"layers": only, "pruning_ratio": ratio}
-        for only in selection.stages(channels, RATIOS[-1], **options)
-        for ratio in RATIOS
-    ]
-    if not rows:
-        raise ValueError(f"{model.name}: it has no convolution that could lose a filter")
+    rows = [{"layers": only, "pruning_ratio": ratio} for only in stages for ratio in RATIOS]
+    options = {"layer_ratios": {}, "criterion": criterion, "coupled": coupled}
     cuts = [
-        selection.independent(
-            channels, row["pruning_ratio"], criterion=criterion, only=row["layers"], **options
-        )
+        selection.independent(channels, row["pruning_ratio"], only=row["layers"], **options)
         for row in rows
     ]
     whole, *found = _accuracies(channels, [{}, *cuts], images, labels, progress)
     return whole, [row | {"accuracy": one} for row, one in zip(rows, found, strict=True)]
+
+
+def measurable(model, coupled="joint"):
+    """The layers that can be measured, and why others cannot.
+
+    Args:
+        model: as `analyse` takes it.
+        coupled: as `prune` takes it.
+
+    Returns:
+        `(list of lists of the layers that lose filters together, list of reasons)`.
+
+    Raises:
+        ValueError, TypeError: there is no such layer, or the network cannot be measured.
+    """
+    channels = groups.find(model)
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ValueError(f"{model.name}: it has several inputs or outputs; give one of each")
+    refused = {m.call.path: g.refused for g in channels.groups if g.refused for m in g.members}
+    stages = selection.stages(channels, RATIOS[-1], layer_ratios={}, coupled=coupled)
+    reasons = [
+        f"{', '.join(stage)}: {refused[path]}"
+        for stage in stages
+        for path in stage
+        if path in refused
+    ]
+    stages = [stage for stage in stages if refused.keys().isdisjoint(stage)]
+    if not stages:
+        more = [f"; {reason}" for reason in reasons]
+        raise ValueError(
+            f"{model.name}: it has no convolution that could lose a filter{''.join(more)}"
+        )
+    list(_reading_weights(channels))
+    return stages, list(dict.fromkeys(reasons))
 
 
 def largest_ratios(accuracy, rows, max_drop):
@@ -99,13 +131,13 @@ def _accuracies(channels, cuts, images, labels, progress):
         progress: as `analyse` takes it.
     """
     network = _Network(channels)
-    measured = [network.without(kept) for kept in cuts]
+    measured = [network.without(kept) for kept in cuts]  # all parts, before values are asked for
     correct = np.zeros(len(cuts), int)
     for batch in activations.batches(images):
         values = network.values(images[batch])
         for index, (silenced, part) in enumerate(measured):
             network.silence(silenced)
-            probabilities = part([values[id(tensor)] for tensor in network.entering[part]])
+            probabilities = part.model([values[id(tensor)] for tensor in part.entering])
             classes = np.argmax(keras.ops.convert_to_numpy(probabilities), axis=-1)
             correct[index] += np.sum(classes == labels[batch])
         if progress:
@@ -113,19 +145,24 @@ def _accuracies(channels, cuts, images, labels, progress):
     return (correct / len(labels)).tolist()
 
 
-class _Network:
-    """A network, and the part of it that lies behind some of its layers.
+class _Part(NamedTuple):
+    """What of a network is computed from some layers on: a model, and the tensors it is given."""
 
-    Attributes:
-        entering: `{model of a part: list of the tensors of the network that it is given}`.
+    model: keras.Model
+    entering: list
+
+
+class _Network:
+    """A network whose weights can be silenced, and the parts of it that lie behind them.
+
+    Its layers are called anew for each part. That leaves traces in them: it must be a copy.
     """
 
     def __init__(self, channels):
-        self.channels, self.entering = channels, {}
-        self._needed, self._prefix = [], None
-        self._full = {}  # id of a weight that holds zeros: (the weight, its values without them)
+        self.channels = channels
         self._calls = []  # (layer, (args, kwargs), list of tensors that come out)
-        self._parts = {}  # frozenset of ids of layers: model of what lies behind
+        self._parts = {}  # frozenset of ids of layers: what lies behind them
+        self._full = {}  # id of a weight that holds zeros: (the weight, its values without them)
         self._reading = list(_reading_weights(channels))
         self._whole = keras.models.clone_model(
             channels.model, clone_function=lambda layer: layer, call_function=self._call
@@ -137,17 +174,18 @@ class _Network:
         return outputs
 
     def without(self, kept):
-        """`([(weight, its mask of what stays), ...], model of all behind these weights)`."""
+        """`([(weight, its mask of what stays), ...], part behind these weights)`."""
         staying = surgery.staying_bundles(self.channels, kept)
-        silenced, layers = [], set()
+        silenced, layers = {}, set()
         for layer, weight, axis, numbers in self._reading:
             mask = staying[self.channels.bundle_of[numbers]]
             if not mask.all():
                 shape = np.ones(len(weight.shape), int)
                 shape[axis] = len(mask)
-                silenced.append((weight, mask.reshape(shape).astype("float32")))
+                _, others = silenced.get(id(weight), (weight, np.float32(1)))
+                silenced[id(weight)] = weight, others * mask.reshape(shape).astype("float32")
                 layers.add(id(layer))
-        return silenced, self._behind(frozenset(layers))
+        return list(silenced.values()), self._behind(frozenset(layers))
 
     def silence(self, silenced):
         """Set to 0 what these weights read of removed channels, and no others."""
@@ -156,11 +194,11 @@ class _Network:
                 weight.assign(full)
                 del self._full[id(weight)]
         for weight, mask in silenced:
-            _, full = self._full.setdefault(id(weight), (weight, weight.numpy()))
+            _, full = self._full.setdefault(id(weight), (weight, as_array(weight)))
             weight.assign(full * mask)
 
     def _behind(self, layers):
-        """A model of the calls of these layers, or of all if there are none, and all behind."""
+        """The calls of these layers, or of all if there are none, and all behind."""
         if layers not in self._parts:
             entering, inputs, computed = [], {}, {}
 
@@ -179,26 +217,32 @@ class _Network:
                     found = keras.tree.flatten(layer(*args, **kwargs))
                     computed |= {id(t): new for t, new in zip(outputs, found, strict=True)}
             part = keras.Model(list(inputs.values()), computed[id(self._whole.outputs[0])])
-            self._parts[layers], self.entering[part] = part, entering
+            self._parts[layers] = _Part(part, entering)
         return self._parts[layers]
+
+    @functools.cached_property
+    def _before(self):
+        """What is computed for all parts: a model or None, and the tensors that come out."""
+        images = self._whole.inputs[0]
+        needed = {id(t): t for part in self._parts.values() for t in part.entering}
+        needed.pop(id(images), None)
+        tensors = list(needed.values())
+        return (keras.Model(images, tensors) if tensors else None), tensors
 
     def values(self, images):
         """`{id of a tensor: its value for these images}` of all that enter a part."""
-        if self._prefix is None:
-            given = {id(t) for t in self._whole.inputs}
-            needed = {id(t): t for part in self.entering.values() for t in part}
-            self._needed = [t for t in needed.values() if id(t) not in given]
-            self._prefix = keras.Model(self._whole.inputs, self._needed)
         self.silence([])
-        values = keras.tree.flatten(self._prefix([images]))
-        found = {id(t): value for t, value in zip(self._needed, values, strict=True)}
+        model, tensors = self._before
+        values = keras.tree.flatten(model(images)) if model else []
+        found = {id(t): value for t, value in zip(tensors, values, strict=True)}
         return found | {id(self._whole.inputs[0]): keras.ops.convert_to_tensor(images)}
 
 
 def _reading_weights(channels):
     """`(layer of the network, weight, axis, channels along it)` where a weight reads channels.
 
-    There no channel along the axis comes out of the layer.
+    There no channel along the axis comes out of the layer. What a rule of one's own hands on might
+    be read as well: that cannot be told.
     """
     for layer in channels.model.layers:
         for inner in graph.layers(layer) if graph.is_functional(layer) else [layer]:
@@ -207,3 +251,8 @@ def _reading_weights(channels):
                 for axis, numbers in axes.items():
                     if not np.isin(numbers, flow.channels).any():
                         yield layer, weight, axis, numbers
+                    elif axis != -1 and not rule_for(inner).__module__.startswith("pruning."):
+                        raise ValueError(
+                            f"{inner.name} ({type(inner).__name__}): its weights may read the "
+                            "channels it hands on, so that it cannot be measured; prune instead"
+                        )

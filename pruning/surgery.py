@@ -28,6 +28,36 @@ def cut(channels, kept):
         ValueError: a layer would lose channels that cannot be cut, or a filter it should keep, or
             it cannot be copied.
     """
+    smaller, pairs, stays = _copied(channels, kept)
+    for layer, small in pairs:
+        if small.trainable != layer.trainable:
+            small.trainable = layer.trainable
+        if not graph.is_functional(layer):
+            _hand_over(layer, small, channels.flows.get(id(layer)), stays)
+    return smaller
+
+
+def renewed(channels):
+    """The same network with new weights, drawn by the initializers of its layers, all trainable.
+
+    What preprocessing layers learned from data is no weight that training could find: it is kept.
+
+    Args:
+        channels: groups.Channels of the network.
+
+    Returns:
+        Functional model with the same layer names, not compiled.
+    """
+    new, pairs, stays = _copied(channels, {})
+    for layer, other in pairs:
+        other.trainable = True
+        if hasattr(layer, "adapt"):
+            _hand_over(layer, other, None, stays)
+    return new
+
+
+def _copied(channels, kept):
+    """The copy, its pairs of (layer, copy), a model before the layers in it, and what stays."""
     staying = staying_bundles(channels, kept)
     copies = {}  # id of the full network's layer: (the layer, its copy)
 
@@ -41,33 +71,8 @@ def cut(channels, kept):
         return copies[id(layer)][1]
 
     smaller = copy(channels.model)
-    for layer, small in reversed(copies.values()):  # a model before the layers in it
-        if not isinstance(layer, keras.Layer):  # a plain operation
-            continue
-        if small.trainable != layer.trainable:
-            small.trainable = layer.trainable
-        if not graph.is_functional(layer):
-            _hand_over(layer, small, channels.flows.get(id(layer)), stays)
-    return smaller
-
-
-def renewed(model):
-    """The same network with new weights, drawn by the initializers of its layers.
-
-    What preprocessing layers learned from data is no weight that training could find: it is kept.
-
-    Args:
-        model: Functional Keras model, as `cut` returns it. It is left untouched.
-
-    Returns:
-        Functional model with the same layer names, not compiled.
-    """
-    new = keras.models.clone_model(model)
-    for layer, other in zip(graph.layers(model), graph.layers(new), strict=True):
-        if hasattr(layer, "adapt") and layer.weights:
-            other.set_weights(layer.get_weights())
-            other.finalize_state()
-    return new
+    layers = [pair for pair in reversed(copies.values()) if isinstance(pair[0], keras.Layer)]
+    return smaller, layers, stays
 
 
 def staying_bundles(channels, kept):

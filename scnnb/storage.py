@@ -35,8 +35,12 @@ def save_record(path, record):
     os.replace(partial, _record_path(path))
 
 
-def read_record(path):
+def read_record(path, names):
     """The record stored under the path, or None if there is none.
+
+    Args:
+        path: pathlib.Path without suffix.
+        names: what it must hold.
 
     Raises:
         ValueError: it is damaged; the message names the file.
@@ -47,6 +51,8 @@ def read_record(path):
         record = json.loads(_record_path(path).read_text())
         if not isinstance(record, dict):
             raise ValueError(f"it holds a {type(record).__name__}")
+        if missing := [name for name in names if name not in record]:
+            raise ValueError(f"it lacks {', '.join(missing)}")
         return record
     except ValueError as error:
         raise _damaged(_record_path(path)) from error

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pruning import activations, prune
+from pruning import activations, prune, rules
 from scnnb.model import build_scnnb
 from tests.silenced import images_for, randomise
 
@@ -94,9 +94,32 @@ def test_the_network_is_left_untouched():
     assert model.get_layer("conv1").activation is keras.activations.relu
 
 
-def test_no_images_are_refused():
-    with pytest.raises(ValueError, match="images is empty; give training images"):
-        activations.scores(identity(), IMAGES[:0], "mean-l1")
+@pytest.mark.parametrize("images", [IMAGES[:0], [], 5])
+def test_no_images_are_refused(images):
+    with pytest.raises(ValueError, match="images holds none; give an array of training images"):
+        activations.scores(identity(), images, "mean-l1")
+
+
+def test_images_of_any_size_and_a_layer_without_activation_are_watched(monkeypatch):
+    class Doubled(layers.Layer):  # a convolution of somebody else
+        def build(self, shape):
+            self.kernel = self.add_weight(shape=(1, 1, shape[-1], 2), initializer="ones")
+
+        def call(self, x):
+            return keras.ops.conv(x, self.kernel)
+
+        filters = 2
+
+    def rule(call, incoming, new):
+        filters = new(2)
+        weights = ({-2: incoming[0].channels, -1: filters},)
+        return rules.Flow(filters, weights=weights, kernel=call.layer.kernel.numpy)
+
+    monkeypatch.setitem(rules.RULES, Doubled, rule)
+    images = keras.Input((None, None, 1))
+    x = layers.GlobalAveragePooling2D()(Doubled(name="doubled")(images))
+    scores = activations.scores(keras.Model(images, layers.Dense(1)(x)), IMAGES, "mean-l1")
+    assert scores["doubled"].tolist() == [(7 + 2) / 2] * 2
 
 
 def test_prune_removes_the_filter_whose_maps_score_lowest():

@@ -163,6 +163,9 @@ def test_right_arguments_are_taken_in_any_order_with_options():
     )
     assert math.copysign(1, formal.parse([*RIGHT[:5], "-0.0"]).filterPercentage[0]) == 1
     assert (args.seed, args.optimizer, args.csv, args.fresh) == (7, "sgd", None, False)
+    assert args.criterion == ["l1"]
+    twice = ["--criterion", "l2", "random", "--criterion", "l1", "l2"]
+    assert formal.parse([*RIGHT, *twice]).criterion == ["l2", "random", "l1"]
     assert (args.model, args.trained, args.coupled) == ("scnnb", False, "joint")
     assert args.layer_ratios is None
     assert formal.parse([*RIGHT, "--layer-ratios", "vgg16-A"]).layer_ratios == "vgg16-A"

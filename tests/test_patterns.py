@@ -14,6 +14,10 @@ LAYERS = {path: [path] for path in PATHS}
         ({"conv2": 0.1}, {"conv2": "conv2"}),
         ({"conv1": 0.1}, {"conv1": "conv1", "backbone/conv1": "conv1"}),
         ({"backbone/conv1": 0.1}, {"backbone/conv1": "backbone/conv1"}),
+        (
+            {"backbone/conv1": 0.1, "conv1": 0.2},
+            {"conv1": "conv1", "backbone/conv1": "backbone/conv1"},
+        ),
         ({"conv1": 0.1, "conv*": 0.2}, {"conv1": "conv1", "conv2": "conv*"}),
         ({"*": 0.1, "c*2": 0.2}, {"conv1": "*", "conv2": "c*2"}),
         ({"c*2": 0.2, "*": 0.1}, {"conv1": "*", "conv2": "*"}),

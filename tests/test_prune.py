@@ -68,6 +68,9 @@ WRONG = {
     r"layer_ratios is \['conv1'\]; give {layer name or glob: ratio}": {"layer_ratios": ["conv1"]},
     r"criterion is \['l1'\]; give l1, l2, .* or a function": {"criterion": ["l1"]},
     "criterion is 'mean-std', which looks at feature maps; give images": {"criterion": "mean-std"},
+    "seed is None; give a whole number from 0": {"criterion": "random", "seed": None},
+    "only is 'conv1'; give a list of layer names": {"only": "conv1"},
+    "^fc1: no convolution .* to remove; there are conv1, conv2": {"only": ["conv1", "fc1"]},
     "strategy is 'greedy', which leaves out .* at kernels: l1, l2, largest, random": {
         "criterion": {"conv1": range(32)},
         "strategy": "greedy",

@@ -1,5 +1,6 @@
 """pruning/report.py, pruning/plots.py and pruning/table.py: what is kept of a pruning."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import matplotlib.image
@@ -171,6 +172,36 @@ def test_the_curve_has_a_marker_and_a_ratio_per_row_and_a_star_per_baseline(tmp_
     assert [text.get_text() for text in axes.texts] == ["0.8", "0.4", "0", "0.4"]
 
 
+def test_layer_ratios_of_a_file_are_told_in_a_few_characters(tmp_path):
+    csv = tmp_path / "a.csv"
+    many = {f"conv{n}": 0.1 for n in range(50)}
+    for ratios in (json.dumps(many), json.dumps(many | {"conv1": 0.2}), "vgg16-A"):
+        report.append_rows(csv, [row(layer_ratios=ratios)])
+    (axes,) = plots._curve(report.read_rows(csv)).axes
+    labels = [line.get_label() for line in axes.lines[:3]]
+    assert labels[2] == "pruned, retrained: layer_ratios vgg16-A"
+    assert len(set(labels)) == 3
+    assert all(len(label) < 45 for label in labels)
+
+
+def test_many_layers_leave_room_for_the_curves(tmp_path):
+    csv, norms_csv = tmp_path / "a.csv", tmp_path / "norms.csv"
+    for number in range(57):
+        rows = sensitivities([0.5, 0.4], layers=f"conv{number}")
+        report.append_rows(csv, rows, report.SENSITIVITY)
+    norm = {name: rows[0][name] for name in report.BASELINE_SETTINGS} | {"layer": "conv0"}
+    norms = [norm | {"filter": 0, "l1_norm": 0.0}]  # a dead layer
+    report.append_rows(norms_csv, norms, report.NORMS)
+    plots.draw_sensitivity(csv, norms_csv, tmp_path / "a.png")  # a warning would be an error
+    figure = plots._sensitivity(
+        report.read_rows(csv, report.SENSITIVITY), report.read_rows(norms_csv, report.NORMS)
+    )
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        box = axes.get_window_extent()
+        assert box.width > 200 and box.height > 200
+
+
 def test_every_control_has_a_labelled_line_of_its_own_and_one_baseline(tmp_path):
     csv = tmp_path / "a.csv"
     scratch = {"control": "scratch", "criterion": "", "strategy": "", "schedule": ""}
@@ -258,6 +289,7 @@ def test_the_curve_is_a_picture_that_can_be_read(tmp_path):
     report.append_rows(tmp_path / "a.csv", [row(dataset="$^$")])
     plots.draw_curve(tmp_path / "a.csv", tmp_path / "a.png")
     picture = matplotlib.image.imread(tmp_path / "a.png")
-    assert picture.shape[:2] == (750, 1200)
+    height, width = picture.shape[:2]
+    assert width == 1200 and height > 750  # a line for every label
     assert picture[..., :3].std() > 0.01
     assert not list(tmp_path.glob("*partial*"))

@@ -236,7 +236,10 @@ def test_greedy_leaves_out_nothing_that_is_not_removed_yet():
     [
         lambda x: layers.Conv2D(2, 1, use_bias=False, name="reader")(x),
         lambda x: layers.Conv2DTranspose(2, 1, use_bias=False, name="reader")(x),
-        lambda x: layers.SeparableConv2D(2, 1, use_bias=False, name="reader")(x),
+        lambda x: layers.SeparableConv2D(2, 1, depth_multiplier=2, use_bias=False, name="reader")(
+            x
+        ),
+        lambda x: layers.Conv2D(8, 1, groups=2, use_bias=False, name="reader")(x),
         lambda x: layers.Dense(2, use_bias=False, name="reader")(x),
         lambda x: layers.Conv2D(2, 1, use_bias=False, name="reader")(
             layers.Concatenate()([layers.BatchNormalization()(x), conv(1, x, "beside")])
@@ -245,7 +248,7 @@ def test_greedy_leaves_out_nothing_that_is_not_removed_yet():
 )
 def test_greedy_judges_a_reader_as_if_it_were_cut_already(middle):
     """Two cuts, one after the other, are a second way to the same filters."""
-    model = randomise(network(lambda x: middle(conv(5, x, "conv1"))))
+    model = randomise(network(lambda x: middle(conv(8, x, "conv1"))))
     found = prune(model, 0.5, strategy="greedy", only=["conv1", "reader"])
     steps = prune(prune(model, 0.5, only=["conv1"]), 0.5, only=["reader"])
     for one, other in zip(found.get_weights(), steps.get_weights(), strict=True):

@@ -89,7 +89,7 @@ def test_the_rows_are_those_of_every_layer_and_ratio_by_any_criterion_and_batch(
         assert others[13]["accuracy"] == np.mean(np.argmax(cut(images), axis=-1) == labels)
 
 
-def test_what_lies_before_a_layer_is_computed_once_for_a_batch():
+def test_what_lies_before_a_layer_is_computed_once_for_a_batch(monkeypatch):
     class Counting(layers.Layer):
         calls = []
 
@@ -101,9 +101,8 @@ def test_what_lies_before_a_layer_is_computed_once_for_a_batch():
     images = keras.Input((4, 4, 3))
     x = conv(4, name="conv2")(Counting()(conv(4, name="conv1")(images)))
     model = keras.Model(images, layers.Dense(3, "softmax")(layers.Flatten()(x)))
-    rules.RULES[Counting] = rules.same_channels
+    monkeypatch.setitem(rules.RULES, Counting, rules.same_channels)
     measured(randomise(model))
-    del rules.RULES[Counting]
     # the labels, the part before, the whole network; that behind conv1 nine times, conv2 never
     assert len(Counting.calls) == 3
 
@@ -111,6 +110,53 @@ def test_what_lies_before_a_layer_is_computed_once_for_a_batch():
 def test_coupled_decides_which_layers_lose_filters_together(model):
     alone = {tuple(row["layers"]) for row in measured(model, coupled="skip")[1]}
     assert all(len(layers) == 1 for layers in alone)
+
+
+def test_a_network_of_one_nested_model_is_measured():
+    inner = keras.Sequential([keras.Input((4, 4, 3)), conv(4), layers.Flatten(), layers.Dense(3)])
+    images = keras.Input((4, 4, 3))
+    model = randomise(keras.Model(images, inner(images)))
+    _, rows, images, labels = measured(model)
+    cut = prune(model, 0.5, only=rows[4]["layers"])
+    assert rows[4]["accuracy"] == np.mean(np.argmax(cut(images), axis=-1) == labels)
+
+
+def test_what_cannot_be_pruned_is_left_out_with_the_reason():
+    images = keras.Input((4, 4, 3))
+    x = layers.Lambda(lambda x: 2 * x, name="opaque")(conv(4, name="refused")(images))
+    x = layers.Dense(2)(layers.Flatten()(conv(4, name="free")(x)))
+    stages, (reason,) = sensitivity.measurable(keras.Model(images, x))
+    assert stages == [["free"]]
+    assert reason.startswith("refused: opaque (Lambda): there is no rule for this type")
+
+
+def test_a_rule_of_ones_own_that_may_read_what_it_hands_on_is_refused(monkeypatch):
+    class Mixing(layers.Layer):
+        def build(self, shape):
+            self.kernel = self.add_weight(shape=(shape[-1], shape[-1]))
+
+        def call(self, x):
+            return x * keras.ops.sigmoid(
+                keras.ops.mean(x, axis=(1, 2), keepdims=True) @ self.kernel
+            )
+
+    def rule(call, incoming, new):
+        channels = incoming[0].channels
+        return rules.Flow(channels, weights=({-2: channels, -1: channels},))
+
+    monkeypatch.setitem(rules.RULES, Mixing, rule)
+    images = keras.Input((4, 4, 3))
+    x = Mixing(name="mixing")(conv(4)(images))
+    model = keras.Model(images, layers.Dense(2)(layers.Flatten()(x)))
+    with pytest.raises(ValueError, match=r"mixing \(Mixing\): its weights may read the channels"):
+        sensitivity.measurable(model)
+
+
+def test_several_inputs_or_outputs_are_refused():
+    images = keras.Input((4, 4, 3))
+    x = conv(4)(images)
+    with pytest.raises(ValueError, match="several inputs or outputs; give one of each"):
+        sensitivity.measurable(keras.Model(images, [x, layers.Dense(2)(layers.Flatten()(x))]))
 
 
 def test_a_network_without_a_convolution_is_refused():

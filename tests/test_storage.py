@@ -25,10 +25,17 @@ def path(tmp_path):
     return tmp_path / "pruned0.4"
 
 
+def test_a_record_that_lacks_what_it_should_hold_is_damaged(tmp_path):
+    storage.save_record(tmp_path / "a", {"accuracy": 0.5})
+    assert storage.read_record(tmp_path / "a", ["accuracy"]) == {"accuracy": 0.5}
+    with pytest.raises(ValueError, match=r"a\.json is damaged and not used; delete it or pass --f"):
+        storage.read_record(tmp_path / "a", ["accuracy", "seconds"])
+
+
 def test_a_stored_model_comes_back_bit_for_bit_with_its_record(path, model):
     record = {"accuracy": 0.1 + 0.2, "seconds": 12.5, "dataset": "fashion"}
     storage.save(path, model, record)
-    assert storage.read_record(path) == record
+    assert storage.read_record(path, []) == record
     for before, after in zip(
         model.get_weights(), storage.read_model(path).get_weights(), strict=True
     ):
@@ -45,7 +52,7 @@ def test_the_file_does_not_grow_with_the_optimizer(path):
 
 
 def test_where_nothing_is_stored_there_is_no_record(path):
-    assert storage.read_record(path) is None
+    assert storage.read_record(path, []) is None
 
 
 @pytest.mark.parametrize("step", [1, 2])
@@ -64,7 +71,7 @@ def test_a_run_killed_while_it_replaces_what_is_stored_leaves_no_record(
     monkeypatch.setattr(storage.os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
         storage.save(path, model, {"accuracy": 0.5})
-    assert storage.read_record(path) is None
+    assert storage.read_record(path, []) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"foreign", b"\xff", b"[1]", b"null"])
@@ -72,7 +79,7 @@ def test_a_damaged_record_is_refused_by_name(path, model, content):
     storage.save(path, model, {"accuracy": 1.0})
     (path.parent / "pruned0.4.json").write_bytes(content)
     with pytest.raises(ValueError, match=r"pruned0\.4\.json is damaged and not used"):
-        storage.read_record(path)
+        storage.read_record(path, [])
 
 
 @pytest.mark.parametrize("content", [b"", b"foreign", None])

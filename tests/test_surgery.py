@@ -214,15 +214,21 @@ def test_a_layer_ratio_by_any_path_of_a_shared_layer_counts():
 
 
 def test_renewed_has_the_same_shape_and_new_weights_but_what_was_learned_from_data():
-    inner = keras.Sequential([keras.Input((4, 4, 3)), layers.Normalization(), layers.Conv2D(5, 1)])
+    shared = layers.Conv2D(4, 1, name="shared")
+    adapted = layers.Normalization(name="adapted")
+    inner = keras.Sequential([keras.Input((4, 4, 3)), adapted, shared], name="inner")
     images = keras.Input((4, 4, 3))
-    model = keras.Model(images, layers.Dense(2, name="last")(inner(images)))
-    inner.layers[0].adapt(np.random.default_rng(0).uniform(size=(9, 4, 4, 3)))
-    randomise(model)
-    new = surgery.renewed(prune(model, 0.5))
-    pairs = list(zip(prune(model, 0.5).weights, new.weights, strict=True))
+    frozen = layers.Conv2D(3, 1, name="frozen", trainable=False)
+    x = layers.Add()([inner(frozen(images)), shared(images)])
+    model = keras.Model(images, layers.Dense(2, name="last")(x))
+    adapted.adapt(np.random.default_rng(0).uniform(size=(9, 4, 4, 3)))
+    pruned = prune(randomise(model), 0.5, only=["inner/shared"])
+    new = surgery.renewed(groups.find(pruned))
+    pairs = list(zip(pruned.weights, new.weights, strict=True))
     assert [old.path for old, _ in pairs] == [other.path for _, other in pairs]
     kept = {old.name for old, other in pairs if np.array_equal(old.numpy(), other.numpy())}
     assert kept == {"mean", "variance", "count"}
     assert new.get_layer("last").bias.numpy().tolist() == [0, 0]
-    assert error(predict(new, images_for(new)), predict(model, images_for(model))) > 0.1
+    assert new.get_layer("frozen").trainable
+    found = [each.get_layer("inner").get_layer("adapted") for each in (pruned, new)]
+    np.testing.assert_array_equal(*(layer(np.ones((1, 4, 4, 3))) for layer in found))
