@@ -54,7 +54,8 @@ def measured(model, criterion="l1", coupled="joint", **options):
     return *sensitivity.analyse(model, images, labels, **options), images, labels
 
 
-def test_each_accuracy_is_that_of_a_network_cut_there_alone(model):
+def test_each_accuracy_is_that_of_a_network_cut_there_alone(model, monkeypatch):
+    monkeypatch.setattr(activations, "BATCH_PIXELS", 70 * 36)  # 70 + 70 + 60 images
     whole, rows, images, labels = measured(model)
     assert whole == 0.5
     assert len({row["accuracy"] for row in rows}) > 3
@@ -62,6 +63,18 @@ def test_each_accuracy_is_that_of_a_network_cut_there_alone(model):
         cut = prune(model, row["pruning_ratio"], only=row["layers"])
         expected = np.mean(np.argmax(cut(images), axis=-1) == labels)
         assert row["accuracy"] == expected, row
+
+
+def test_weights_are_whole_again_for_the_next_batch(monkeypatch):
+    """What reads the last layer of one branch enters the part behind the other branch."""
+    images = keras.Input((4, 4, 3))
+    branches = [conv(3, 3)(conv(5, 3, activation="relu")(images)) for _ in range(2)]
+    x = layers.GlobalAveragePooling2D()(layers.Add()(branches))
+    model = randomise(keras.Model(images, layers.Softmax()(x)))
+    at_once = measured(model)[1]
+    assert len({tuple(row["layers"]) for row in at_once}) == 2
+    monkeypatch.setattr(activations, "BATCH_PIXELS", 70 * 16)  # 70 + 70 + 60 images
+    assert measured(model)[1] == at_once
 
 
 def test_the_network_is_left_untouched():
