@@ -126,7 +126,7 @@ def _curve(rows):
     stars = {}
     for _, curve in rows.groupby(constant, sort=False):
         setting = curve.iloc[0]
-        line = _draw_rows(axes, curve.sort_values("parameters"), _told(setting, varying))
+        line = _draw_rows(axes, curve.sort_values("parameters"), setting, varying)
         _label_ratios(axes, curve, labelled)
         baseline = tuple(setting[[*report.BASELINE_SETTINGS, "baseline_accuracy"]])
         stars.setdefault(baseline, (setting, line.get_color()))
@@ -160,7 +160,9 @@ def _told(setting, names):
     return ", ".join(f"{name} {value}" for name, value in told.items())
 
 
-def _draw_rows(axes, rows, told):
+def _draw_rows(axes, rows, setting, varying):
+    told = _told(setting, varying)
+    unranked = _told(setting, [n for n in varying if n not in ("criterion", "strategy")])
     scratch = (rows["control"] != "").all()
     kind = "same shape trained from new weights" if scratch else "pruned, retrained"
     (line,) = axes.plot(
@@ -175,7 +177,7 @@ def _draw_rows(axes, rows, told):
             accuracy,
             linestyle=":",
             color=line.get_color(),
-            label=": ".join(filter(None, ["not pruned, same epochs", told])),
+            label=": ".join(filter(None, ["not pruned, same epochs", unranked])),
         )
     return line
 

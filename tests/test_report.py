@@ -212,7 +212,7 @@ def test_every_control_has_a_labelled_line_of_its_own_and_one_baseline(tmp_path)
     (axes,) = plots._curve(report.read_rows(csv)).axes
     assert [line.get_label() for line in axes.lines] == [
         "pruned, retrained: criterion l1",
-        "not pruned, same epochs: criterion l1",
+        "not pruned, same epochs",
         "pruned, retrained: criterion random",
         "pruned, retrained: criterion largest",
         "same shape trained from new weights",
