@@ -497,6 +497,7 @@ def parse(argv):
     add(
         "--retrain-lr",
         type=_learning_rate,
+        metavar="LR",
         help="Learning rate of the retraining (default lr). Example: --retrain-lr 0.0001",
     )
     add(
@@ -514,6 +515,7 @@ def parse(argv):
     add(
         "--max-drop",
         type=_ratio,
+        metavar="PART",
         help="Of a sensitivity analysis, on training images, write the largest ratio of each layer "
         "that costs no more than this part of them, for --layer-ratios. Example: --max-drop 0.01",
     )
@@ -550,7 +552,8 @@ def parse(argv):
         type=_csv,
         metavar="PATH",
         help="File the rows are appended to, its figure beside it (default "
-        "results/<dataset>.csv). Example: --csv results/try.csv",
+        "results/<dataset>.csv, or results/<dataset>-sensitivity.csv). "
+        "Example: --csv results/try.csv",
     )
     add(
         "--fresh",
