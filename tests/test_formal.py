@@ -139,8 +139,8 @@ def test_a_run_waits_for_the_one_that_makes_the_same(sweep):
     assert "pruned0.4_retrained2 is finished since" in out
 
 
-def test_ctrl_c_ends_with_130_and_one_line_and_keeps_the_finished_row(tmp_path):
-    process = start(tmp_path, SAMPLE, "0.001", 100, 1, 1, 0.4, 0.5)
+def test_ctrl_c_ends_with_130_and_one_line_and_keeps_the_finished_row(few, small, tmp_path):
+    process = start(tmp_path, few, "0.001", 20, 1, 20, 0.4, 0.5, "--model", small)
     for line in process.stdout:  # flushed at once, or this would never see it
         if line.startswith("pruning 0.5"):
             break
@@ -148,7 +148,7 @@ def test_ctrl_c_ends_with_130_and_one_line_and_keeps_the_finished_row(tmp_path):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == "formal.py: stopped; finished rows stay, the same call goes on\n"
-    rows = report.read_rows(tmp_path / "results" / "fashion_sample.csv")
+    rows = report.read_rows(tmp_path / "results" / "few.csv")
     assert rows["pruning_ratio"].tolist() == [0.4]
 
 
@@ -176,9 +176,10 @@ def test_an_unwritable_place_ends_with_1_and_one_line(tmp_path, call):
     assert "epoch" not in out
 
 
-def test_a_terminal_shows_the_progress_bar_of_keras(tmp_path):
+def test_a_terminal_shows_the_progress_bar_of_keras(few, small, tmp_path):
     ours, theirs = pty.openpty()
-    process = start(tmp_path, SAMPLE, "0.001", 500, 1, 1, 0.4, stdout=theirs)
+    arguments = (few, "0.001", 20, 1, 1, 0.4, "--model", small)
+    process = start(tmp_path, *arguments, stdout=theirs)
     os.close(theirs)
     seen = b""
     with contextlib.suppress(OSError):  # Linux ends a closed terminal with an error
