@@ -48,8 +48,9 @@ def prune(
         ratio: part of the filters to remove, 0 <= ratio < 1; the number is rounded up, and at least
             one filter of each group stays.
         layer_ratios: `{layer name or glob: ratio}`, which wins over `ratio`: `{"conv*": 0.3}`. A
-            layer in a nested model is `"backbone/conv1"` or just `"conv1"`. An exact name counts
-            before a glob, of several globs the last. It holds for the whole group of a layer.
+            layer in a nested model is `"backbone/conv1"` or just `"conv1"`. The whole path counts
+            before the name, the name before a glob, of several globs the last. It holds for the
+            whole group of a layer.
         criterion: what a filter is worth; the lowest go. By its weights: `"l1"`, `"l2"`,
             `"largest"` (the largest L1 norm goes first) or `"random"`. By its feature maps of
             `images`, before BatchNormalization and activation: `"mean-mean"`, `"mean-std"`,
@@ -85,12 +86,14 @@ def prune(
         raise ValueError(f"strategy is {strategy!r}; give {', '.join(STRATEGIES)}")
     layer_ratios = _checked(layer_ratios, coupled)
     channels = groups.find(model)
-    judged = judge(model, criterion, images=images, seed=seed)
-    if strategy == "greedy" and isinstance(judged, dict):
+    if strategy == "greedy" and (
+        isinstance(criterion, dict) or criterion in list(activations.CRITERIA)
+    ):
         raise ValueError(
             "strategy is 'greedy', which leaves out parts of kernels; give a criterion that looks "
             f"at kernels: {', '.join(CRITERIA)}"
         )
+    judged = judge(model, criterion, images=images, seed=seed)
     kept = STRATEGIES[strategy](
         channels, ratio, layer_ratios=layer_ratios, criterion=judged, coupled=coupled, only=only
     )

@@ -44,7 +44,7 @@ def independent(channels, ratio, **options):
         ValueError: a ratio is out of range, for no layer, or not that of the rest of its group; or
             a layer is reached whose channels cannot be cut, which the message names.
 
-    Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.2.
+    Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.3.
     """
     return _kept(channels, ratio, leave_out=False, **options)
 
