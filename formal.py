@@ -10,9 +10,11 @@ once.
 import argparse
 import datetime
 import hashlib
+import itertools
 import json
 import math
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -54,65 +56,139 @@ def experiment(args):
         f"{dataset.name}: {len(dataset.train_labels):,} training and {len(dataset.test_labels):,} "
         f"test images {dataset.image_shape}, {dataset.num_classes} classes"
     )
-    trials = list(grid(args, dataset.name))
     network = build(args.model, dataset)
-    refuse_early(network, trials, args.sensitivity)
-    folder = _folder(dataset, trials[0], network, args.model)
-    folder.mkdir(parents=True, exist_ok=True)
-    (sensitivities if args.sensitivity else curve)(args, dataset, trials, folder)
+    trials = [
+        (settings, _folder(dataset, settings, network, args.model) / _trial_name(settings))
+        for settings in grid(args, dataset.name)
+    ]
+    sizes = refuse_early(network, trials, args.sensitivity)
+    if args.dry_run:
+        show_grid(trials, sizes)
+        return
+    for _, path in trials:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    (sensitivities if args.sensitivity else curve)(args, dataset, trials, sizes)
 
 
 def refuse_early(network, trials, sensitivity):
-    """Do with the untrained network what will be done with the trained one, or raise ValueError."""
+    """Do with the untrained network what will be done with the trained one, or raise ValueError.
+
+    Args:
+        network: Keras model.
+        trials: list of `(settings, path)`.
+        sensitivity: whether layers are only analysed.
+
+    Returns:
+        `{pruning ratio: [(parameters, MACs) after each cut]}`, and under None of the network.
+    """
     from pruning import cost
     from pruning.sensitivity import measurable
 
+    sizes = {None: [(cost.parameters(network), cost.macs(network))]}
     if sensitivity:
-        _, reasons = measurable(network, trials[0]["coupled"])
+        _, reasons = measurable(network, trials[0][0]["coupled"])
         for reason in reasons:
             print(f"left out: {reason}")
-        return
-    for settings in {each["pruning_ratio"]: each for each in trials if each["schedule"]}.values():
-        for _ in cuts(network, settings | ANY_RANKING):
-            pass
-    cost.macs(network)
+        return sizes
+    ratios = {settings["pruning_ratio"]: settings for settings, _ in reversed(trials)}
+    for ratio, settings in ratios.items():
+        sizes[ratio] = [
+            (cost.parameters(model), cost.macs(model))
+            for _, model in cuts(network, settings | ANY_RANKING)
+        ]
+    return sizes
 
 
-def curve(args, dataset, trials, folder):
-    """The baseline once, then every trial: prune it, retrain, append a row, draw the curve."""
+def show_grid(trials, sizes):
+    """Print what of the grid is done and left, and how long it may take; nothing is changed."""
+    from scnnb import backup, storage
+
+    print()
+    for settings, path in _with_baselines(trials):
+        epochs = sum(epochs for epochs, _ in _trainings(settings, sizes))
+        done = backup.progress(backup.backup_path(path))[0]
+        state = f"epoch {done} of {epochs}" if done else f"{epochs} epochs left"
+        try:
+            if record := storage.peek(path, []):
+                state = f"done, test accuracy {record.get('accuracy', math.nan):.4f}"
+        except ValueError as error:
+            state = f"{error}, {epochs} epochs left"
+        print(f"seed {settings['seed']}  {path.name:40} {state}")
+    print(_left(trials, sizes))
+
+
+def curve(args, dataset, trials, sizes):
+    """Every trial: its baseline once, prune it, retrain, append a row, draw the curve."""
     from pruning import plots, report
     from scnnb import storage
 
-    csv = args.csv or RESULTS / f"{dataset.name}.csv"
-    report.check(csv)
+    csv = _csv_path(args, dataset)
+    summary, png = csv.with_name(f"{csv.stem}-summary.csv"), csv.with_suffix(".png")
+    _check_csv(csv, report.TRIALS)
+    _check_space(trials, sizes)
+
+    def callbacks(path):
+        return _callbacks(path, args.tensorboard, lambda: _left(trials, sizes))
+
     if args.fresh:
-        train_or_read_baseline(dataset, args.model, trials[0], folder=folder, fresh=True)
-    for settings in trials:
-        path = folder / _trial_name(settings)
+        for settings, path in {path.parent: (settings, path) for settings, path in trials}.values():
+            train_or_read_baseline(
+                dataset,
+                args.model,
+                settings,
+                folder=path.parent,
+                fresh=True,
+                callbacks=callbacks,
+            )
+    for settings, path in trials:
         with _lock(path):
             row = None if args.fresh else storage.read_record(path, report.TRIALS.required)
             if row is None:
-                row = trial(dataset, args.model, settings, path=path)
+                row = trial(
+                    dataset,
+                    args.model,
+                    settings,
+                    path=path,
+                    fresh=args.fresh,
+                    callbacks=callbacks,
+                )
             else:
                 print(f"{path.name} is finished since {row['finished_at']}: {_in_words(row)}")
         report.append_rows(csv, [row])
-        plots.draw_curve(csv, csv.with_suffix(".png"))
-    print(f"rows in {csv}, curve in {csv.with_suffix('.png')}, models in {folder}/")
+        report.write_summary(csv, summary)
+        plots.draw_curve(csv, png)
+        print(_left(trials, sizes))
+    print(f"rows in {csv}, summary in {summary}, curve in {png}, models in {RESULTS}/*/")
 
 
-def sensitivities(args, dataset, trials, folder):
-    """The baseline, then each layer alone by each criterion, nothing retrained: rows and figure."""
-    from pruning import plots, report, sensitivity
+def sensitivities(args, dataset, trials, sizes):
+    """Per seed the baseline, then each layer alone by each criterion: rows and figure."""
+    from pruning import plots, report
+
+    csv = _csv_path(args, dataset)
+    norms_csv, png = csv.with_name(f"{csv.stem}-norms.csv"), csv.with_suffix(".png")
+    _check_csv(csv, report.SENSITIVITY)
+    _check_csv(norms_csv, report.NORMS)
+    for settings, path in {path.parent: (settings, path) for settings, path in trials}.values():
+        analyse_baseline(args, dataset, settings, path.parent, csv, norms_csv)
+    plots.draw_sensitivity(csv, norms_csv, png)
+    print(f"rows in {csv}, L1 norms in {norms_csv}, figure in {png}")
+
+
+def analyse_baseline(args, dataset, settings, folder, csv, norms_csv):
+    """Each layer of one baseline alone by each criterion, nothing retrained: rows of both CSVs."""
+    from pruning import report, sensitivity
     from scnnb import storage
 
-    csv = args.csv or RESULTS / f"{dataset.name}-sensitivity.csv"
-    norms_csv, png = csv.with_name(f"{csv.stem}-norms.csv"), csv.with_suffix(".png")
-    report.check(csv, report.SENSITIVITY)
-    report.check(norms_csv, report.NORMS)
     model, _ = train_or_read_baseline(
-        dataset, args.model, trials[0], folder=folder, fresh=args.fresh
+        dataset,
+        args.model,
+        settings,
+        folder=folder,
+        fresh=args.fresh,
+        callbacks=lambda path: _callbacks(path, args.tensorboard),
     )
-    baseline = {name: trials[0][name] for name in report.BASELINE_SETTINGS}
+    baseline = {name: settings[name] for name in report.BASELINE_SETTINGS}
     # ratios are not to be chosen on the test images
     images = "test" if args.max_drop is None else "training"
     for criterion in args.criterion:
@@ -141,8 +217,6 @@ def sensitivities(args, dataset, trials, folder):
         for number, norm in enumerate(of_layer.tolist())
     ]
     report.append_rows(norms_csv, norms, report.NORMS)
-    plots.draw_sensitivity(csv, norms_csv, png)
-    print(f"rows in {csv}, L1 norms in {norms_csv}, figure in {png}")
 
 
 def measure_layers(model, dataset, settings):
@@ -199,7 +273,6 @@ def grid(args, dataset_name):
     settings = {
         "dataset": dataset_name,
         "model": Path(args.model).name,
-        "seed": args.seed,
         "strategy": args.strategy,
         "schedule": args.schedule,
         "learning_rate": args.lr,
@@ -214,8 +287,10 @@ def grid(args, dataset_name):
         "augment": "crop-flip" if args.augment else "",
     }
     unranked = {"criterion": "", "strategy": "", "schedule": "", "retrain_learning_rate": args.lr}
-    for ratio in dict.fromkeys(args.filterPercentage):
-        settings["pruning_ratio"] = ratio
+    for seed, ratio in itertools.product(
+        dict.fromkeys(args.seeds), dict.fromkeys(args.filterPercentage)
+    ):
+        settings |= {"seed": seed, "pruning_ratio": ratio}
         if ratio or any(_ratios(settings).values()):
             for criterion in args.criterion:
                 yield settings | {"criterion": criterion}
@@ -225,7 +300,7 @@ def grid(args, dataset_name):
             yield settings | unranked | {"control": args.control}
 
 
-def trial(dataset, network, settings, *, path):
+def trial(dataset, network, settings, *, path, fresh=False, callbacks=lambda path: []):
     """Prune the baseline, measure, retrain, measure, store; returns the finished row.
 
     Args:
@@ -233,20 +308,35 @@ def trial(dataset, network, settings, *, path):
         network: name or path of the network, as `build` takes it.
         settings: dict of plain values, the settings columns of the CSV.
         path: pathlib.Path without suffix for the retrained model, in the baseline's folder.
+        fresh: whether to begin anew where a killed run has left a backup.
+        callbacks: function of a path without suffix that gives the Keras callbacks of the training
+            whose model is stored there.
 
     Returns:
         Dict of plain values, the columns of the CSV.
     """
     import keras
+    import numpy as np
     import tensorflow
 
-    from pruning import cost
-    from scnnb import storage
+    from pruning import cost, machine
+    from scnnb import backup, storage
 
-    baseline, measured = train_or_read_baseline(dataset, network, settings, folder=path.parent)
+    if fresh:
+        backup.remove(path)
+    machine.forget_peak()
+    baseline, measured = train_or_read_baseline(
+        dataset, network, settings, folder=path.parent, callbacks=callbacks
+    )
     keras.utils.set_random_seed(settings["seed"])
     make = train_from_scratch if settings["control"] else prune_and_retrain
-    smaller, found = make(baseline, dataset, settings, path=path)
+    smaller, found = make(baseline, dataset, settings, path=path, callbacks=callbacks(path))
+    one, batch = (
+        np.resize(dataset.test_images, (n, *dataset.image_shape))
+        for n in (1, settings["batch_size"])
+    )
+    latency, baseline_latency = machine.seconds_per_call([smaller, baseline], one)
+    batch_seconds, baseline_batch_seconds = machine.seconds_per_call([smaller, baseline], batch)
     row = settings | {
         "parameters": cost.parameters(smaller),
         **found,
@@ -258,21 +348,30 @@ def trial(dataset, network, settings, *, path):
         "finished_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "keras": keras.__version__,
         "tensorflow": tensorflow.__version__,
+        "model_bytes": storage.save_model(path, smaller),
+        "latency_ms": round(latency * 1000, 3),
+        "baseline_latency_ms": round(baseline_latency * 1000, 3),
+        "throughput": round(settings["batch_size"] / batch_seconds, 1),
+        "baseline_throughput": round(settings["batch_size"] / baseline_batch_seconds, 1),
+        "peak_memory_mb": round(machine.peak_memory_mb(), 1),
+        "machine": machine.name(),
     }
     print(_in_words(row))
-    storage.save(path, smaller, row)
+    storage.save_record(path, row)
+    backup.remove(path)
     return row
 
 
-def prune_and_retrain(baseline, dataset, settings, *, path):
+def prune_and_retrain(baseline, dataset, settings, *, path, callbacks=()):
     """The pruned, retrained network: all layers at once, or one after the other.
 
     Args:
         baseline: Keras model.
         dataset: Dataset.
         settings: dict of plain values, the settings columns of the CSV.
-        path: pathlib.Path without suffix; of an iterative schedule the accuracies after each stage
-            are written to a CSV of this name.
+        path: pathlib.Path without suffix; the backups of the trainings have this name, and of an
+            iterative schedule a CSV with the accuracies after each stage.
+        callbacks: Keras callbacks of every training.
 
     Returns:
         `(model, {"pruned_accuracy": on the test images right after the last cut, "accuracy": after
@@ -281,7 +380,7 @@ def prune_and_retrain(baseline, dataset, settings, *, path):
     import pandas as pd
 
     from pruning import table
-    from scnnb import training
+    from scnnb import backup, training
 
     others = f", layer ratios {settings['layer_ratios']}" if settings["layer_ratios"] else ""
     print(
@@ -296,7 +395,15 @@ def prune_and_retrain(baseline, dataset, settings, *, path):
         print(f"right after pruning: test accuracy {pruned_accuracy:.4f}")
         print(f"retraining, epochs: {settings['epoch2']}")
         rate = settings["retrain_learning_rate"]
-        seconds += _train(model, dataset, settings, epochs=settings["epoch2"], learning_rate=rate)
+        seconds += _train(
+            model,
+            dataset,
+            settings,
+            epochs=settings["epoch2"],
+            learning_rate=rate,
+            backup=backup.backup_path(path, len(stages)),
+            callbacks=callbacks,
+        )
         accuracy = training.accuracy(model, dataset)
         print(f"retrained: test accuracy {accuracy:.4f}")
         found = {"pruned_accuracy": pruned_accuracy, "accuracy": accuracy}
@@ -337,14 +444,14 @@ def cuts(model, settings, images=None):
         yield " ".join(only), model
 
 
-def train_from_scratch(baseline, dataset, settings, *, path):
+def train_from_scratch(baseline, dataset, settings, *, path, callbacks=()):
     """The control: the pruned shape with new weights, trained for all epochs.
 
     Arguments and result are those of `prune_and_retrain`; `pruned_accuracy` is that of the new
     weights, `retrain_seconds` the time of their training.
     """
     from pruning import groups, surgery, table
-    from scnnb import training
+    from scnnb import backup, training
 
     print(f"\nthe shape at {settings['pruning_ratio']} with new weights")
     model = surgery.renewed(groups.find(_prune(baseline, settings | ANY_RANKING)))
@@ -353,12 +460,22 @@ def train_from_scratch(baseline, dataset, settings, *, path):
     epochs = settings["epoch1"] + settings["epoch2"]
     print(f"training, epochs: {epochs}")
     rate = settings["learning_rate"]
-    seconds = _train(model, dataset, settings, epochs=epochs, learning_rate=rate)
+    seconds = _train(
+        model,
+        dataset,
+        settings,
+        epochs=epochs,
+        learning_rate=rate,
+        backup=backup.backup_path(path),
+        callbacks=callbacks,
+    )
     found |= {"accuracy": training.accuracy(model, dataset)}
     return model, found | {"retrain_seconds": round(seconds, 1)}
 
 
-def train_or_read_baseline(dataset, network, settings, *, folder, fresh=False):
+def train_or_read_baseline(
+    dataset, network, settings, *, folder, fresh=False, callbacks=lambda path: []
+):
     """The trained, unpruned network, read from its folder, or trained and stored there.
 
     Args:
@@ -367,33 +484,45 @@ def train_or_read_baseline(dataset, network, settings, *, folder, fresh=False):
         settings: dict of plain values, the settings columns of the CSV; with `epoch1` 0 the network
             is trained already.
         folder: pathlib.Path of the folder of these settings.
-        fresh: whether to train it even if it is stored.
+        fresh: whether to train it from the beginning even if it is stored.
+        callbacks: function of a path without suffix that gives the Keras callbacks of the training
+            whose model is stored there.
 
     Returns:
         `(model, {"accuracy": on the test images, 0..1, "seconds": of training})`.
     """
     import keras
 
-    from scnnb import storage, training
+    from scnnb import backup, storage, training
 
     path = folder / "baseline"
     with _lock(path):
         measured = None if fresh else storage.read_record(path, ["accuracy", "seconds"])
-        if measured:
+        baseline = storage.read_model(path) if measured else None
+        if baseline is not None:
             print(f"baseline read from {folder}/: test accuracy {measured['accuracy']:.4f}")
-            return storage.read_model(path), measured
+            return baseline, measured
+        if fresh:
+            backup.remove(path)
         keras.utils.set_random_seed(settings["seed"])
         baseline = build(network, dataset)
         seconds = 0.0
         if settings["epoch1"]:
-            print(f"training the baseline, epochs: {settings['epoch1']}")
-            rate = settings["learning_rate"]
+            print(f"training the baseline of seed {settings['seed']}, epochs: {settings['epoch1']}")
             seconds = _train(
-                baseline, dataset, settings, epochs=settings["epoch1"], learning_rate=rate
+                baseline,
+                dataset,
+                settings,
+                epochs=settings["epoch1"],
+                learning_rate=settings["learning_rate"],
+                backup=backup.backup_path(path),
+                callbacks=callbacks(path),
             )
         measured = {"accuracy": training.accuracy(baseline, dataset), "seconds": round(seconds, 1)}
         print(f"baseline: test accuracy {measured['accuracy']:.4f}")
-        storage.save(path, baseline, measured)
+        storage.save_model(path, baseline)
+        storage.save_record(path, measured)
+        backup.remove(path)
     return baseline, measured
 
 
@@ -541,11 +670,28 @@ def parse(argv):
         "and anew in every epoch. Example: --augment",
     )
     add(
+        "--seeds",
         "--seed",
         type=_seed,
-        default=0,
-        help="Number that fixes initial weights, shuffling, dropout, shifts and flips "
-        "(default 0). Example: --seed 1",
+        nargs="+",
+        default=[0],
+        metavar="N",
+        help="Number that fixes initial weights, shuffling, dropout, shifts and flips (default 0); "
+        "with several, everything is done with each, and the figure shows means. "
+        "Example: --seeds 0 1 2",
+    )
+    add(
+        "--dry-run",
+        action="store_true",
+        help="Print the grid of trials, what of it is done and what is left, and how long that may "
+        "take, from the epochs seen so far; then end. Example: --dry-run",
+    )
+    add(
+        "--tensorboard",
+        type=Path,
+        metavar="DIR",
+        help="Folder for TensorBoard's logs, one of each training, named like the stored models. "
+        "Example: --tensorboard logs",
     )
     add(
         "--csv",
@@ -569,7 +715,7 @@ def parse(argv):
         parser.error(f"--trained came with --control {args.control}, which needs Epoch1; give one")
     if args.max_drop is not None and not args.sensitivity:
         parser.error("--max-drop came without --sensitivity; give both")
-    unused = ("strategy", "schedule", "retrain_lr", "control", "layer_ratios")
+    unused = ("strategy", "schedule", "retrain_lr", "control", "layer_ratios", "dry_run")
     for name in unused if args.sensitivity else ():
         if getattr(args, name) != parser.get_default(name):
             flag = f"--{name.replace('_', '-')}"
@@ -773,7 +919,7 @@ def _in_words(row):
     )
 
 
-def _train(model, dataset, settings, *, epochs, learning_rate):
+def _train(model, dataset, settings, **how):
     import tensorflow
 
     from scnnb import training
@@ -782,14 +928,121 @@ def _train(model, dataset, settings, *, epochs, learning_rate):
         return training.train(
             model,
             dataset,
-            epochs=epochs,
             batch_size=settings["batch_size"],
             optimizer=settings["optimizer"],
-            learning_rate=learning_rate,
             augment=bool(settings["augment"]),
+            **how,
         )
     except tensorflow.errors.ResourceExhaustedError as error:
         raise MemoryError("there is not enough memory; take a smaller batchSz") from error
+
+
+def _callbacks(path, tensorboard, left=None):
+    """Keras callbacks of the training whose model is stored under the path.
+
+    Args:
+        path: pathlib.Path without suffix.
+        tensorboard: pathlib.Path of the folder for TensorBoard's logs, or None.
+        left: function that tells in words what is left, asked once the training has had an epoch.
+    """
+    import keras
+
+    if left:
+        told = []
+
+        def tell(epoch, logs):
+            if not told:
+                print(told.append(epoch) or left())
+
+        yield keras.callbacks.LambdaCallback(on_epoch_end=tell)
+    if tensorboard:
+        folder = tensorboard / path.parent.name / path.name
+        yield keras.callbacks.TensorBoard(folder, write_graph=False)
+
+
+def _csv_path(args, dataset):
+    kind = "-sensitivity" if args.sensitivity else ""
+    return args.csv or RESULTS / f"{dataset.name}{kind}.csv"
+
+
+def _check_csv(csv, table):
+    """Make sure that rows can be appended; what is no such CSV is set aside."""
+    from pruning import report
+    from scnnb import storage
+
+    csv.parent.mkdir(parents=True, exist_ok=True)
+    with report.lock(csv):
+        try:
+            report.check(csv, table)
+        except ValueError as error:
+            storage.set_aside(csv, error)
+
+
+def _check_space(trials, sizes):
+    """Raise OSError if the disk has no room for the models and backups that are still to come."""
+    from scnnb import storage
+
+    ((parameters, _),) = sizes[None]
+    needed = 2 * 3 * parameters  # a backup and the one that replaces it, with Adam's two moments
+    for settings, path in _with_baselines(trials):
+        if not storage.model_path(path).exists():
+            needed += sizes[settings["pruning_ratio"]][-1][0]
+    free = shutil.disk_usage(RESULTS).free
+    if 4 * needed > free:
+        raise OSError(
+            f"{RESULTS}/: {free / 1e6:,.0f} MB are free, but the models and backups of this call "
+            f"need {4 * needed / 1e6:,.0f} MB; make room, or take fewer percentages or seeds"
+        )
+
+
+def _with_baselines(trials):
+    """The trials, each seed's behind its baseline: `(settings, path)`, its ratio being None."""
+    for folder, of_folder in itertools.groupby(trials, key=lambda each: each[1].parent):
+        first, *others = of_folder
+        yield first[0] | {"pruning_ratio": None, "control": ""}, folder / "baseline"
+        yield from (first, *others)
+
+
+def _trainings(settings, sizes):
+    """`[(epochs, MACs)]` of a trial, or of a baseline."""
+    macs = [macs for _, macs in sizes[settings["pruning_ratio"]]]
+    if settings["pruning_ratio"] is None:
+        return [(settings["epoch1"], macs[-1])]
+    if settings["control"]:
+        return [(settings["epoch1"] + settings["epoch2"], macs[-1])]
+    return [(settings["epoch2"], each) for each in macs]
+
+
+def _left(trials, sizes):
+    """What is left of the grid, and how long it may take by the epochs seen, in words."""
+    from pruning import cost
+    from scnnb import backup, storage
+
+    left, seen, finished = [], [], 0
+    for settings, path in _with_baselines(trials):
+        baseline = settings["pruning_ratio"] is None
+        trainings = _trainings(settings, sizes)
+        try:
+            record = storage.peek(path, [])
+        except ValueError:
+            record = None
+        if record:
+            finished += not baseline
+            seconds = record["seconds" if baseline else "retrain_seconds"]
+            if len(trainings) == 1 and seconds:
+                seen.append((*trainings[0], seconds))
+            continue
+        for number, (epochs, macs) in enumerate(trainings):
+            done, seconds = backup.progress(backup.backup_path(path, number))
+            left.append((epochs - done, macs))
+            seen += [(done, macs, seconds)] if done else []
+    told = f"{finished} of {len(trials)} trials done, {sum(n for n, _ in left)} epochs left"
+    if not left:
+        return told
+    if not seen:
+        return f"{told}; no epoch seen yet that would tell how long they take"
+    minutes = math.ceil(cost.training_seconds(left, seen) / 60)
+    return f"{told}, about {minutes // 60} h {minutes % 60:02} min"
 
 
 def _lock(path):

@@ -1,6 +1,8 @@
-"""What a network costs: parameters and multiply-accumulates (MACs)."""
+"""What a network costs: parameters, multiply-accumulates (MACs), time of training."""
 
 import math
+
+import numpy as np
 
 from pruning import graph
 from pruning.rules import convolutions, rule_for
@@ -28,6 +30,28 @@ def macs(model):
             the images is not fixed.
     """
     return sum(_macs(call) for call in graph.trace(graph.functional(model)).calls)
+
+
+def training_seconds(left, seen):
+    """Estimate of the time that trainings will take.
+
+    An epoch takes what those seen at its MACs took on average; between two of them the time is
+    taken to be linear in the MACs, beyond all of them equal to that of the nearest.
+
+    Args:
+        left: list of `(epochs, MACs of the network)`.
+        seen: list of `(epochs, MACs of the network, seconds)`, at least one.
+
+    Returns:
+        Float.
+    """
+    totals = {}
+    for epochs, of_network, seconds in seen:
+        before = totals.get(of_network, (0, 0.0))
+        totals[of_network] = (before[0] + epochs, before[1] + seconds)
+    known = sorted(totals)
+    per_epoch = [totals[each][1] / totals[each][0] for each in known]
+    return sum(epochs * float(np.interp(each, known, per_epoch)) for epochs, each in left)
 
 
 def _macs(call):

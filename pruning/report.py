@@ -1,6 +1,7 @@
 """The record: CSVs with one row per setting."""
 
 import hashlib
+import math
 import os
 from typing import NamedTuple
 
@@ -38,6 +39,14 @@ _BASELINE = {  # what shapes the baseline
     "optimizer": str,
     "augment": str,
 }
+MEASURED = [  # of each row, on its machine
+    "model_bytes",
+    "latency_ms",
+    "baseline_latency_ms",
+    "throughput",
+    "baseline_throughput",
+    "peak_memory_mb",
+]
 _VERSIONS = {"finished_at": str, "keras": str, "tensorflow": str}
 BASELINE_SETTINGS = list(_BASELINE)
 TRIALS = Table(
@@ -69,6 +78,8 @@ TRIALS = Table(
         "retrain_learning_rate": float,
         "control": str,
         "augment": str,
+        **dict.fromkeys(MEASURED, float),
+        "machine": str,
     },
     settings=[
         *BASELINE_SETTINGS,
@@ -88,8 +99,19 @@ TRIALS = Table(
         "retrain_learning_rate": lambda row: row.get("learning_rate"),
         "control": "",
         "augment": "",
+        **dict.fromkeys(MEASURED, math.nan),
+        "machine": "",
     },
 )
+SIZES = ["parameters", "macs", "baseline_parameters", "baseline_macs"]
+SUMMARISED = [
+    "accuracy",
+    "pruned_accuracy",
+    "baseline_accuracy",
+    "retrain_seconds",
+    "baseline_seconds",
+    *MEASURED,
+]
 SENSITIVITY = Table(
     columns={
         **_BASELINE,
@@ -113,21 +135,19 @@ NORMS = Table(
 
 
 def check(path, table=TRIALS):
-    """Find out before any training whether rows can be appended to the CSV.
+    """Find out before any training whether rows can be appended to the CSV; call it under its lock.
 
     Args:
-        path: pathlib.Path of the CSV file; its folder is made where it is missing.
+        path: pathlib.Path of the CSV file.
         table: what it holds.
 
     Raises:
         ValueError: the file is not such a CSV.
         OSError: the folder cannot be written to.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with lock(path):
-        read_rows(path, table)
-        _partial(path).touch()
-        _partial(path).unlink()
+    _partial(path).touch()
+    _partial(path).unlink()
+    read_rows(path, table)
 
 
 def read_rows(path, table=TRIALS):
@@ -149,13 +169,17 @@ def read_rows(path, table=TRIALS):
     try:
         # text stays text, a dataset called "NA" or "001" too; floats keep every bit
         rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if rows.isna().to_numpy().any() or not path.read_bytes().endswith(b"\n"):
+            raise ValueError("its last row is cut short")
         added = [name for name in table.added if name not in rows.columns]
         if [*rows.columns, *added] != list(table.columns):
             raise ValueError(f"its columns are {', '.join(rows.columns)}")
+        floats = [name for name in MEASURED if name in rows.columns]
+        rows[floats] = rows[floats].replace("", "nan")  # older rows, which were not measured
         return rows.assign(**{name: table.added[name] for name in added}).astype(table.columns)
     except ValueError as error:
         raise ValueError(
-            f"{path} is not a record of this program ({error}); move it away or name another CSV"
+            f"{path} is not a record of this program ({' '.join(str(error).split())})"
         ) from error
 
 
@@ -182,8 +206,40 @@ def append_rows(path, rows, table=TRIALS):
         replaced = known.isin(pd.MultiIndex.from_frame(new[table.settings]))
         if before[replaced].reset_index(drop=True).equals(new):
             return
-        pd.concat([before[~replaced], new]).to_csv(_partial(path), index=False)
-        os.replace(_partial(path), path)
+        _put(pd.concat([before[~replaced], new]), path)
+
+
+def write_summary(path, summary):
+    """Write mean, sample standard deviation and number of the rows that differ in the seed only.
+
+    Args:
+        path: pathlib.Path of a CSV of the table `TRIALS`.
+        summary: pathlib.Path of the CSV to write.
+    """
+    with lock(path):
+        rows = read_rows(path)
+        _put(summarised(rows), summary)
+
+
+def summarised(rows):
+    """One row per setting, whatever the seed: `n`, and of what was measured mean and deviation.
+
+    Args:
+        rows: DataFrame as `read_rows` gives it.
+
+    Returns:
+        DataFrame with the settings but the seed, `parameters`, `macs`, `baseline_parameters`,
+        `baseline_macs`, `n`, and `<column>_mean`, `<column>_std` of accuracies and costs. The
+        standard deviation is that of a sample (n - 1), not a number for a single row; so is a mean
+        of rows of which one was not measured.
+    """
+    settings = [name for name in TRIALS.settings if name != "seed"]
+    groups = rows.groupby([*settings, *SIZES], sort=False)
+    columns = {"n": groups.size()}
+    for name in SUMMARISED:
+        columns[f"{name}_mean"] = groups[name].agg(lambda values: values.mean(skipna=False))
+        columns[f"{name}_std"] = groups[name].agg(lambda values: values.std(skipna=False))
+    return pd.DataFrame(columns).reset_index()
 
 
 def shortened(layer_ratios):
@@ -205,6 +261,17 @@ def _completed(row, table):
     if set(row) != set(table.columns):
         raise ValueError(f"row has the columns {', '.join(row)}; give {', '.join(table.columns)}")
     return row
+
+
+def _put(rows, path):
+    try:
+        with open(_partial(path), "w", newline="") as file:
+            rows.to_csv(file, index=False)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave the name without the content
+        os.replace(_partial(path), path)
+    finally:
+        _partial(path).unlink(missing_ok=True)
 
 
 def _partial(path):

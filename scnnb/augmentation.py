@@ -38,18 +38,19 @@ class CroppedAndFlipped(keras.utils.PyDataset):
     seed is drawn from NumPy's global state, which `keras.utils.set_random_seed` fixes.
     """
 
-    def __init__(self, images, labels, batch_size):
+    def __init__(self, images, labels, batch_size, epoch=0):
         """Take the images of every epoch, and how many of them are a batch.
 
         Args:
             images: array (n, height, width, channels).
             labels: array (n,).
             batch_size: images per batch; the last one of an epoch may hold fewer.
+            epoch: number of the first epoch, counted from 0.
         """
         super().__init__()
         self.images, self.labels, self.batch_size = images, labels, batch_size
         self.seed = np.random.randint(2**31)
-        self.epoch = 0
+        self.epoch = epoch
         self.order = self._rng(0).permutation(len(labels))
 
     def __len__(self):

@@ -6,47 +6,92 @@ import os
 import keras
 
 
-def save(path, model, record):
-    """Store the model and its record, so that a killed run leaves both or none that counts.
+def save_model(path, model):
+    """Store the model; returns the bytes of its file.
 
-    Each file is written under another name and moved into place, the record last.
+    The record of what was there before is deleted first, that of the new model is to be stored
+    last: a killed run leaves both or none that counts.
 
     Args:
         path: pathlib.Path without suffix; only one run at a time may write it.
         model: Functional Keras model, stored without its optimizer, which would triple the file.
-        record: dict of plain values.
     """
     _record_path(path).unlink(missing_ok=True)
     partial = _with_suffix(path, ".partial.keras")
-    keras.Model(model.input, model.output, name=model.name).save(partial)
-    os.replace(partial, model_path(path))
-    save_record(path, record)
+    try:
+        keras.Model(model.input, model.output, name=model.name).save(partial)
+        with open(partial, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, model_path(path))
+    finally:
+        partial.unlink(missing_ok=True)
+    return model_path(path).stat().st_size
 
 
 def save_record(path, record):
-    """Store a record alone, whole or not at all.
+    """Store a record, whole or not at all.
 
     Args:
         path: pathlib.Path without suffix; only one run at a time may write it.
         record: dict of plain values.
     """
-    partial = _with_suffix(path, ".partial.json")
-    partial.write_text(json.dumps(record, indent=1))
-    os.replace(partial, _record_path(path))
+    replace(_record_path(path), lambda file: file.write(json.dumps(record, indent=1).encode()))
+
+
+def replace(path, write):
+    """Put a file in place that is whole, whenever the run is killed or the disk is full.
+
+    Args:
+        path: pathlib.Path of the file; only one run at a time may write it.
+        write: function of a binary file that is open for writing.
+    """
+    partial = _with_suffix(path, ".partial")
+    try:
+        with open(partial, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave the name without the content
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def set_aside(path, reason):
+    """Rename a file that cannot be trusted, and say so.
+
+    Args:
+        path: pathlib.Path of the file.
+        reason: what is wrong with it, its name included.
+    """
+    number = 1
+    while (aside := _with_suffix(path, f".damaged{number}")).exists():
+        number += 1
+    os.replace(path, aside)
+    print(f"{reason}; set aside as {aside.name}")
 
 
 def read_record(path, names):
-    """The record stored under the path, or None if there is none.
+    """The record stored under the path, or None if there is none; a damaged one is set aside.
 
     Args:
-        path: pathlib.Path without suffix.
+        path: pathlib.Path without suffix; only one run at a time may read or write it.
         names: what it must hold.
+    """
+    try:
+        return peek(path, names)
+    except ValueError as error:
+        set_aside(_record_path(path), error)
+        return None
+
+
+def peek(path, names):
+    """The record stored under the path, or None if there is none; nothing is changed.
+
+    Arguments as for `read_record`.
 
     Raises:
         ValueError: it is damaged; the message names the file.
     """
-    if not _record_path(path).exists():
-        return None
     try:
         record = json.loads(_record_path(path).read_text())
         if not isinstance(record, dict):
@@ -54,20 +99,25 @@ def read_record(path, names):
         if missing := [name for name in names if name not in record]:
             raise ValueError(f"it lacks {', '.join(missing)}")
         return record
+    except FileNotFoundError:
+        return None
     except ValueError as error:
-        raise _damaged(_record_path(path)) from error
+        raise ValueError(f"{_record_path(path)} is damaged") from error
 
 
 def read_model(path):
-    """The model stored under the path, not compiled.
+    """The model stored under the path, not compiled, or None; a damaged one is set aside.
 
-    Raises:
-        ValueError: it is damaged; the message names the file.
+    Args:
+        path: pathlib.Path without suffix; only one run at a time may read or write it.
     """
+    file = model_path(path)
     try:
-        return keras.models.load_model(model_path(path), compile=False)
-    except Exception as error:  # a changed byte may make Keras raise nearly anything
-        raise _damaged(model_path(path)) from error
+        return keras.models.load_model(file, compile=False)
+    except Exception:  # a changed byte may make Keras raise nearly anything
+        if file.exists():
+            set_aside(file, f"{file} is damaged")
+        return None
 
 
 def read_network(path, images, num_classes):
@@ -121,7 +171,3 @@ def _record_path(path):
 
 def _with_suffix(path, suffix):
     return path.with_name(path.name + suffix)  # the name may hold a point: pruned0.4
-
-
-def _damaged(path):
-    return ValueError(f"{path} is damaged and not used; delete it or pass --fresh")

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from scnnb.augmentation import CroppedAndFlipped
+from scnnb.backup import Backup
 
 OPTIMIZERS = {
     "adam": lambda learning_rate: keras.optimizers.Adam(learning_rate),
@@ -18,12 +19,27 @@ OPTIMIZERS = {
 EVALUATION_PIXELS = 500 * 28 * 28  # per batch, whatever the size of an image
 
 
-def train(model, dataset, *, epochs, batch_size, optimizer, learning_rate, augment):
-    """Train the model in place with a fresh optimizer; returns the seconds it took.
+def train(
+    model,
+    dataset,
+    *,
+    epochs,
+    batch_size,
+    optimizer,
+    learning_rate,
+    augment,
+    backup=None,
+    callbacks=(),
+):
+    """Train the model in place with a fresh optimizer; returns the seconds of all its epochs.
 
-    Sparse categorical cross-entropy on the training images, shuffled anew every epoch. Shuffle
-    order, dropout, shifts and flips follow `keras.utils.set_random_seed`, to be called before the
-    model is made. A terminal shows Keras' progress bar; elsewhere each epoch is one plain line.
+    Sparse categorical cross-entropy on the training images, shuffled. Their order, dropout, shifts
+    and flips follow `keras.utils.set_random_seed`, to be called before the model is made; under a
+    fixed seed Keras' own shuffling, which is used without augmentation, repeats its order every
+    epoch. A terminal shows Keras' progress bar; elsewhere each epoch is one plain line.
+
+    With a backup, a training that was killed goes on behind its last whole epoch, to the result it
+    would have had; one that had ended is read back. The file stays.
 
     Args:
         model: Keras model that ends in class probabilities.
@@ -34,6 +50,8 @@ def train(model, dataset, *, epochs, batch_size, optimizer, learning_rate, augme
         learning_rate: constant step size, above 0.
         augment: whether the images are shifted and flipped at random, as
             `augmentation.crop_and_flip` does.
+        backup: pathlib.Path of an `.npz` file that is written after every epoch; its folder exists.
+        callbacks: Keras callbacks, called after the backup is written.
 
     Raises:
         ValueError: the loss is no longer a finite number; the model is spoilt.
@@ -46,22 +64,34 @@ def train(model, dataset, *, epochs, batch_size, optimizer, learning_rate, augme
         jit_compile="auto" if keras.distribution.list_devices("gpu") else False,
     )
     images, labels = dataset.train_images, dataset.train_labels
+    state = Backup(
+        backup, model, (epochs, batch_size, optimizer, learning_rate, augment, images.shape)
+    )
     if augment:  # it shuffles by itself
-        source = {"x": CroppedAndFlipped(images, labels, batch_size), "shuffle": False}
+        source = {"x": CroppedAndFlipped(images, labels, batch_size, state.done), "shuffle": False}
     else:
         source = {"x": images, "y": labels, "batch_size": batch_size}
+    if state.done:
+        print(f"going on behind epoch {state.done} of {epochs}")
+    if state.done == epochs:
+        return state.seconds
     terminal = sys.stdout.isatty()
-    start = time.monotonic()
     history = model.fit(
         **source,
+        initial_epoch=state.done,
         epochs=epochs,
         verbose=1 if terminal else 0,
-        callbacks=[keras.callbacks.TerminateOnNaN(), *([] if terminal else [_PlainLines()])],
+        callbacks=[
+            keras.callbacks.TerminateOnNaN(),
+            *([] if terminal else [_PlainLines()]),
+            state,
+            *callbacks,
+        ],
     )
     loss = history.history["loss"][-1]
     if not np.isfinite(loss):
         raise ValueError(f"training diverged, its loss is {loss}; take a lower learning rate")
-    return time.monotonic() - start
+    return state.seconds
 
 
 def accuracy(model, dataset):

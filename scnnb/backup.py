@@ -1,0 +1,106 @@
+"""A training under way on disk, so that one that was killed repeats an epoch at most."""
+
+import hashlib
+import os
+import time
+import zipfile
+
+import keras
+import numpy as np
+
+from scnnb import storage
+
+
+class Backup(keras.callbacks.Callback):
+    """Stores, after every epoch, all that the next one follows from.
+
+    That is more than `keras.callbacks.BackupAndRestore` keeps: weights, optimizer, and the random
+    state of dropout, which is what makes a resumed training end as an unbroken one. The order of
+    the images follows from the seed alone.
+    """
+
+    def __init__(self, path, model, settings):
+        """Read the backup into the model in place, if there is one of this training.
+
+        A file that is damaged, or of a training that began otherwise, is set aside.
+
+        Args:
+            path: pathlib.Path of the `.npz` file, which only one run at a time may write; or None,
+                to take the time and store nothing.
+            model: compiled Keras model as the training begins.
+            settings: what shapes the training beside the model; its text counts.
+        """
+        super().__init__()
+        self.path, self.done, self.seconds = path, 0, 0.0
+        if path is None:
+            return
+        model.optimizer.build(model.trainable_variables)
+        self.variables = [*model.variables, *model.optimizer.variables]
+        beginning = hashlib.sha256(repr(settings).encode())
+        for variable in self.variables:
+            beginning.update(keras.ops.convert_to_numpy(variable).tobytes())
+        self.beginning = beginning.hexdigest()
+        if path.exists():
+            try:
+                self._restore()
+            except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+                storage.set_aside(path, f"{path} is no backup of this training ({error})")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Take the time."""
+        self.start = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Store what the next epoch follows from."""
+        self.seconds += time.monotonic() - self.start
+        if self.path is None or not np.isfinite(logs["loss"]):  # then the model is spoilt
+            return
+        values = [keras.ops.convert_to_numpy(variable) for variable in self.variables]
+        storage.replace(
+            self.path,
+            lambda file: np.savez(
+                file, *values, beginning=self.beginning, done=epoch + 1, seconds=self.seconds
+            ),
+        )
+
+    def _restore(self):
+        with np.load(self.path) as stored:
+            if stored["beginning"] != self.beginning:
+                raise ValueError("it began otherwise")
+            # all are read, and with that their checksums compared, before one is assigned
+            values = [stored[f"arr_{number}"] for number in range(len(self.variables))]
+            self.done, self.seconds = int(stored["done"]), float(stored["seconds"])
+        for variable, value in zip(self.variables, values, strict=True):
+            variable.assign(value)
+
+
+def progress(path):
+    """`(epochs done, their seconds)` of the training whose backup this is.
+
+    `(0, 0.0)` where there is none, or none that can be read.
+    """
+    try:
+        with np.load(path) as stored:
+            return int(stored["done"]), float(stored["seconds"])
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return 0, 0.0
+
+
+def backup_path(path, number=0):
+    """The backup of a training of what will be stored under the path.
+
+    Args:
+        path: pathlib.Path without suffix.
+        number: of the training, counted from 0, where it takes several.
+    """
+    return path.with_name(f"{path.name}.backup{number}.npz")
+
+
+def remove(path):
+    """Delete the backups of what is stored under the path now.
+
+    Args:
+        path: pathlib.Path without suffix.
+    """
+    for file in path.parent.glob(f"{path.name}.backup*.npz"):
+        os.unlink(file)
