@@ -10,6 +10,7 @@ once.
 import argparse
 import datetime
 import hashlib
+import importlib
 import itertools
 import json
 import math
@@ -57,6 +58,9 @@ def experiment(args):
         f"test images {dataset.image_shape}, {dataset.num_classes} classes"
     )
     network = build(args.model, dataset)
+    if args.tensorboard:
+        _require("tensorboard", "--tensorboard")
+        args.tensorboard.mkdir(parents=True, exist_ok=True)
     trials = [
         (settings, _folder(dataset, settings, network, args.model) / _trial_name(settings))
         for settings in grid(args, dataset.name)
@@ -670,15 +674,22 @@ def parse(argv):
         "and anew in every epoch. Example: --augment",
     )
     add(
-        "--seeds",
         "--seed",
+        dest="seeds",
         type=_seed,
-        nargs="+",
+        nargs=1,
         default=[0],
         metavar="N",
-        help="Number that fixes initial weights, shuffling, dropout, shifts and flips (default 0); "
-        "with several, everything is done with each, and the figure shows means. "
-        "Example: --seeds 0 1 2",
+        help="Number that fixes initial weights, shuffling, dropout, shifts and flips "
+        "(default 0). Example: --seed 1",
+    )
+    add(
+        "--seeds",
+        type=_seed,
+        nargs="+",
+        metavar="N",
+        help="Several of them: everything is done with each, the summary and the figure hold the "
+        "means. Example: --seeds 0 1 2",
     )
     add(
         "--dry-run",
@@ -935,6 +946,17 @@ def _train(model, dataset, settings, **how):
         )
     except tensorflow.errors.ResourceExhaustedError as error:
         raise MemoryError("there is not enough memory; take a smaller batchSz") from error
+
+
+def _require(package, flag):
+    """Raise ValueError where an optional package is missing."""
+    try:
+        importlib.import_module(package)
+    except ImportError as error:
+        raise ValueError(
+            f"{flag} needs the package {package}, which is not installed; "
+            "pip install -r requirements-extra.txt"
+        ) from error
 
 
 def _callbacks(path, tensorboard, left=None):

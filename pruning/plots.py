@@ -10,16 +10,18 @@ from pruning import report
 LEAST_SPAN = 0.02  # of the accuracy axis, so that the noise of a seed does not look like a trend
 LEGEND_LINES = 20  # of one column
 LINE = 0.22  # inches of one line of a legend
+SIZES = {"parameters": "parameters", "macs": "multiply-accumulates (MACs) for one image"}
 WIDE = 20  # more than so many times the parameters: different networks, on a logarithmic axis
 
 
 def draw_curve(csv, png):
-    """Draw parameters against accuracy after retraining, one marker per row of the CSV.
+    """Draw accuracy after retraining against parameters and, beside it, against MACs.
 
-    Rows that differ in the pruning ratio only share a line; the ratio stands at each point.
+    Each marker is the mean over the seeds, its bar one sample standard deviation up and down.
+    Settings that differ in the pruning ratio only share a line; the ratio stands at each point.
     Controls have lines of their own: filters ranked otherwise, the shape trained from new weights,
     and the network from which nothing was pruned, which got the same epochs. A star marks each
-    baseline. The picture is put in place when it is whole.
+    baseline, a ring whatever no smaller one equals. The picture is put in place when it is whole.
 
     Args:
         csv: pathlib.Path of a CSV as `report.append_rows` writes it, with at least one row.
@@ -117,39 +119,87 @@ def _shortened(layers):
 
 
 def _curve(rows):
+    means = report.summarised(rows)
     figure = Figure(layout="constrained")
-    axes = figure.add_subplot()
-    labelled = set()
-    constant = [name for name in report.TRIALS.settings if name != "pruning_ratio"]
-    varying = [name for name in constant if rows[name][rows["control"] == ""].nunique() > 1]
-    of_baseline = [name for name in varying if name in report.BASELINE_SETTINGS]
-    stars = {}
-    for _, curve in rows.groupby(constant, sort=False):
-        setting = curve.iloc[0]
-        line = _draw_rows(axes, curve.sort_values("parameters"), setting, varying)
-        _label_ratios(axes, curve, labelled)
-        baseline = tuple(setting[[*report.BASELINE_SETTINGS, "baseline_accuracy"]])
-        stars.setdefault(baseline, (setting, line.get_color()))
-    for setting, color in stars.values():
-        _draw_star(axes, setting, color, _told(setting, of_baseline))
-    ranked = "" if "criterion" in varying else f" by {rows['criterion'].max()}"
-    title = f"Filters pruned{ranked}: {', '.join(rows['dataset'].unique())}"
-    axes.set_title(title, parse_math=False)  # a file's name may hold a dollar sign
-    axes.set(xlabel="parameters", ylabel="test accuracy after retraining")
-    axes.margins(0.1)
-    low, high = axes.get_ylim()
+    panels = figure.subplots(1, len(SIZES), sharey=True)
+    constant = [name for name in report.TRIALS.settings if name not in ("pruning_ratio", "seed")]
+    varying = [name for name in constant if means[name][means["control"] == ""].nunique() > 1]
+    for axes, (size, label) in zip(panels, SIZES.items(), strict=True):
+        _draw_means(axes, means, size, constant, varying)
+        axes.set_xlabel(label)
+        if means[f"baseline_{size}"].max() > WIDE * means[size].min():
+            axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.tick_params("x", rotation=20)
+        axes.margins(0.1)
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("test accuracy after retraining")
+    low, high = panels[0].get_ylim()
     spare = max(0, LEAST_SPAN - (high - low)) / 2
-    axes.set_ylim(low - spare, high + spare)
-    if rows["baseline_parameters"].max() > WIDE * rows["parameters"].min():
-        axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.grid(alpha=0.3)
-    legend = figure.legend(loc="outside lower center", ncols=1 if varying else 2)
+    panels[0].set_ylim(low - spare, high + spare)
+    ranked = "" if "criterion" in varying else f" by {means['criterion'].max()}"
+    title = f"Filters pruned{ranked}: {', '.join(means['dataset'].unique())}\n{_bars(means['n'])}"
+    figure.suptitle(title, parse_math=False)  # a file's name may hold a dollar sign
+    legend = figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=1 if varying else 3,
+    )
     for text in legend.get_texts():
         text.set_parse_math(False)
-    lines = len(legend.get_texts()) if varying else 1
-    figure.set_size_inches(8, 4.8 + LINE * lines)
+    lines = len(legend.get_texts()) if varying else 2
+    figure.set_size_inches(12, 5 + LINE * lines)
     return figure
+
+
+def _bars(n):
+    """The caption: what a marker and its bar are."""
+    if n.max() == 1:
+        return "one seed"
+    seeds = f"{n.max()}" if n.nunique() == 1 else f"{n.min()} to {n.max()}"
+    return f"mean over {seeds} seeds; bars: one sample standard deviation up and down"
+
+
+def _draw_means(axes, means, size, constant, varying):
+    labelled, stars = set(), {}
+    of_baseline = [name for name in varying if name in report.BASELINE_SETTINGS]
+    network = [name for name in report.BASELINE_SETTINGS if name != "seed"]
+    for _, curve in means.groupby(constant, sort=False):
+        setting = curve.iloc[0]
+        line = _draw_line(axes, curve.sort_values(size), size, setting, varying)
+        _label_ratios(axes, curve, size, labelled)
+        stars.setdefault(tuple(setting[network]), (setting, line.get_color()))
+    for setting, color in stars.values():
+        _draw_star(axes, setting, size, color, _told(setting, of_baseline))
+    points = {(row[size], row["accuracy_mean"]) for _, row in means.iterrows()}
+    points |= {
+        (row[f"baseline_{size}"], row["baseline_accuracy_mean"]) for row, _ in stars.values()
+    }
+    front = pareto_front(points)
+    axes.plot(
+        *zip(*front, strict=True),
+        "o",
+        markersize=15,
+        fillstyle="none",
+        color="black",
+        label="Pareto front: none as small is as accurate",
+    )
+
+
+def pareto_front(points):
+    """The points that no other one equals in size and accuracy, or betters in one of them.
+
+    Args:
+        points: iterable of `(size, accuracy)`, the size to be low and the accuracy high.
+
+    Returns:
+        List of the points, from the smallest to the largest.
+    """
+    front = []
+    for size, accuracy in sorted(set(points), key=lambda point: (point[0], -point[1])):
+        if not front or accuracy > front[-1][1]:
+            front.append((size, accuracy))
+    return front
 
 
 def _told(setting, names):
@@ -160,19 +210,21 @@ def _told(setting, names):
     return ", ".join(f"{name} {value}" for name, value in told.items())
 
 
-def _draw_rows(axes, rows, setting, varying):
+def _draw_line(axes, means, size, setting, varying):
     told = _told(setting, varying)
     unranked = _told(setting, [n for n in varying if n not in ("criterion", "strategy")])
-    scratch = (rows["control"] != "").all()
+    scratch = setting["control"] != ""
     kind = "same shape trained from new weights" if scratch else "pruned, retrained"
-    (line,) = axes.plot(
-        rows["parameters"],
-        rows["accuracy"],
-        "s--" if scratch else "o-",
+    line, *_ = axes.errorbar(
+        means[size],
+        means["accuracy_mean"],
+        yerr=means["accuracy_std"].fillna(0),  # of one seed
+        fmt="s--" if scratch else "o-",
+        capsize=3,
         label=": ".join(filter(None, [kind, told])),
     )
-    dense = rows[(rows["pruning_ratio"] == 0) & (rows["layer_ratios"] == "") & ~scratch]
-    for accuracy in dense["accuracy"]:
+    dense = means[(means["pruning_ratio"] == 0) & (means["layer_ratios"] == "") & (not scratch)]
+    for accuracy in dense["accuracy_mean"]:
         axes.axhline(
             accuracy,
             linestyle=":",
@@ -182,23 +234,26 @@ def _draw_rows(axes, rows, setting, varying):
     return line
 
 
-def _label_ratios(axes, rows, labelled):
-    for row in rows.itertuples():
-        if (row.pruning_ratio, row.parameters) not in labelled:  # several lines have this point
-            labelled.add((row.pruning_ratio, row.parameters))
+def _label_ratios(axes, means, size, labelled):
+    for _, row in means.iterrows():
+        point = (row["pruning_ratio"], row[size])
+        if point not in labelled:  # several lines have this point
+            labelled.add(point)
             axes.annotate(
-                f"{row.pruning_ratio:g}",
-                (row.parameters, row.accuracy),
+                f"{row['pruning_ratio']:g}",
+                (row[size], row["accuracy_mean"]),
                 textcoords="offset points",
-                xytext=(6, 6),
+                xytext=(8, 8),
             )
 
 
-def _draw_star(axes, setting, color, told):
-    axes.plot(
-        setting["baseline_parameters"],
-        setting["baseline_accuracy"],
-        "*",
+def _draw_star(axes, setting, size, color, told):
+    axes.errorbar(
+        setting[f"baseline_{size}"],
+        setting["baseline_accuracy_mean"],
+        yerr=0 if setting["n"] == 1 else setting["baseline_accuracy_std"],
+        fmt="*",
+        capsize=3,
         markersize=14,
         color=color,
         markeredgecolor="black",

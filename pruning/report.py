@@ -233,8 +233,8 @@ def summarised(rows):
         standard deviation is that of a sample (n - 1), not a number for a single row; so is a mean
         of rows of which one was not measured.
     """
-    settings = [name for name in TRIALS.settings if name != "seed"]
-    groups = rows.groupby([*settings, *SIZES], sort=False)
+    keys = [name for name in TRIALS.settings if name != "seed"]
+    groups = rows.groupby([*keys, *SIZES], sort=False)
     columns = {"n": groups.size()}
     for name in SUMMARISED:
         columns[f"{name}_mean"] = groups[name].agg(lambda values: values.mean(skipna=False))

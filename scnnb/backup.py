@@ -64,7 +64,7 @@ class Backup(keras.callbacks.Callback):
         )
 
     def _restore(self):
-        with np.load(self.path) as stored:
+        with open(self.path, "rb") as file, np.load(file) as stored:
             if stored["beginning"] != self.beginning:
                 raise ValueError("it began otherwise")
             # all are read, and with that their checksums compared, before one is assigned
@@ -80,7 +80,7 @@ def progress(path):
     `(0, 0.0)` where there is none, or none that can be read.
     """
     try:
-        with np.load(path) as stored:
+        with open(path, "rb") as file, np.load(file) as stored:
             return int(stored["done"]), float(stored["seconds"])
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         return 0, 0.0

@@ -72,3 +72,14 @@ def test_what_cannot_be_counted_is_refused_by_name():
     model = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(2, 3, name="conv1")])
     with pytest.raises(ValueError, match=r"conv1 \(Conv2D\): its image size is not fixed"):
         cost.macs(model)
+
+
+def test_the_time_of_trainings_is_that_of_the_epochs_seen_at_their_size():
+    seen = [(2, 100, 20.0), (2, 100, 40.0), (1, 300, 25.0)]  # epochs of 15 and of 25 seconds
+    for left, seconds in (
+        ([(3, 100)], 45),
+        ([(1, 200)], 20),  # half way
+        ([(2, 50), (1, 400)], 2 * 15 + 25),
+        ([], 0),
+    ):
+        assert cost.training_seconds(left, seen) == seconds

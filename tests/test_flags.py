@@ -162,7 +162,7 @@ def test_right_arguments_are_taken_in_any_order_with_options():
         30,
     )
     assert math.copysign(1, formal.parse([*RIGHT[:5], "-0.0"]).filterPercentage[0]) == 1
-    assert (args.seed, args.optimizer, args.csv, args.fresh) == (7, "sgd", None, False)
+    assert (args.seeds, args.optimizer, args.csv, args.fresh) == ([7], "sgd", None, False)
     assert args.criterion == ["l1"]
     twice = ["--criterion", "l2", "random", "--criterion", "l1", "l2"]
     assert formal.parse([*RIGHT, *twice]).criterion == ["l2", "random", "l1"]

@@ -36,7 +36,8 @@ def run(folder, *arguments):
 def results(rows):
     """The rows without what differs from run to run."""
     rows = rows.sort_values("pruning_ratio", ignore_index=True)
-    return rows.drop(columns=["baseline_seconds", "retrain_seconds", "finished_at"])
+    measured = ["baseline_seconds", "retrain_seconds", "finished_at", *report.MEASURED]
+    return rows.drop(columns=measured)
 
 
 @pytest.fixture(scope="module")
@@ -159,13 +160,19 @@ def test_a_file_that_is_no_dataset_ends_with_1_and_one_line(tmp_path, call):
     assert re.fullmatch(r"formal\.py: own\.npz: it is not an \.npz file; [^\n]*\n", err)
 
 
-def test_a_foreign_csv_is_refused_before_training(tmp_path, call):
-    (tmp_path / "own.csv").write_text("a,b\n1,2\n")
-    status, out, err = call(tmp_path, SAMPLE, *SHORT, 0.4, "--csv", "own.csv")
-    assert status == 1
-    assert "own.csv is not a record of this program" in err
-    assert len(err.splitlines()) == 1
-    assert "epoch" not in out
+@pytest.mark.parametrize("content", ["", "a,b\n1,2\n", None])
+def test_a_damaged_csv_is_set_aside_and_written_anew(few, small, call, content):
+    csv = small.parent / "own.csv"
+    arguments = (few, "0.001", 40, 1, 1, 0.4, "--model", small, "--csv", csv)
+    call(small.parent, *arguments)
+    whole = csv.read_text()
+    content = whole[:-3] if content is None else content  # cut short
+    csv.write_text(content)
+    status, out, err = call(small.parent, *arguments)
+    assert (status, err) == (0, "")
+    assert re.search(r"own\.csv is not a record of .*; set aside as own\.csv\.damaged1\n", out)
+    assert csv.with_name("own.csv.damaged1").read_text() == content
+    assert csv.read_text() == whole
 
 
 def test_an_unwritable_place_ends_with_1_and_one_line(tmp_path, call):

@@ -4,6 +4,8 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import matplotlib.image
+import numpy as np
+import pandas as pd
 import pytest
 
 from pruning import plots, prune, report, table
@@ -41,6 +43,13 @@ def row(**changes):
         "retrain_learning_rate": 1e-05,
         "control": "",
         "augment": "",
+        "model_bytes": 9666403.0,
+        "latency_ms": 1.5,
+        "baseline_latency_ms": 2.5,
+        "throughput": 4000.5,
+        "baseline_throughput": 3000.5,
+        "peak_memory_mb": 1200.5,
+        "machine": "AMD EPYC, 2 cores, Linux",
     } | changes
 
 
@@ -51,7 +60,9 @@ def test_the_columns_are_these_in_this_order(tmp_path):
         "dataset,model,pruning_ratio,seed,parameters,accuracy,pruned_accuracy,baseline_parameters,"
         "baseline_accuracy,macs,baseline_macs,criterion,strategy,schedule,learning_rate,batch_size,"
         "epoch1,epoch2,optimizer,baseline_seconds,retrain_seconds,finished_at,keras,tensorflow,"
-        "coupled,layer_ratios,retrain_learning_rate,control,augment"
+        "coupled,layer_ratios,retrain_learning_rate,control,augment,"
+        "model_bytes,latency_ms,baseline_latency_ms,throughput,baseline_throughput,peak_memory_mb,"
+        "machine"
     )
 
 
@@ -61,10 +72,14 @@ def test_a_csv_and_a_row_from_before_a_column_was_added_are_read(tmp_path):
     lines = [",".join(line.split(",")[:24]) for line in csv.read_text().splitlines()]
     csv.write_text("\n".join(lines) + "\n")
     assert lines[0].endswith(",tensorflow")
-    assert report.read_rows(csv).to_dict("records") == [row()]
+    unmeasured = dict.fromkeys(report.MEASURED, -1.0) | {"machine": ""}
     old = {name: value for name, value in row(seed=1).items() if name not in report.TRIALS.added}
-    report.append_rows(csv, [old])
-    assert report.read_rows(csv).to_dict("records") == [row(), row(seed=1)]
+    for rows in (1, 2):
+        assert report.read_rows(csv)[report.MEASURED].isna().all(axis=None)
+        found = report.read_rows(csv).fillna(-1.0)
+        expected = [row() | unmeasured, row(seed=1) | unmeasured]
+        assert found.to_dict("records") == expected[:rows]
+        report.append_rows(csv, [old])
 
 
 @pytest.mark.parametrize("dataset", ["fashion", "001", "NA", "a,b", 'a"b', "1e5"])
@@ -100,9 +115,8 @@ def test_a_row_that_is_there_already_changes_nothing(tmp_path):
 
 
 def test_a_csv_that_can_be_written_passes_the_check_and_no_file_is_left(tmp_path):
-    csv = tmp_path / "new" / "a.csv"
-    report.check(csv)
-    assert [path.name for path in csv.parent.iterdir()] == ["a.csv.lock"]
+    report.check(tmp_path / "a.csv")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written_to_fails_the_check(tmp_path):
@@ -134,6 +148,40 @@ def test_a_csv_that_is_not_ours_is_refused_and_left_alone(tmp_path, content):
     assert csv.read_text() == content
 
 
+@pytest.mark.parametrize("missing", [1, 3, 40, 200])
+def test_a_csv_that_is_cut_short_is_never_read_as_rows(tmp_path, missing):
+    csv = tmp_path / "a.csv"
+    report.append_rows(csv, [row(), row(seed=1)])
+    csv.write_bytes(csv.read_bytes()[:-missing])
+    with pytest.raises(ValueError, match=r"a\.csv is not a record of this program"):
+        report.read_rows(csv)
+
+
+def test_the_summary_holds_mean_deviation_and_number_per_setting_whatever_the_seed(tmp_path):
+    csv, summary = tmp_path / "a.csv", tmp_path / "a-summary.csv"
+    for seed, accuracy in enumerate((0.25, 0.5, 1.0)):
+        report.append_rows(csv, [row(seed=seed, accuracy=accuracy, latency_ms=2.0 * seed)])
+    report.append_rows(csv, [row(pruning_ratio=0.8, accuracy=0.5, parameters=7)])
+    report.write_summary(csv, summary)
+    found = pd.read_csv(summary)
+    assert "seed" not in found.columns
+    assert found["n"].tolist() == [3, 1]
+    assert found["parameters"].tolist() == [2404404, 7]
+    # (0.25 + 0.5 + 1) / 3; deviations -1/3, -1/12, 5/12: squares 16 + 1 + 25 of 144, over 2
+    np.testing.assert_allclose(found["accuracy_mean"], [7 / 12, 0.5])
+    np.testing.assert_allclose(found["accuracy_std"], [(42 / 144 / 2) ** 0.5, np.nan])
+    np.testing.assert_allclose(found["latency_ms_mean"][0], 2)
+    np.testing.assert_allclose(found["latency_ms_std"][0], 2)
+
+
+def test_a_mean_over_rows_of_which_one_was_not_measured_is_no_number(tmp_path):
+    csv = tmp_path / "a.csv"
+    report.append_rows(csv, [row(), row(seed=1, latency_ms=float("nan"))])
+    (found,) = report.summarised(report.read_rows(csv)).to_dict("records")
+    assert np.isnan(found["latency_ms_mean"])
+    assert found["accuracy_mean"] == row()["accuracy"]
+
+
 def test_a_row_without_a_column_is_refused(tmp_path):
     with pytest.raises(ValueError, match="row has the columns .*seed; give dataset, model"):
         report.append_rows(tmp_path / "a.csv", [{"seed": 1}])
@@ -155,21 +203,56 @@ def test_the_layer_table_shows_filters_and_parameters_before_and_after():
     assert len({len(line) for line in lines}) == 1
 
 
-def test_the_curve_has_a_marker_and_a_ratio_per_row_and_a_star_per_baseline(tmp_path):
+def points(axes):
+    """`{label: [x of its points]}`, as they stand in the legend."""
+    handles, labels = axes.get_legend_handles_labels()
+    lines = [handle[0] if isinstance(handle, tuple) else handle for handle in handles]
+    return {label: list(line.get_xdata()) for label, line in zip(labels, lines, strict=True)}
+
+
+FRONT = "Pareto front: none as small is as accurate"
+
+
+def test_the_curve_has_a_marker_and_a_ratio_per_mean_and_a_star_per_baseline(tmp_path):
     csv = tmp_path / "a.csv"
-    for ratio, parameters in ((0.8, 1), (0.4, 2), (0.0, 3)):
-        report.append_rows(csv, [row(pruning_ratio=ratio, parameters=parameters)])
-    report.append_rows(csv, [row(seed=1, parameters=5)])
-    (axes,) = plots._curve(report.read_rows(csv)).axes
-    lines = {line.get_label(): list(line.get_xdata()) for line in axes.lines}
-    assert lines == {
-        "pruned, retrained: seed 0": [1, 2, 3],
-        "not pruned, same epochs: seed 0": [0, 1],  # from edge to edge
-        "pruned, retrained: seed 1": [5],
-        "baseline: seed 0": [4047370],
-        "baseline: seed 1": [4047370],
-    }
-    assert [text.get_text() for text in axes.texts] == ["0.8", "0.4", "0", "0.4"]
+    for ratio, size in ((0.8, 1), (0.4, 2), (0.0, 3)):
+        report.append_rows(csv, [row(pruning_ratio=ratio, parameters=size, macs=size * 10)])
+    report.append_rows(csv, [row(epoch1=5, parameters=5, macs=50)])
+    figure = plots._curve(report.read_rows(csv))
+    for axes, factor, baseline in zip(figure.axes, (1, 10), (4047370, 7865344), strict=True):
+        assert points(axes) == {
+            "pruned, retrained: epoch1 35": [factor, 2 * factor, 3 * factor],
+            "not pruned, same epochs: epoch1 35": [0, 1],  # from edge to edge
+            "pruned, retrained: epoch1 5": [5 * factor],
+            "baseline: epoch1 35": [baseline],
+            "baseline: epoch1 5": [baseline],
+            FRONT: [factor, baseline],
+        }
+        assert [text.get_text() for text in axes.texts] == ["0.8", "0.4", "0", "0.4"]
+    assert figure.get_suptitle().endswith("one seed")
+
+
+def test_seeds_share_a_marker_at_their_mean_with_a_bar_of_one_deviation(tmp_path):
+    csv = tmp_path / "a.csv"
+    for seed, accuracy in enumerate((0.5, 0.6, 0.7)):
+        measured = {"accuracy": accuracy, "baseline_accuracy": accuracy + 0.1}
+        report.append_rows(csv, [row(seed=seed, **measured)])
+    figure = plots._curve(report.read_rows(csv))
+    assert figure.get_suptitle().endswith(
+        "mean over 3 seeds; bars: one sample standard deviation up and down"
+    )
+    for axes in figure.axes:
+        bars = [container[2][0].get_segments()[0] for container in axes.containers]
+        np.testing.assert_allclose([bar[:, 1] for bar in bars], [[0.5, 0.7], [0.6, 0.8]])
+    csv.unlink()
+    report.append_rows(csv, [row(), row(seed=1), row(pruning_ratio=0.2)])
+    title = plots._curve(report.read_rows(csv)).get_suptitle()
+    assert "mean over 1 to 2 seeds" in title
+
+
+def test_the_pareto_front_is_what_no_point_as_small_equals():
+    points = [(3, 0.9), (1, 0.5), (2, 0.5), (2, 0.7), (4, 0.9), (5, 0.95), (1, 0.4), (3, 0.9)]
+    assert plots.pareto_front(points) == [(1, 0.5), (2, 0.7), (3, 0.9), (5, 0.95)]
 
 
 def test_layer_ratios_of_a_file_are_told_in_a_few_characters(tmp_path):
@@ -177,10 +260,10 @@ def test_layer_ratios_of_a_file_are_told_in_a_few_characters(tmp_path):
     many = {f"conv{n}": 0.1 for n in range(50)}
     for ratios in (json.dumps(many), json.dumps(many | {"conv1": 0.2}), "vgg16-A"):
         report.append_rows(csv, [row(layer_ratios=ratios)])
-    (axes,) = plots._curve(report.read_rows(csv)).axes
-    labels = [line.get_label() for line in axes.lines[:3]]
-    assert labels[2] == "pruned, retrained: layer_ratios vgg16-A"
-    assert len(set(labels)) == 3
+    labels = [label for label in points(plots._curve(report.read_rows(csv)).axes[0])]
+    labels = [label for label in labels if label.startswith("pruned")]
+    assert "pruned, retrained: layer_ratios vgg16-A" in labels
+    assert len(labels) == 3
     assert all(len(label) < 45 for label in labels)
 
 
@@ -209,15 +292,16 @@ def test_every_control_has_a_labelled_line_of_its_own_and_one_baseline(tmp_path)
         for ratio, parameters in ((0.4, 2), (0.8, 1)):
             report.append_rows(csv, [row(pruning_ratio=ratio, parameters=parameters, **changes)])
     report.append_rows(csv, [row(pruning_ratio=0.0, parameters=4047370)])
-    (axes,) = plots._curve(report.read_rows(csv)).axes
-    assert [line.get_label() for line in axes.lines] == [
+    axes, _ = plots._curve(report.read_rows(csv)).axes
+    assert set(points(axes)) == {
         "pruned, retrained: criterion l1",
         "not pruned, same epochs",
         "pruned, retrained: criterion random",
         "pruned, retrained: criterion largest",
         "same shape trained from new weights",
         "baseline",
-    ]
+        FRONT,
+    }
     assert sorted(text.get_text() for text in axes.texts) == ["0", "0.4", "0.8"]
 
 
@@ -227,12 +311,12 @@ def test_networks_of_very_different_size_stand_on_a_logarithmic_axis(tmp_path):
     assert plots._curve(report.read_rows(csv)).axes[0].get_xscale() == "linear"
     small = {"parameters": 90_000, "baseline_parameters": 270_000, "layer_ratios": "resnet56-A"}
     report.append_rows(csv, [row(model="resnet56", **small)])
-    (axes,) = plots._curve(report.read_rows(csv)).axes
-    assert axes.get_xscale() == "log"
-    assert axes.get_legend_handles_labels()[1][:2] == [
+    axes, of_macs = plots._curve(report.read_rows(csv)).axes
+    assert (axes.get_xscale(), of_macs.get_xscale()) == ("log", "linear")
+    assert {
         "pruned, retrained: model scnnb",
         "pruned, retrained: model resnet56, layer_ratios resnet56-A",
-    ]
+    } <= set(points(axes))
 
 
 def sensitivities(accuracies, **changes):
@@ -290,6 +374,6 @@ def test_the_curve_is_a_picture_that_can_be_read(tmp_path):
     plots.draw_curve(tmp_path / "a.csv", tmp_path / "a.png")
     picture = matplotlib.image.imread(tmp_path / "a.png")
     height, width = picture.shape[:2]
-    assert width == 1200 and height > 750  # a line for every label
+    assert width == 1800 and height > 750  # a line for every label
     assert picture[..., :3].std() > 0.01
     assert not list(tmp_path.glob("*partial*"))

@@ -25,16 +25,16 @@ def path(tmp_path):
     return tmp_path / "pruned0.4"
 
 
-def test_a_record_that_lacks_what_it_should_hold_is_damaged(tmp_path):
-    storage.save_record(tmp_path / "a", {"accuracy": 0.5})
-    assert storage.read_record(tmp_path / "a", ["accuracy"]) == {"accuracy": 0.5}
-    with pytest.raises(ValueError, match=r"a\.json is damaged and not used; delete it or pass --f"):
-        storage.read_record(tmp_path / "a", ["accuracy", "seconds"])
+def save(path, model, record):
+    size = storage.save_model(path, model)
+    storage.save_record(path, record)
+    return size
 
 
 def test_a_stored_model_comes_back_bit_for_bit_with_its_record(path, model):
     record = {"accuracy": 0.1 + 0.2, "seconds": 12.5, "dataset": "fashion"}
-    storage.save(path, model, record)
+    size = save(path, model, record)
+    assert size == storage.model_path(path).stat().st_size
     assert storage.read_record(path, []) == record
     for before, after in zip(
         model.get_weights(), storage.read_model(path).get_weights(), strict=True
@@ -47,7 +47,7 @@ def test_the_file_does_not_grow_with_the_optimizer(path):
     model = network(300)
     model.compile("adam", "mse")
     model.fit(np.zeros((1, 300)), np.zeros((1, 300)), verbose=0)
-    storage.save(path, model, {})
+    save(path, model, {})
     assert storage.model_path(path).stat().st_size < 1.2 * 4 * model.count_params()
 
 
@@ -59,7 +59,7 @@ def test_where_nothing_is_stored_there_is_no_record(path):
 def test_a_run_killed_while_it_replaces_what_is_stored_leaves_no_record(
     path, model, monkeypatch, step
 ):
-    storage.save(path, model, {"accuracy": 1.0})
+    save(path, model, {"accuracy": 1.0})
     replace, calls = os.replace, []
 
     def killed(*files):
@@ -70,25 +70,48 @@ def test_a_run_killed_while_it_replaces_what_is_stored_leaves_no_record(
 
     monkeypatch.setattr(storage.os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        storage.save(path, model, {"accuracy": 0.5})
+        save(path, model, {"accuracy": 0.5})
     assert storage.read_record(path, []) is None
 
 
-@pytest.mark.parametrize("content", [b"", b"foreign", b"\xff", b"[1]", b"null"])
-def test_a_damaged_record_is_refused_by_name(path, model, content):
-    storage.save(path, model, {"accuracy": 1.0})
-    (path.parent / "pruned0.4.json").write_bytes(content)
-    with pytest.raises(ValueError, match=r"pruned0\.4\.json is damaged and not used"):
-        storage.read_record(path, [])
+@pytest.mark.parametrize("content", [b"", b"foreign", b"\xff", b"[1]", b"null", b'{"seconds": 1}'])
+def test_a_damaged_record_is_named_and_set_aside_as_it_is(path, capsys, content):
+    file = path.parent / "pruned0.4.json"
+    for number in (1, 2):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match=r"pruned0\.4\.json is damaged"):
+            storage.peek(path, ["accuracy"])
+        assert file.exists()
+        assert storage.read_record(path, ["accuracy"]) is None
+        told = f"{file} is damaged; set aside as pruned0.4.json.damaged{number}\n"
+        assert capsys.readouterr().out == told
+        assert not file.exists()
+        assert (path.parent / f"pruned0.4.json.damaged{number}").read_bytes() == content
 
 
 @pytest.mark.parametrize("content", [b"", b"foreign", None])
-def test_a_damaged_model_is_refused_by_name(path, model, content):
-    storage.save(path, model, {"accuracy": 1.0})
+def test_a_damaged_model_is_named_and_set_aside_as_it_is(path, model, capsys, content):
+    save(path, model, {"accuracy": 1.0})
     file = storage.model_path(path)
-    file.write_bytes(file.read_bytes()[:1000] if content is None else content)
-    with pytest.raises(ValueError, match=r"pruned0\.4\.keras is damaged and not used"):
-        storage.read_model(path)
+    content = file.read_bytes()[:1000] if content is None else content
+    file.write_bytes(content)
+    assert storage.read_model(path) is None
+    assert capsys.readouterr().out.endswith("is damaged; set aside as pruned0.4.keras.damaged1\n")
+    assert (path.parent / "pruned0.4.keras.damaged1").read_bytes() == content
+    assert storage.read_model(path) is None  # nothing there
+
+
+def test_a_file_that_cannot_be_written_whole_leaves_the_old_one_and_no_other(path):
+    def full(file):
+        file.write(b"new")
+        raise OSError(28, "No space left on device")
+
+    path.write_bytes(b"old")
+    with pytest.raises(OSError, match="No space left"):
+        storage.replace(path, full)
+    assert [(file.name, file.read_bytes()) for file in path.parent.iterdir()] == [
+        ("pruned0.4", b"old")
+    ]
 
 
 def test_a_network_of_somebody_else_is_read_if_it_fits(path):

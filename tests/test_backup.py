@@ -1,0 +1,195 @@
+"""scnnb/backup.py: a training that is killed ends as an unbroken one."""
+
+import os
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from scnnb import backup, storage, training
+
+HOW = {"epochs": 4, "batch_size": 5, "optimizer": "adam", "learning_rate": 0.01, "augment": False}
+
+
+@pytest.fixture
+def dataset():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 16).astype(np.int32)
+    return SimpleNamespace(
+        train_images=rng.uniform(0, 1, (16, 8, 8, 1)).astype("float32"), train_labels=labels
+    )
+
+
+def built(seed=1):
+    """A network with all that has a state: dropout, BatchNormalization, and noise."""
+    keras.utils.set_random_seed(seed)
+    stack = [layers.Conv2D(3, 3), layers.BatchNormalization(), layers.GaussianNoise(0.1)]
+    head = [layers.Flatten(), layers.Dropout(0.5), layers.Dense(2, "softmax")]
+    return keras.Sequential([keras.Input((8, 8, 1)), *stack, *head])
+
+
+def weights(model):
+    return [value.tobytes() for value in model.get_weights()]
+
+
+class Killed(BaseException):
+    """What no code catches, as no code can catch kill -9."""
+
+
+def kill_in(epoch, batch):
+    """Callback that ends the training in the middle of an epoch, counted from 0."""
+    now = []
+
+    def begin(number, logs):
+        now[:] = [number]
+
+    def end(number, logs):
+        if now == [epoch] and number == batch:
+            raise Killed
+
+    return keras.callbacks.LambdaCallback(on_epoch_begin=begin, on_train_batch_end=end)
+
+
+@pytest.mark.parametrize(("optimizer", "augment"), [("adam", False), ("sgd", True)])
+def test_a_resumed_training_ends_bit_for_bit_as_an_unbroken_one(
+    dataset, tmp_path, capsys, optimizer, augment
+):
+    how = HOW | {"augment": augment, "optimizer": optimizer}
+    unbroken = built()
+    training.train(unbroken, dataset, **how)
+    expected = capsys.readouterr().out
+    file, trained = tmp_path / "a.npz", 0.0
+    for epoch, batch in ((0, 1), (1, 2), (3, 0)):
+        with pytest.raises(Killed):
+            training.train(built(), dataset, **how, backup=file, callbacks=[kill_in(epoch, batch)])
+        done, seconds = backup.progress(file)
+        assert done == epoch
+        assert seconds > trained or not epoch
+    resumed = built()
+    capsys.readouterr()
+    seconds = training.train(resumed, dataset, **how, backup=file)
+    assert weights(resumed) == weights(unbroken)
+    told, line = capsys.readouterr().out.splitlines()
+    assert told == "going on behind epoch 3 of 4"
+    assert line.split("accuracy")[0] == expected.splitlines()[3].split("accuracy")[0]
+    assert seconds > backup.progress(file)[1] / 2
+    again = built()
+    assert training.train(again, dataset, **how, backup=file) == backup.progress(file)[1]
+    assert weights(again) == weights(unbroken)
+
+
+def test_an_unbroken_training_is_the_same_with_and_without_a_backup(dataset, tmp_path):
+    models = built(), built()
+    training.train(models[0], dataset, **HOW)
+    training.train(models[1], dataset, **HOW, backup=tmp_path / "a.npz")
+    assert weights(models[0]) == weights(models[1])
+    assert os.listdir(tmp_path) == ["a.npz"]
+
+
+@pytest.mark.parametrize("part", [0, 0.9, "flipped", "foreign"])
+def test_a_damaged_backup_is_named_set_aside_and_not_used(dataset, tmp_path, capsys, part):
+    file, model = tmp_path / "a.npz", built()
+    training.train(model, dataset, **HOW | {"epochs": 1}, backup=file)
+    content = file.read_bytes()
+    if part == "flipped":
+        place = len(content) // 3
+        content = content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :]
+    elif part == "foreign":
+        np.savez(file, numbers=[1])
+        content = file.read_bytes()
+    else:
+        content = content[: int(part * len(content))]
+    file.write_bytes(content)
+    expected = weights(model)
+    model = built()
+    capsys.readouterr()
+    training.train(model, dataset, **HOW | {"epochs": 1}, backup=file)
+    out = capsys.readouterr().out
+    assert f"{file} is no backup of this training (" in out
+    assert "set aside as a.npz.damaged1" in out
+    assert (tmp_path / "a.npz.damaged1").read_bytes() == content
+    assert weights(model) == expected
+    assert backup.progress(file)[0] == 1
+
+
+def compiled(seed=1, optimizer="adam"):
+    model = built(seed)
+    model.compile(optimizer, "mse")
+    return model
+
+
+def test_a_backup_of_a_training_that_began_otherwise_is_not_used(tmp_path, capsys):
+    file = tmp_path / "a.npz"
+    state = backup.Backup(file, compiled(), ("settings", 1))
+    state.on_epoch_begin(0)
+    state.on_epoch_end(0, {"loss": 1.0})
+    assert backup.Backup(file, compiled(), ("settings", 1)).done == 1
+    others = [(compiled(2), ("settings", 1)), (compiled(), ("settings", 2))]
+    others += [(compiled(optimizer="sgd"), ("settings", 1))]
+    content = file.read_bytes()
+    for number, (model, settings) in enumerate(others, 1):
+        file.write_bytes(content)
+        before = weights(model)
+        assert backup.Backup(file, model, settings).done == 0
+        assert weights(model) == before
+        assert capsys.readouterr().out.endswith(f"set aside as a.npz.damaged{number}\n")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"batch_size": 4},
+        {"optimizer": "sgd"},
+        {"learning_rate": 0.02},
+        {"augment": True},
+        {"epochs": 5},
+    ],
+)
+def test_every_setting_of_a_training_is_told_to_its_backup(dataset, tmp_path, monkeypatch, change):
+    told = []
+
+    def stop(path, model, settings):
+        told.append((type(model.optimizer), *settings))
+        raise Killed
+
+    monkeypatch.setattr(training, "Backup", stop)
+    for how in (HOW, HOW | change):
+        with pytest.raises(Killed):
+            training.train(built(), dataset, **how, backup=tmp_path / "a.npz")
+    assert told[0] != told[1]
+
+
+def test_a_diverged_training_stays_an_error_however_often_it_is_called(dataset, tmp_path):
+    for _ in range(2):
+        with pytest.raises(ValueError, match="training diverged"):
+            training.train(
+                built(), dataset, **HOW | {"learning_rate": 1e38}, backup=tmp_path / "a.npz"
+            )
+
+
+def test_a_full_disk_keeps_the_backup_of_the_epoch_before(dataset, tmp_path, monkeypatch):
+    file = tmp_path / "a.npz"
+    replace, calls = storage.replace, []
+
+    def full(path, write):
+        calls.append(path)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        replace(path, write)
+
+    monkeypatch.setattr(storage, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        training.train(built(), dataset, **HOW, backup=file)
+    assert backup.progress(file)[0] == 1
+
+
+def test_backups_of_one_model_are_told_from_those_of_another(tmp_path):
+    one, other = tmp_path / "pruned0.4_retrained5", tmp_path / "pruned0.4_retrained50"
+    files = [backup.backup_path(one), backup.backup_path(one, 1), backup.backup_path(other)]
+    for file in files:
+        file.touch()
+        assert backup.progress(file) == (0, 0.0)
+    backup.remove(one)
+    assert list(tmp_path.iterdir()) == files[2:]

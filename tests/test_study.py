@@ -1,0 +1,271 @@
+"""formal.py as a study: several seeds, killed runs, what is left, full disks."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import pandas as pd
+import pytest
+from keras import layers
+
+from pruning import report
+from scnnb import backup, storage
+
+ROOT = Path(__file__).parent.parent
+SHORT = ("0.001", "40", "1", "1")  # lr, batchSz, Epoch1, Epoch2
+DIFFERS = ["baseline_seconds", "retrain_seconds", "finished_at", *report.MEASURED]
+
+
+@pytest.fixture
+def random_network(tmp_path):
+    """The path of a network with dropout, for images such as `few`."""
+    x = images = keras.Input((28, 28, 1))
+    for name in ("conv1", "conv2"):
+        x = layers.BatchNormalization()(layers.Conv2D(4, 3, 2, name=name)(x))
+    x = layers.Dropout(0.3)(layers.GlobalAveragePooling2D()(x))
+    keras.Model(images, layers.Dense(10, activation="softmax")(x)).save(tmp_path / "random.keras")
+    return tmp_path / "random.keras"
+
+
+def results(csv):
+    """The rows without what differs from run to run, in the order of their settings."""
+    rows = report.read_rows(csv).sort_values(report.TRIALS.settings, ignore_index=True)
+    return rows.drop(columns=DIFFERS)
+
+
+def test_every_seed_has_its_rows_and_the_summary_their_means(few, small, call):
+    arguments = (few, *SHORT, 0.0, 0.5, "--model", small, "--criterion", "l1", "random")
+    status, out, err = call(small.parent, *arguments, "--seeds", 3, 0)
+    assert (status, err) == (0, "")
+    assert out.count("training the baseline of seed") == 2
+    assert "6 of 6 trials done, 0 epochs left" in out
+    rows = report.read_rows(small.parent / "results" / "few.csv")
+    assert rows["seed"].tolist() == [3] * 3 + [0] * 3
+    assert rows["criterion"].tolist() == ["l1", "l1", "random"] * 2
+    assert (rows["model_bytes"] > 10_000).all()
+    assert (rows[report.MEASURED] > 0).all(axis=None)
+    assert rows["machine"].str.contains(" cores, ").all()
+    means = pd.read_csv(small.parent / "results" / "few-summary.csv")
+    assert means["n"].tolist() == [2, 2, 2]
+    expected = rows.groupby(["pruning_ratio", "criterion"])["accuracy"].mean()
+    assert means["accuracy_mean"].tolist() == pytest.approx(expected.tolist())
+    status, alone, _ = call(small.parent, *arguments, "--seed", 3)
+    assert "epoch " not in alone.replace("epochs left", "")
+
+
+def test_the_size_of_a_row_is_that_of_its_file(few, small, call):
+    call(small.parent, few, *SHORT, 0.5, "--model", small)
+    (row,) = report.read_rows(small.parent / "results" / "few.csv").to_dict("records")
+    (file,) = (small.parent / "results").glob("*/pruned0.5_retrained1.keras")
+    assert row["model_bytes"] == file.stat().st_size
+    assert not list((small.parent / "results").rglob("*backup*"))
+
+
+def test_a_dry_run_tells_what_is_done_and_left_and_changes_nothing(few, small, call, monkeypatch):
+    arguments = (few, "0.001", 40, 3, 2, 0.0, 0.5, "--model", small)
+    status, out, err = call(small.parent, *arguments, "--dry-run")
+    assert (status, err) == (0, "")
+    assert "0 of 2 trials done, 7 epochs left; no epoch seen yet" in out
+    assert not (small.parent / "results").exists()
+
+    stop_behind(monkeypatch, 5)  # the second trial, behind its baseline and the first trial
+    assert call(small.parent, *arguments, "--control", "scratch")[0] == 130
+    files = {file: file.stat() for file in (small.parent / "results").rglob("*")}
+    status, out, err = call(small.parent, *arguments, "--seeds", 0, 1, "--dry-run")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()[2:]
+    assert [re.split("  +", line) for line in lines[:3]] == [
+        ["seed 0", "baseline", lines[0].split("  ")[-1].strip()],
+        ["seed 0", "pruned0.0_retrained2", lines[1].split("  ")[-1].strip()],
+        ["seed 0", "pruned0.5_retrained2", "2 epochs left"],
+    ]
+    assert "done, test accuracy 0." in lines[0] and "done, test accuracy 0." in lines[1]
+    assert re.fullmatch("1 of 4 trials done, 9 epochs left, about 0 h 01 min", lines[-1])
+    assert {file: file.stat() for file in (small.parent / "results").rglob("*")} == files
+    status, out, err = call(small.parent, *arguments, "--control", "scratch", "--dry-run")
+    assert re.search(r"scratch0\.0_epochs5 +5 epochs left\n", out) is None
+    assert re.search(r"scratch0\.0_epochs5 +epoch 0 of 5|epoch [1-4] of 5", out)
+
+
+def stop_behind(monkeypatch, epochs):
+    """Ctrl-C as soon as so many epochs are in their backups."""
+    original, ended = backup.Backup.on_epoch_end, []
+
+    def end(self, epoch, logs=None):
+        original(self, epoch, logs)
+        ended.append(epoch)
+        if len(ended) == epochs:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(backup.Backup, "on_epoch_end", end)
+
+
+def test_stopped_behind_any_epoch_the_same_call_writes_the_same_rows(
+    few, random_network, call, monkeypatch
+):
+    folder = random_network.parent
+    arguments = (few, "0.01", 20, 2, 2, 0.5, "--model", random_network, "--control", "scratch")
+    arguments += ("--schedule", "iterative", "--augment")
+    (folder / "unbroken").mkdir()
+    assert call(folder / "unbroken", *arguments)[0] == 0
+    expected = results(folder / "unbroken" / "results" / "few.csv")
+    (stages,) = (folder / "unbroken" / "results").glob("*/*_stages.csv")
+    epochs = 0
+    for stop in (1, 2, 1, 1, 3):  # baseline, its end and stages 1, 2, control
+        with monkeypatch.context() as patch:
+            stop_behind(patch, stop)
+            status, out, err = call(folder, *arguments)
+        assert (status, err) == (
+            130,
+            "formal.py: stopped; finished rows stay, the same call goes on\n",
+        )
+        epochs += len(re.findall("^epoch ", out, re.MULTILINE))
+    status, out, err = call(folder, *arguments)
+    assert (status, err) == (0, "")
+    epochs += len(re.findall("^epoch ", out, re.MULTILINE))
+    assert epochs == 2 + 2 + 2 + 4  # none was repeated
+    pd.testing.assert_frame_equal(results(folder / "results" / "few.csv"), expected)
+    (resumed,) = (folder / "results").glob("*/*_stages.csv")
+    assert resumed.read_text() == stages.read_text()
+    assert not list((folder / "results").rglob("*backup*"))
+
+
+def test_fresh_begins_anew_where_a_run_was_stopped(few, small, call, monkeypatch):
+    arguments = (few, "0.001", 40, 2, 2, 0.5, "--model", small)
+    for stop in (1, 3):
+        with monkeypatch.context() as patch:
+            stop_behind(patch, stop)
+            assert call(small.parent, *arguments)[0] == 130
+    status, out, err = call(small.parent, *arguments, "--fresh")
+    assert (status, err) == (0, "")
+    assert "going on" not in out
+    assert len(re.findall("^epoch ", out, re.MULTILINE)) == 4
+
+
+@pytest.mark.parametrize("suffix", ["keras", "json"])
+def test_a_damaged_baseline_is_set_aside_and_trained_anew(few, small, call, suffix):
+    arguments = (few, *SHORT, 0.5, "--model", small)
+    call(small.parent, *arguments)
+    results_folder = small.parent / "results"
+    expected = results(results_folder / "few.csv")
+    (file,) = results_folder.glob(f"*/baseline.{suffix}")
+    file.write_bytes(file.read_bytes()[:-20])
+    (trial,) = results_folder.glob("*/pruned0.5_retrained1.json")
+    trial.write_text("")
+    (results_folder / "few.csv").unlink()
+    status, out, err = call(small.parent, *arguments)
+    assert (status, err) == (0, "")
+    assert re.search(rf"baseline\.{suffix} is damaged; set aside as baseline\.{suffix}\.dam", out)
+    assert "training the baseline of seed 0" in out
+    assert file.with_name(f"baseline.{suffix}.damaged1").exists()
+    pd.testing.assert_frame_equal(results(results_folder / "few.csv"), expected)
+
+
+def test_a_disk_without_room_for_the_models_is_told_before_training(few, small, call, monkeypatch):
+    usage = type("Usage", (), {"free": 12_000})  # the baseline has 332 parameters
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
+    arguments = (few, *SHORT, 0.5, "--model", small)
+    status, out, err = call(small.parent, *arguments)
+    assert (status, err) == (0, "")  # 4 bytes * (6 * 332 + 332 + 117) are 9,764
+    usage.free = 9_000
+    status, out, err = call(small.parent, few, *SHORT, 0.5, "--model", small, "--seed", 1)
+    assert status == 1
+    assert re.fullmatch(r"formal\.py: results/: 0 MB are free, but .*; make room, or .*\n", err)
+    assert "epoch " not in out
+
+
+def test_a_disk_that_fills_up_ends_the_run_in_one_line_and_loses_nothing(
+    few, small, call, monkeypatch
+):
+    arguments = (few, "0.001", 40, 2, 2, 0.5, "--model", small)
+    replace, calls = storage.replace, []
+
+    def full(path, write):
+        calls.append(path)
+        if len(calls) == 4:  # behind the baseline's epochs and record
+            raise OSError(28, "No space left on device")
+        replace(path, write)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "replace", full)
+        status, _, err = call(small.parent, *arguments)
+    assert (status, err) == (1, "formal.py: [Errno 28] No space left on device\n")
+    status, out, err = call(small.parent, *arguments)
+    assert (status, err) == (0, "")
+    assert "baseline read from" in out
+
+
+def test_tensorboard_gets_a_log_of_each_training_named_like_its_model(few, small, call):
+    pytest.importorskip("tensorboard")
+    logs = small.parent / "logs"
+    call(small.parent, few, *SHORT, 0.5, "--model", small, "--tensorboard", logs)
+    (folder,) = (file.parent for file in (small.parent / "results").glob("*/baseline.keras"))
+    found = {file.parent.relative_to(logs) for file in logs.rglob("events*")}
+    assert found == {
+        Path(folder.name) / name / "train" for name in ("baseline", "pruned0.5_retrained1")
+    }
+
+
+def test_tensorboard_that_is_not_installed_is_named_before_training(few, small, call, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    status, out, err = call(small.parent, few, *SHORT, 0.5, "--model", small, "--tensorboard", "x")
+    assert status == 1
+    assert err == (
+        "formal.py: --tensorboard needs the package tensorboard, which is not installed; "
+        "pip install -r requirements-extra.txt\n"
+    )
+    assert "epoch " not in out
+
+
+def start(folder, *arguments):
+    command = [sys.executable, str(ROOT / "formal.py"), *map(str, arguments)]
+    with open(folder / "out.txt", "a") as out:
+        return subprocess.Popen(command, cwd=folder, stdout=out, stderr=subprocess.STDOUT)
+
+
+@pytest.mark.slow
+def test_runs_killed_20_times_end_with_the_rows_of_an_unbroken_one(few, random_network):
+    folder = random_network.parent
+    arguments = (few, "0.01", 1, 40, 40, 0.0, 0.5, "--model", random_network, "--seeds", 0, 1)
+    (folder / "unbroken").mkdir()
+    assert start(folder / "unbroken", *arguments).wait(600) == 0
+    rng = random.Random(0)
+    said = folder / "out.txt"
+    for _ in range(20):
+        before = said.stat().st_size if said.exists() else 0
+        process = start(folder, *arguments)
+        while process.poll() is None and said.stat().st_size == before:
+            time.sleep(0.05)  # Keras is imported
+        time.sleep(rng.uniform(0, 6))
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(60) in (-signal.SIGKILL, 0)
+    assert start(folder, *arguments).wait(600) == 0
+    assert said.read_text().count("going on behind epoch") >= 5
+    assert "damaged" not in said.read_text()
+    pd.testing.assert_frame_equal(
+        results(folder / "results" / "few.csv"),
+        results(folder / "unbroken" / "results" / "few.csv"),
+    )
+    assert not list((folder / "results").rglob("*backup*"))
+
+
+@pytest.mark.slow
+def test_eight_calls_at_once_write_every_row_once(few, small):
+    folder = small.parent
+    arguments = (few, *SHORT, 0.0, 0.25, 0.5, "--model", small, "--seeds", 0, 1)
+    processes = [start(folder, *arguments) for _ in range(8)]
+    processes[0].send_signal(signal.SIGKILL)
+    assert [process.wait(300) for process in processes][1:] == [0] * 7
+    rows = report.read_rows(folder / "results" / "few.csv")
+    assert sorted(zip(rows["seed"], rows["pruning_ratio"], strict=True)) == [
+        (seed, ratio) for seed in (0, 1) for ratio in (0.0, 0.25, 0.5)
+    ]
+    assert (folder / "out.txt").read_text().count("training the baseline of seed") == 2
+    assert start(folder, *arguments).wait(100) == 0
+    assert not os.path.exists(folder / "results" / "few.csv.partial")
