@@ -333,7 +333,7 @@ def test_a_stored_network_is_trained_further_or_taken_as_it_is(few, small, call)
     arguments = (few, *SHORT, 0, "--model", small, *options)
     status, out, err = call(small.parent, *arguments)
     assert (status, err) == (0, "")
-    assert "training the baseline, epochs: 1" in out
+    assert "training the baseline of seed 0, epochs: 1" in out
     status, out, err = call(small.parent, *arguments, "--trained")
     assert (status, err) == (0, "")
     assert "training the baseline" not in out
