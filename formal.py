@@ -9,6 +9,7 @@ once.
 
 import argparse
 import datetime
+import errno
 import hashlib
 import importlib
 import itertools
@@ -44,7 +45,9 @@ def main():
         print("formal.py: stopped; finished rows stay, the same call goes on", file=sys.stderr)
         return 130
     except (OSError, ValueError, MemoryError) as error:
-        print(f"formal.py: {' '.join(str(error).split())}", file=sys.stderr)
+        full = getattr(error, "errno", None) == errno.ENOSPC
+        advice = "; make room, the same call goes on" if full else ""
+        print(f"formal.py: {' '.join(str(error).split())}{advice}", file=sys.stderr)
         return 1
     return 0
 
@@ -71,7 +74,10 @@ def experiment(args):
         return
     for _, path in trials:
         path.parent.mkdir(parents=True, exist_ok=True)
-    (sensitivities if args.sensitivity else curve)(args, dataset, trials, sizes)
+    if args.sensitivity:
+        sensitivities(args, dataset, trials)
+    else:
+        curve(args, dataset, trials, sizes)
 
 
 def refuse_early(network, trials, sensitivity):
@@ -109,8 +115,10 @@ def show_grid(trials, sizes):
 
     print()
     for settings, path in _with_baselines(trials):
-        epochs = sum(epochs for epochs, _ in _trainings(settings, sizes))
-        done = backup.progress(backup.backup_path(path))[0]
+        trainings = _trainings(settings, sizes)
+        epochs = sum(epochs for epochs, _ in trainings)
+        backups = [backup.backup_path(path, number) for number in range(len(trainings))]
+        done = sum(backup.progress(file)[0] for file in backups)
         state = f"epoch {done} of {epochs}" if done else f"{epochs} epochs left"
         try:
             if record := storage.peek(path, []):
@@ -124,15 +132,19 @@ def show_grid(trials, sizes):
 def curve(args, dataset, trials, sizes):
     """Every trial: its baseline once, prune it, retrain, append a row, draw the curve."""
     from pruning import plots, report
-    from scnnb import storage
+    from scnnb import backup, storage
 
     csv = _csv_path(args, dataset)
     summary, png = csv.with_name(f"{csv.stem}-summary.csv"), csv.with_suffix(".png")
     _check_csv(csv, report.TRIALS)
     _check_space(trials, sizes)
 
+    stale = {path for _, path in _with_baselines(trials)} if args.fresh else set()
+    for path in stale:
+        backup.remove(path)
+
     def callbacks(path):
-        return _callbacks(path, args.tensorboard, lambda: _left(trials, sizes))
+        return _callbacks(path, args.tensorboard, lambda: _left(trials, sizes, stale))
 
     if args.fresh:
         for settings, path in {path.parent: (settings, path) for settings, path in trials}.values():
@@ -144,6 +156,7 @@ def curve(args, dataset, trials, sizes):
                 fresh=True,
                 callbacks=callbacks,
             )
+            stale.remove(path.parent / "baseline")
     for settings, path in trials:
         with _lock(path):
             row = None if args.fresh else storage.read_record(path, report.TRIALS.required)
@@ -153,7 +166,6 @@ def curve(args, dataset, trials, sizes):
                     args.model,
                     settings,
                     path=path,
-                    fresh=args.fresh,
                     callbacks=callbacks,
                 )
             else:
@@ -161,11 +173,12 @@ def curve(args, dataset, trials, sizes):
         report.append_rows(csv, [row])
         report.write_summary(csv, summary)
         plots.draw_curve(csv, png)
-        print(_left(trials, sizes))
+        stale.discard(path)
+        print(_left(trials, sizes, stale))
     print(f"rows in {csv}, summary in {summary}, curve in {png}, models in {RESULTS}/*/")
 
 
-def sensitivities(args, dataset, trials, sizes):
+def sensitivities(args, dataset, trials):
     """Per seed the baseline, then each layer alone by each criterion: rows and figure."""
     from pruning import plots, report
 
@@ -304,7 +317,7 @@ def grid(args, dataset_name):
             yield settings | unranked | {"control": args.control}
 
 
-def trial(dataset, network, settings, *, path, fresh=False, callbacks=lambda path: []):
+def trial(dataset, network, settings, *, path, callbacks=lambda path: []):
     """Prune the baseline, measure, retrain, measure, store; returns the finished row.
 
     Args:
@@ -312,7 +325,6 @@ def trial(dataset, network, settings, *, path, fresh=False, callbacks=lambda pat
         network: name or path of the network, as `build` takes it.
         settings: dict of plain values, the settings columns of the CSV.
         path: pathlib.Path without suffix for the retrained model, in the baseline's folder.
-        fresh: whether to begin anew where a killed run has left a backup.
         callbacks: function of a path without suffix that gives the Keras callbacks of the training
             whose model is stored there.
 
@@ -326,8 +338,6 @@ def trial(dataset, network, settings, *, path, fresh=False, callbacks=lambda pat
     from pruning import cost, machine
     from scnnb import backup, storage
 
-    if fresh:
-        backup.remove(path)
     machine.forget_peak()
     baseline, measured = train_or_read_baseline(
         dataset, network, settings, folder=path.parent, callbacks=callbacks
@@ -974,7 +984,8 @@ def _callbacks(path, tensorboard, left=None):
 
         def tell(epoch, logs):
             if not told:
-                print(told.append(epoch) or left())
+                told.append(epoch)
+                print(left())
 
         yield keras.callbacks.LambdaCallback(on_epoch_end=tell)
     if tensorboard:
@@ -1005,7 +1016,9 @@ def _check_space(trials, sizes):
     from scnnb import storage
 
     ((parameters, _),) = sizes[None]
-    needed = 2 * 3 * parameters  # a backup and the one that replaces it, with Adam's two moments
+    stages = max(len(each) for each in sizes.values())
+    # a backup of each and the one that replaces it, with Adam's two moments
+    needed = (1 + stages) * 3 * parameters
     for settings, path in _with_baselines(trials):
         if not storage.model_path(path).exists():
             needed += sizes[settings["pruning_ratio"]][-1][0]
@@ -1035,8 +1048,14 @@ def _trainings(settings, sizes):
     return [(settings["epoch2"], each) for each in macs]
 
 
-def _left(trials, sizes):
-    """What is left of the grid, and how long it may take by the epochs seen, in words."""
+def _left(trials, sizes, stale=()):
+    """What is left of the grid, and how long it may take by the epochs seen, in words.
+
+    Args:
+        trials: list of `(settings, path)`.
+        sizes: as `refuse_early` returns them.
+        stale: paths whose records do not count, since they are to be made anew.
+    """
     from pruning import cost
     from scnnb import backup, storage
 
@@ -1049,10 +1068,11 @@ def _left(trials, sizes):
         except ValueError:
             record = None
         if record:
-            finished += not baseline
-            seconds = record["seconds" if baseline else "retrain_seconds"]
+            seconds = record.get("seconds" if baseline else "retrain_seconds")
             if len(trainings) == 1 and seconds:
                 seen.append((*trainings[0], seconds))
+        if record and path not in stale:
+            finished += not baseline
             continue
         for number, (epochs, macs) in enumerate(trainings):
             done, seconds = backup.progress(backup.backup_path(path, number))

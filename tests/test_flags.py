@@ -76,6 +76,9 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
         (["0.5", "1.5"], "argument filterPercentage: '1.5' came"),
         (["--criterion", "l3"], r"argument --criterion: invalid choice: 'l3' \(choose from"),
         (["--retrain-lr", "0"], "argument --retrain-lr: '0' came, but it must be a number above"),
+        (["--seeds", "0", "-1"], "argument --seeds: '-1' came, but it must be a whole number"),
+        (["--seeds"], "argument --seeds: expected at least one argument"),
+        (["--sensitivity", "--dry-run"], "--dry-run came with --sensitivity, which"),
         (["--max-drop", "0.1"], "--max-drop came without --sensitivity; give both"),
         (["--sensitivity", "--max-drop", "1"], "argument --max-drop: '1' came, but it must be"),
         (["--sensitivity", "--control", "scratch"], "--control came with --sensitivity, which"),
@@ -163,6 +166,8 @@ def test_right_arguments_are_taken_in_any_order_with_options():
     )
     assert math.copysign(1, formal.parse([*RIGHT[:5], "-0.0"]).filterPercentage[0]) == 1
     assert (args.seeds, args.optimizer, args.csv, args.fresh) == ([7], "sgd", None, False)
+    assert formal.parse([*RIGHT, "--seeds", "0", "1", "2"]).seeds == [0, 1, 2]
+    assert formal.parse(RIGHT).seeds == [0]
     assert args.criterion == ["l1"]
     twice = ["--criterion", "l2", "random", "--criterion", "l1", "l2"]
     assert formal.parse([*RIGHT, *twice]).criterion == ["l2", "random", "l1"]

@@ -148,6 +148,11 @@ def test_fresh_begins_anew_where_a_run_was_stopped(few, small, call, monkeypatch
     status, out, err = call(small.parent, *arguments, "--fresh")
     assert (status, err) == (0, "")
     assert "going on" not in out
+    assert re.findall("(. of 1 trials done, . epochs left)", out) == [
+        "0 of 1 trials done, 3 epochs left",
+        "0 of 1 trials done, 1 epochs left",
+        "1 of 1 trials done, 0 epochs left",
+    ]
     assert len(re.findall("^epoch ", out, re.MULTILINE)) == 4
 
 
@@ -198,7 +203,8 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_line_and_loses_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(storage, "replace", full)
         status, _, err = call(small.parent, *arguments)
-    assert (status, err) == (1, "formal.py: [Errno 28] No space left on device\n")
+    told = "formal.py: [Errno 28] No space left on device; make room, the same call goes on\n"
+    assert (status, err) == (1, told)
     status, out, err = call(small.parent, *arguments)
     assert (status, err) == (0, "")
     assert "baseline read from" in out
