@@ -241,21 +241,21 @@ def start(folder, *arguments):
 @pytest.mark.slow
 def test_runs_killed_20_times_end_with_the_rows_of_an_unbroken_one(few, random_network):
     folder = random_network.parent
-    arguments = (few, "0.01", 1, 40, 40, 0.0, 0.5, "--model", random_network, "--seeds", 0, 1)
+    arguments = (few, "0.01", 1, 50, 50, 0.0, 0.5, "--model", random_network, "--seeds", 0, 1)
     (folder / "unbroken").mkdir()
     assert start(folder / "unbroken", *arguments).wait(600) == 0
     rng = random.Random(0)
     said = folder / "out.txt"
     for _ in range(20):
-        before = said.stat().st_size if said.exists() else 0
+        before = len(said.read_text()) if said.exists() else 0
         process = start(folder, *arguments)
-        while process.poll() is None and said.stat().st_size == before:
-            time.sleep(0.05)  # Keras is imported
+        while process.poll() is None and "training" not in said.read_text()[before:]:
+            time.sleep(0.05)  # Keras is imported, the network built
         time.sleep(rng.uniform(0, 6))
         process.send_signal(signal.SIGKILL)
         assert process.wait(60) in (-signal.SIGKILL, 0)
     assert start(folder, *arguments).wait(600) == 0
-    assert said.read_text().count("going on behind epoch") >= 5
+    assert said.read_text().count("going on behind epoch") >= 10
     assert "damaged" not in said.read_text()
     pd.testing.assert_frame_equal(
         results(folder / "results" / "few.csv"),
