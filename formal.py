@@ -346,7 +346,7 @@ def trial(dataset, network, settings, *, path, callbacks=lambda path: []):
     make = train_from_scratch if settings["control"] else prune_and_retrain
     smaller, found = make(baseline, dataset, settings, path=path, callbacks=callbacks(path))
     one, batch = (
-        np.resize(dataset.test_images, (n, *dataset.image_shape))
+        np.resize(dataset.test_images[:n], (n, *dataset.image_shape))
         for n in (1, settings["batch_size"])
     )
     latency, baseline_latency = machine.seconds_per_call([smaller, baseline], one)

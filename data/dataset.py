@@ -6,24 +6,45 @@ from dataclasses import dataclass
 import numpy as np
 
 
+class Images:
+    """Images as they are stored, a byte per value; what is taken out of them is float32, 0..1.
+
+    Attributes:
+        shape: `(n, height, width, channels)`.
+    """
+
+    def __init__(self, pixels):
+        """Take in uint8 array (n, height, width, channels)."""
+        self._pixels = pixels
+        self.shape = pixels.shape
+
+    def __len__(self):
+        """Number of images."""
+        return len(self._pixels)
+
+    def __getitem__(self, chosen):
+        """Float32 array of what NumPy's indexing means by `chosen`."""
+        return self._pixels[chosen].astype(np.float32) / np.float32(255)
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Training and test images with their labels.
 
     Attributes:
         name: short name, used in file names.
-        train_images: float32 (n, height, width, channels), 0..1.
+        train_images: Images (n, height, width, channels).
         train_labels: int32 (n,), 0..num_classes - 1.
-        test_images: float32 (m, height, width, channels), 0..1.
+        test_images: Images (m, height, width, channels).
         test_labels: int32 (m,).
         num_classes: number of classes.
         fingerprint: SHA-256 of the raw content, hexadecimal: equal content, equal fingerprint.
     """
 
     name: str
-    train_images: np.ndarray
+    train_images: Images
     train_labels: np.ndarray
-    test_images: np.ndarray
+    test_images: Images
     test_labels: np.ndarray
     num_classes: int
     fingerprint: str
@@ -63,9 +84,9 @@ def from_raw(name, x_train, y_train, x_test, y_test):
         raise ValueError(f"x_train has images of {train_shape}, x_test of {test_shape}; give one")
     return Dataset(
         name=name,
-        train_images=_scaled(images["x_train"]),
+        train_images=Images(images["x_train"]),
         train_labels=labels["y_train"].astype(np.int32),
-        test_images=_scaled(images["x_test"]),
+        test_images=Images(images["x_test"]),
         test_labels=labels["y_test"].astype(np.int32),
         num_classes=_count_classes(labels["y_train"], labels["y_test"]),
         fingerprint=fingerprint(*images.values(), *labels.values()),
@@ -118,7 +139,3 @@ def _count_classes(y_train, y_test):
             "give test images of the trained classes"
         )
     return len(classes)
-
-
-def _scaled(images):
-    return images.astype(np.float32) / np.float32(255)

@@ -1,13 +1,15 @@
 """How a network is trained, and how its accuracy is measured."""
 
+import math
 import sys
 import time
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from scnnb.augmentation import CroppedAndFlipped
 from scnnb.backup import Backup
+from scnnb.batches import batches
 
 OPTIMIZERS = {
     "adam": lambda learning_rate: keras.optimizers.Adam(learning_rate),
@@ -16,7 +18,7 @@ OPTIMIZERS = {
         learning_rate, momentum=0.9, weight_decay=5e-6
     ),
 }
-EVALUATION_PIXELS = 500 * 28 * 28  # per batch, whatever the size of an image
+EVALUATION_PIXELS = 200 * 28 * 28  # per batch, whatever the size of an image; more gain nothing
 
 
 def train(
@@ -33,10 +35,10 @@ def train(
 ):
     """Train the model in place with a fresh optimizer; returns the seconds of all its epochs.
 
-    Sparse categorical cross-entropy on the training images, shuffled. Their order, dropout, shifts
-    and flips follow `keras.utils.set_random_seed`, to be called before the model is made; under a
-    fixed seed Keras' own shuffling, which is used without augmentation, repeats its order every
-    epoch. A terminal shows Keras' progress bar; elsewhere each epoch is one plain line.
+    Sparse categorical cross-entropy on the training images, shuffled anew in every epoch. Their
+    order, dropout, shifts and flips follow `keras.utils.set_random_seed`, to be called before the
+    model is made. A terminal
+    shows Keras' progress bar; elsewhere each epoch is one plain line.
 
     With a backup, a training that was killed goes on behind its last whole epoch, to the result it
     would have had; one that had ended is read back. The file stays.
@@ -56,28 +58,34 @@ def train(
     Raises:
         ValueError: the loss is no longer a finite number; the model is spoilt.
     """
-    model.compile(
+    images, labels = dataset.train_images, dataset.train_labels
+    copy = keras.Model(model.inputs[0], model.outputs[0])  # of the same layers: model is as it was
+    copy.compile(
         optimizer=OPTIMIZERS[optimizer](learning_rate),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         # XLA slows SCNNB's step on processors about threefold; on a GPU Keras decides
         jit_compile="auto" if keras.distribution.list_devices("gpu") else False,
     )
-    images, labels = dataset.train_images, dataset.train_labels
-    state = Backup(
-        backup, model, (epochs, batch_size, optimizer, learning_rate, augment, images.shape)
-    )
-    if augment:  # it shuffles by itself
-        source = {"x": CroppedAndFlipped(images, labels, batch_size, state.done), "shuffle": False}
-    else:
-        source = {"x": images, "y": labels, "batch_size": batch_size}
+    settings = (epochs, batch_size, optimizer, learning_rate, augment, images.shape)
+    state = Backup(backup, copy, settings)
     if state.done:
         print(f"going on behind epoch {state.done} of {epochs}")
     if state.done == epochs:
         return state.seconds
+    source = batches(
+        images,
+        labels,
+        batch_size=batch_size,
+        epochs=epochs,
+        first_epoch=state.done,
+        augment=augment,
+    )
     terminal = sys.stdout.isatty()
-    history = model.fit(
-        **source,
+    history = copy.fit(
+        source,
+        shuffle=False,  # it is
+        steps_per_epoch=math.ceil(len(labels) / batch_size),
         initial_epoch=state.done,
         epochs=epochs,
         verbose=1 if terminal else 0,
@@ -101,16 +109,19 @@ def accuracy(model, dataset):
         model: Keras model, compiled or not, that ends in class probabilities.
         dataset: has `test_images` (n, height, width, channels) and `test_labels` (n,).
     """
-    height, width = dataset.test_images.shape[1:3]
-    batch_size = max(1, EVALUATION_PIXELS // (height * width))
+    images, labels = dataset.test_images, dataset.test_labels
+    batch_size = max(1, EVALUATION_PIXELS // math.prod(images.shape[1:3]))
+
+    # traced once per network, which even for a few hundred images is sooner than calling it eagerly
+    classes = tf.function(
+        lambda batch: tf.argmax(model(batch, training=False), axis=-1)
+    ).get_concrete_function(tf.TensorSpec((None, *images.shape[1:]), tf.float32))
     correct = 0
-    for start in range(0, len(dataset.test_labels), batch_size):
+    for start in range(0, len(labels), batch_size):
         batch = slice(start, start + batch_size)
-        # called directly: `predict` would trace a new graph for every pruned model
-        probabilities = model(dataset.test_images[batch], training=False)
-        classes = np.argmax(keras.ops.convert_to_numpy(probabilities), axis=-1)
-        correct += int(np.sum(classes == dataset.test_labels[batch]))
-    return correct / len(dataset.test_labels)
+        answers = classes(tf.constant(images[batch], tf.float32)).numpy()
+        correct += int(np.sum(answers == labels[batch]))
+    return correct / len(labels)
 
 
 class _PlainLines(keras.callbacks.Callback):

@@ -1,10 +1,8 @@
 """scnnb/augmentation.py."""
 
-import keras
 import numpy as np
-import pytest
 
-from scnnb.augmentation import CroppedAndFlipped, crop_and_flip
+from scnnb.augmentation import crop_and_flip
 
 
 def shifted_and_flipped(image):
@@ -55,60 +53,3 @@ def test_images_are_treated_each_by_itself_and_left_untouched():
     np.testing.assert_array_equal(images, before)
     for image, result in zip(images, results, strict=True):
         assert result.tobytes() in shifted_and_flipped(image).values()
-
-
-@pytest.fixture
-def batches():
-    """Makes the batches of 10 images, 4 at a time; the image of label n holds n + 1."""
-    images = np.arange(1, 11, dtype=np.float32).reshape(10, 1, 1, 1) * np.ones((1, 8, 8, 1))
-
-    def make(seed=0):
-        keras.utils.set_random_seed(seed)
-        return CroppedAndFlipped(images, np.arange(10), 4)
-
-    return make
-
-
-def epoch(batches):
-    """Images and labels of all batches, and Keras' call at the end."""
-    pairs = [batches[number] for number in range(len(batches))]
-    assert [len(labels) for _, labels in pairs] == [4, 4, 2]
-    batches.on_epoch_end()
-    return [np.concatenate(part) for part in zip(*pairs, strict=True)]
-
-
-def test_each_image_appears_once_per_epoch_with_its_label(batches):
-    made = batches()
-    for _ in range(3):
-        images, labels = epoch(made)
-        assert sorted(labels) == list(range(10))
-        np.testing.assert_array_equal(images.max(axis=(1, 2, 3)), labels + 1)
-
-
-def test_every_epoch_has_another_order_and_other_shifts(batches):
-    made = batches()
-    (images, labels), (other_images, other_labels) = epoch(made), epoch(made)
-    assert list(labels) != list(other_labels) != list(range(10))
-    # What is black tells the shift, whatever the image
-    black, other_black = images == 0, other_images == 0
-    assert (black[np.argsort(labels)] != other_black[np.argsort(other_labels)]).any()
-    assert len({each.tobytes() for each in black}) > 5
-
-
-def test_every_batch_has_other_shifts(batches):
-    made = batches()
-    assert ((made[0][0] == 0) != (made[1][0] == 0)).any()
-
-
-def test_what_a_batch_holds_does_not_depend_on_who_asks_when(batches):
-    one, other = batches(), batches()
-    expected = [one[number] for number in (0, 1, 2)]
-    for number in (2, 0, 1, 0):
-        for part, same in zip(other[number], expected[number], strict=True):
-            np.testing.assert_array_equal(part, same)
-
-
-def test_the_seed_decides(batches):
-    for same, seed in ((True, 0), (False, 1)):
-        images, other = epoch(batches())[0], epoch(batches(seed))[0]
-        assert np.array_equal(images, other) == same

@@ -81,10 +81,10 @@ def test_a_resumed_training_ends_bit_for_bit_as_an_unbroken_one(
 
 
 def test_an_unbroken_training_is_the_same_with_and_without_a_backup(dataset, tmp_path):
-    models = built(), built()
-    training.train(models[0], dataset, **HOW)
-    training.train(models[1], dataset, **HOW, backup=tmp_path / "a.npz")
-    assert weights(models[0]) == weights(models[1])
+    without, stored = built(), tmp_path / "a.npz"
+    training.train(without, dataset, **HOW)
+    training.train(model := built(), dataset, **HOW, backup=stored)
+    assert weights(model) == weights(without)
     assert os.listdir(tmp_path) == ["a.npz"]
 
 

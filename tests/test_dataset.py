@@ -18,14 +18,23 @@ def raw(**changes):
     return dataset.from_raw("tiny", **(arrays | changes))
 
 
-def test_images_become_float32_from_0_to_1_with_a_channel_axis():
+def test_images_are_float32_from_0_to_1_with_a_channel_axis():
     tiny = raw()
-    assert tiny.train_images.dtype == tiny.test_images.dtype == np.float32
+    assert tiny.train_images[:].dtype == tiny.test_images[0].dtype == np.float32
     assert tiny.train_images.shape == (2, 3, 4, 1)
     assert tiny.image_shape == (3, 4, 1)
     assert tiny.train_images[1, 0, 2, 0] == np.float32(14 / 255)
-    assert tiny.test_images.min() == tiny.test_images.max() == 1
+    assert tiny.test_images[:].min() == tiny.test_images[:].max() == 1
     assert (tiny.name, tiny.num_classes) == ("tiny", 2)
+
+
+def test_every_pixel_is_divided_by_255_and_costs_a_byte_until_it_is_asked_for():
+    pixels = np.arange(2 * 8 * 16, dtype=np.uint8).reshape(2, 8, 16)
+    images = raw(x_train=pixels, x_test=pixels[:1]).train_images
+    np.testing.assert_array_equal(images[:].ravel(), np.float32(np.arange(256)) / np.float32(255))
+    np.testing.assert_array_equal(images[[1]], images[:][[1]])
+    assert len(images) == 2
+    assert images._pixels.base is pixels.base  # no copy
 
 
 def test_labels_in_a_column_are_flattened():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from scnnb import augmentation, training
+from scnnb import batches, training
 
 
 @pytest.fixture
@@ -62,9 +62,9 @@ def test_augmented_training_sees_every_image_once_per_epoch_and_no_other(dataset
         seen.append(images)
         return images
 
-    monkeypatch.setattr(augmentation, "crop_and_flip", record)
+    monkeypatch.setattr(batches, "crop_and_flip", record)
     trained(dataset, seed=1, augment=True, epochs=2, batch_size=6)
-    seen = seen[-6:]  # Keras asks for a batch or two before it begins
+    seen = seen[-6:]  # Keras asks for some before it begins
     assert [len(images) for images in seen] == [6, 6, 4] * 2
     arrived = np.concatenate(seen)
     everything = np.sort(dataset.train_images.sum(axis=(1, 2, 3)))
@@ -74,25 +74,12 @@ def test_augmented_training_sees_every_image_once_per_epoch_and_no_other(dataset
     assert (first != second).any()
 
 
-def test_without_augmentation_training_is_keras_own_on_the_arrays(dataset, monkeypatch):
-    monkeypatch.setattr(augmentation, "crop_and_flip", None)
-    given = []
-    fit = keras.Model.fit
-    monkeypatch.setattr(
-        keras.Model, "fit", lambda model, **how: given.append(how) or fit(model, **how)
-    )
-    trained(dataset, seed=1, augment=False)
-    assert given[0]["x"] is dataset.train_images
-    assert given[0]["y"] is dataset.train_labels
-    assert "shuffle" not in given[0]
-
-
 def test_test_images_are_never_augmented(dataset, monkeypatch):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(2, "softmax")])
     how = {"epochs": 1, "batch_size": 4, "optimizer": "adam", "learning_rate": 0.01}
     training.train(model, dataset, **how, augment=True)
-    monkeypatch.setattr(augmentation, "crop_and_flip", None)
+    monkeypatch.setattr(batches, "crop_and_flip", None)
     answers = np.argmax(model(dataset.test_images).numpy(), axis=-1)
     assert training.accuracy(model, dataset) == np.mean(answers == dataset.test_labels)
 

@@ -1,0 +1,49 @@
+"""The training images in batches, made while the network computes the ones before."""
+
+import numpy as np
+import tensorflow as tf
+
+from scnnb.augmentation import crop_and_flip
+
+AHEAD = 4  # batches that wait for the network
+
+
+def batches(images, labels, *, batch_size, epochs, first_epoch=0, augment=False):
+    """Every image once per epoch, every epoch in another order, all epochs in a row.
+
+    What a batch holds follows from seed, epoch and its number in the epoch. The seed is drawn from
+    NumPy's global state, which `keras.utils.set_random_seed` fixes.
+
+    Args:
+        images: array (n, height, width, channels), or what gives such arrays when it is sliced.
+        labels: int32 array (n,).
+        batch_size: images per batch; the last one of an epoch may hold fewer.
+        epochs: number of the epoch to end before, counted from 0.
+        first_epoch: number of the epoch to begin with.
+        augment: whether each image is shifted and flipped as `augmentation.crop_and_flip` does.
+
+    Returns:
+        tf.data.Dataset of `(images, labels)`, float32 (batch, height, width, channels) and int32
+        (batch,).
+    """
+    seed = np.random.randint(2**31)
+
+    def produce():
+        for epoch in range(first_epoch, epochs):
+            order = np.random.default_rng([seed, epoch, 0]).permutation(len(labels))
+            for number, start in enumerate(range(0, len(labels), batch_size), 1):
+                chosen = order[start : start + batch_size]
+                batch = images[chosen]
+                if augment:
+                    batch = crop_and_flip(batch, np.random.default_rng([seed, epoch, number]))
+                yield batch, labels[chosen]
+
+    shapes = (
+        tf.TensorSpec((None, *images.shape[1:]), tf.float32),
+        tf.TensorSpec((None,), tf.int32),
+    )
+    options = tf.data.Options()
+    # its thread sleeps 10, 20, 40 ... ms, and an iterator may not end before it awakes
+    options.autotune.enabled = False
+    made = tf.data.Dataset.from_generator(produce, output_signature=shapes)
+    return made.prefetch(AHEAD).with_options(options)

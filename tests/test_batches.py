@@ -1,0 +1,102 @@
+"""scnnb/batches.py."""
+
+import keras
+import numpy as np
+import pytest
+
+from scnnb import batches
+
+LABELS = np.arange(10, dtype=np.int32)
+IMAGES = (LABELS + 1).astype(np.float32).reshape(10, 1, 1, 1) * np.ones((1, 8, 8, 1), np.float32)
+
+
+def made(*, seed=0, **how):
+    """The epochs, each `[(images, labels), ...]`; the image of label n holds n + 1."""
+    keras.utils.set_random_seed(seed)
+    how = {"batch_size": 4, "epochs": 3} | how
+    pairs = [
+        (images.numpy(), labels.numpy())
+        for images, labels in batches.batches(IMAGES, LABELS, **how)
+    ]
+    return [pairs[start : start + 3] for start in range(0, len(pairs), 3)]
+
+
+def joined(epoch):
+    assert [len(labels) for _, labels in epoch] == [4, 4, 2]
+    return [np.concatenate(part) for part in zip(*epoch, strict=True)]
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_each_image_appears_once_per_epoch_with_its_label(augment):
+    epochs = made(augment=augment)
+    assert len(epochs) == 3
+    for epoch in epochs:
+        images, labels = joined(epoch)
+        assert (images.dtype, labels.dtype) == (np.float32, np.int32)
+        assert sorted(labels) == list(range(10))
+        np.testing.assert_array_equal(images.max(axis=(1, 2, 3)), labels + 1)
+
+
+def test_without_augmentation_the_images_arrive_as_they_are():
+    for epoch in made():
+        images, labels = joined(epoch)
+        np.testing.assert_array_equal(images, IMAGES[labels])
+
+
+def test_every_epoch_has_another_order_and_other_shifts():
+    (images, labels), (other_images, other_labels), _ = map(joined, made(augment=True))
+    assert list(labels) != list(other_labels) != list(range(10))
+    # What is black tells the shift, whatever the image
+    black, other_black = images == 0, other_images == 0
+    assert (black[np.argsort(labels)] != other_black[np.argsort(other_labels)]).any()
+    assert len({each.tobytes() for each in black}) > 5
+
+
+def test_every_batch_has_other_shifts():
+    first, second, _ = made(augment=True)[0]
+    assert ((first[0] == 0) != (second[0] == 0)).any()
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_an_epoch_is_the_same_whichever_is_the_first(augment):
+    expected = made(augment=augment)[1:]
+    for epoch, same in zip(made(augment=augment, first_epoch=1), expected, strict=True):
+        for part, same_part in zip(joined(epoch), joined(same), strict=True):
+            np.testing.assert_array_equal(part, same_part)
+
+
+def test_who_asks_twice_gets_the_same():
+    keras.utils.set_random_seed(0)
+    source = batches.batches(IMAGES, LABELS, batch_size=4, epochs=1)
+    one, other = ([labels.numpy().tolist() for _, labels in source] for _ in range(2))
+    assert one == other
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_the_seed_decides(augment):
+    one = joined(made(augment=augment)[0])
+    for same, seed in ((True, 0), (False, 1)):
+        other = joined(made(augment=augment, seed=seed)[0])
+        assert np.array_equal(one[0], other[0]) == same
+
+
+def test_batches_are_made_ahead_and_only_a_few_of_them():
+    taken = []
+
+    class Watched:
+        shape = (1000, 8, 8, 1)
+
+        def __getitem__(self, chosen):
+            taken.append(len(chosen))
+            return np.zeros((len(chosen), 8, 8, 1), np.float32)
+
+    source = batches.batches(Watched(), np.zeros(1000, np.int32), batch_size=10, epochs=1)
+    for done, _ in enumerate(source, 1):
+        assert done <= len(taken) <= done + batches.AHEAD + 2
+    assert taken == [10] * 100
+
+
+def test_no_thread_that_keeps_an_iterator_from_ending_is_started():
+    """Measured: with autotuning an epoch of 6 s takes 6 or 10, as the thread's sleep ends."""
+    source = batches.batches(IMAGES, LABELS, batch_size=4, epochs=1)
+    assert source.options().autotune.enabled is False
