@@ -10,9 +10,11 @@ import tensorflow as tf
 
 from scnnb.backup import Backup
 from scnnb.batches import batches
+from scnnb.fused import FusedAdam, fused, on_gpu
+from scnnb.precision import computing_in
 
 OPTIMIZERS = {
-    "adam": lambda learning_rate: keras.optimizers.Adam(learning_rate),
+    "adam": lambda learning_rate: (keras.optimizers.Adam if on_gpu() else FusedAdam)(learning_rate),
     # Lei et al. 2020: momentum 0.9, regularization weight 5e-6
     "sgd": lambda learning_rate: keras.optimizers.SGD(
         learning_rate, momentum=0.9, weight_decay=5e-6
@@ -30,6 +32,7 @@ def train(
     optimizer,
     learning_rate,
     augment,
+    precision="float32",
     backup=None,
     callbacks=(),
 ):
@@ -37,7 +40,7 @@ def train(
 
     Sparse categorical cross-entropy on the training images, shuffled anew in every epoch. Their
     order, dropout, shifts and flips follow `keras.utils.set_random_seed`, to be called before the
-    model is made. A terminal
+    model is made. On a processor some kernels are fused; the model keeps its layers. A terminal
     shows Keras' progress bar; elsewhere each epoch is one plain line.
 
     With a backup, a training that was killed goes on behind its last whole epoch, to the result it
@@ -52,6 +55,7 @@ def train(
         learning_rate: constant step size, above 0.
         augment: whether the images are shifted and flipped at random, as
             `augmentation.crop_and_flip` does.
+        precision: as `precision.computing_in` takes it; the weights are float32 in any case.
         backup: pathlib.Path of an `.npz` file that is written after every epoch; its folder exists.
         callbacks: Keras callbacks, called after the backup is written.
 
@@ -65,9 +69,9 @@ def train(
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         # XLA slows SCNNB's step on processors about threefold; on a GPU Keras decides
-        jit_compile="auto" if keras.distribution.list_devices("gpu") else False,
+        jit_compile="auto" if on_gpu() else False,
     )
-    settings = (epochs, batch_size, optimizer, learning_rate, augment, images.shape)
+    settings = (epochs, batch_size, optimizer, learning_rate, augment, precision, images.shape)
     state = Backup(backup, copy, settings)
     if state.done:
         print(f"going on behind epoch {state.done} of {epochs}")
@@ -82,20 +86,21 @@ def train(
         augment=augment,
     )
     terminal = sys.stdout.isatty()
-    history = copy.fit(
-        source,
-        shuffle=False,  # it is
-        steps_per_epoch=math.ceil(len(labels) / batch_size),
-        initial_epoch=state.done,
-        epochs=epochs,
-        verbose=1 if terminal else 0,
-        callbacks=[
-            keras.callbacks.TerminateOnNaN(),
-            *([] if terminal else [_PlainLines()]),
-            state,
-            *callbacks,
-        ],
-    )
+    with computing_in(precision, model), fused(model):
+        history = copy.fit(
+            source,
+            shuffle=False,  # it is
+            steps_per_epoch=math.ceil(len(labels) / batch_size),
+            initial_epoch=state.done,
+            epochs=epochs,
+            verbose=1 if terminal else 0,
+            callbacks=[
+                keras.callbacks.TerminateOnNaN(),
+                *([] if terminal else [_PlainLines()]),
+                state,
+                *callbacks,
+            ],
+        )
     loss = history.history["loss"][-1]
     if not np.isfinite(loss):
         raise ValueError(f"training diverged, its loss is {loss}; take a lower learning rate")

@@ -145,6 +145,7 @@ def test_a_backup_of_a_training_that_began_otherwise_is_not_used(tmp_path, capsy
         {"learning_rate": 0.02},
         {"augment": True},
         {"epochs": 5},
+        {"precision": "bfloat16"},
     ],
 )
 def test_every_setting_of_a_training_is_told_to_its_backup(dataset, tmp_path, monkeypatch, change):
