@@ -48,7 +48,7 @@ MEASURED = [  # of each row, on its machine
     "peak_memory_mb",
 ]
 _VERSIONS = {"finished_at": str, "keras": str, "tensorflow": str}
-BASELINE_SETTINGS = list(_BASELINE)
+BASELINE_SETTINGS = [*_BASELINE, "precision"]
 TRIALS = Table(
     columns={
         "dataset": str,
@@ -80,6 +80,7 @@ TRIALS = Table(
         "augment": str,
         **dict.fromkeys(MEASURED, float),
         "machine": str,
+        "precision": str,
     },
     settings=[
         *BASELINE_SETTINGS,
@@ -101,6 +102,7 @@ TRIALS = Table(
         "augment": "",
         **dict.fromkeys(MEASURED, math.nan),
         "machine": "",
+        "precision": "float32",
     },
 )
 SIZES = ["parameters", "macs", "baseline_parameters", "baseline_macs"]
@@ -123,14 +125,15 @@ SENSITIVITY = Table(
         "accuracy": float,
         "baseline_accuracy": float,
         **_VERSIONS,
+        "precision": str,
     },
     settings=[*BASELINE_SETTINGS, "criterion", "coupled", "images", "layers", "pruning_ratio"],
-    added={},
+    added={"precision": "float32"},
 )
 NORMS = Table(
-    columns={**_BASELINE, "layer": str, "filter": int, "l1_norm": float},
+    columns={**_BASELINE, "layer": str, "filter": int, "l1_norm": float, "precision": str},
     settings=[*BASELINE_SETTINGS, "layer", "filter"],
-    added={},
+    added={"precision": "float32"},
 )
 
 

@@ -43,6 +43,7 @@ def row(**changes):
         "retrain_learning_rate": 1e-05,
         "control": "",
         "augment": "",
+        "precision": "float32",
         "model_bytes": 9666403.0,
         "latency_ms": 1.5,
         "baseline_latency_ms": 2.5,
@@ -62,7 +63,7 @@ def test_the_columns_are_these_in_this_order(tmp_path):
         "epoch1,epoch2,optimizer,baseline_seconds,retrain_seconds,finished_at,keras,tensorflow,"
         "coupled,layer_ratios,retrain_learning_rate,control,augment,"
         "model_bytes,latency_ms,baseline_latency_ms,throughput,baseline_throughput,peak_memory_mb,"
-        "machine"
+        "machine,precision"
     )
 
 
@@ -323,7 +324,13 @@ def sensitivities(accuracies, **changes):
     """Rows of one layer, 0.1, 0.2, ... of its filters removed."""
     row = {"dataset": "fashion", "model": "scnnb", "seed": 0, "learning_rate": 0.001}
     row |= {"batch_size": 128, "epoch1": 35, "optimizer": "adam", "criterion": "l1"}
-    row |= {"augment": "", "coupled": "joint", "images": "test", "baseline_accuracy": 0.9}
+    row |= {
+        "augment": "",
+        "precision": "float32",
+        "coupled": "joint",
+        "images": "test",
+        "baseline_accuracy": 0.9,
+    }
     row |= {"finished_at": "2026", "keras": "3", "tensorflow": "2"} | changes
     return [
         row | {"pruning_ratio": number / 10, "accuracy": accuracy}

@@ -16,7 +16,7 @@ import formal
 import pruning
 import scnnb
 from pruning import report, sensitivity
-from scnnb import training
+from scnnb import precision, training
 
 SAMPLE = str(Path(__file__).parent / "fashion_sample.npz")
 SHORT = ("0.001", "40", "1", "1")  # lr, batchSz, Epoch1, Epoch2
@@ -53,28 +53,46 @@ def test_other_content_under_the_same_name_is_never_taken_for_it(few, small, cal
     assert csv.with_suffix(".png").exists()
 
 
-def test_every_setting_shapes_the_baseline_and_stands_in_the_row(few, small, call):
+def test_every_setting_shapes_the_baseline_and_stands_in_the_row(few, small, call, monkeypatch):
+    monkeypatch.setattr(precision, "CPU_INFO", Path("/nowhere"))  # this machine may lack bfloat16
     arguments = (few, "0.02", 20, 2, 1, 0.9, "--model", small, "--optimizer", "sgd", "--seed", 3)
-    status, out, err = call(small.parent, *arguments, "--augment")
+    status, out, err = call(small.parent, *arguments, "--augment", "--precision", "bfloat16")
     assert (status, err) == (0, "")
     assert re.findall(r"^epoch (./.)  loss ", out, re.MULTILINE) == ["1/2", "2/2", "1/1"]
-    names = ["optimizer", "learning_rate", "batch_size", "epoch1", "epoch2", "seed", "augment"]
+    names = ["optimizer", "learning_rate", "batch_size", "epoch1", "epoch2", "seed"]
+    names += ["augment", "precision"]
     results = small.parent / "results"
     (row,) = report.read_rows(results / "few.csv")[names].values.tolist()
-    assert row == ["sgd", 0.02, 20, 2, 1, 3, "crop-flip"]
-    name = "few_small.keras_sgd_lr0.02_batch20_crop-flip_epochs2_seed3_*/pruned0.9_retrained1.keras"
+    assert row == ["sgd", 0.02, 20, 2, 1, 3, "crop-flip", "bfloat16"]
+    name = (
+        "few_small.keras_sgd_lr0.02_batch20_crop-flip_bfloat16_epochs2_seed3_*/pruned0.9_*1.keras"
+    )
     assert len(list(results.glob(name))) == 1
+
+
+def test_bfloat16_is_refused_before_training_where_it_would_be_slower(
+    few, small, call, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(precision, "CPU_INFO", tmp_path / "cpuinfo")
+    (tmp_path / "cpuinfo").write_text("flags : avx2\n")
+    status, out, err = call(small.parent, few, *SHORT, 0.5, "--precision", "bfloat16")
+    assert (status, out) == (1, "")
+    assert err.startswith("formal.py: --precision bfloat16 came, but this processor has no")
+    assert not (small.parent / "results").exists()
 
 
 def test_a_changed_network_or_file_has_another_folder(tmp_path):
     settings = {"model": "mine", "optimizer": "adam", "learning_rate": 0.1}
     settings |= {"batch_size": 1, "epoch1": 1, "seed": 0, "augment": ""}
+    settings |= {"precision": "float32"}
     dataset = data.load(SAMPLE)
     one, other = (scnnb.NETWORKS["scnnb"](shape, 10) for shape in ((28, 28, 1), (32, 28, 1)))
     folder = formal._folder(dataset, settings, one, "scnnb")
     assert formal._folder(dataset, settings, one, "scnnb") == folder
     assert formal._folder(dataset, settings, other, "scnnb") != folder
     augmented = formal._folder(dataset, settings | {"augment": "crop-flip"}, one, "scnnb")
+    in_bfloat16 = formal._folder(dataset, settings | {"precision": "bfloat16"}, one, "scnnb")
+    assert in_bfloat16.name == folder.name.replace("_batch1_", "_batch1_bfloat16_")
     assert augmented.name == folder.name.replace("_batch1_", "_batch1_crop-flip_")
     assert folder.name.startswith("fashion_sample_mine_adam_lr0.1_batch1_epochs1_seed0_")
     file = str(tmp_path / "mine.keras")
