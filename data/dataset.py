@@ -98,7 +98,7 @@ def fingerprint(*arrays):
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(repr(array.shape).encode())
-        digest.update(array.astype(np.uint8 if array.max() < 256 else np.int64).tobytes())
+        digest.update(np.ascontiguousarray(array, np.uint8 if array.max() < 256 else np.int64))
     return digest.hexdigest()
 
 

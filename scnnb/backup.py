@@ -3,6 +3,7 @@
 import hashlib
 import os
 import time
+import zipfile
 
 import keras
 import numpy as np
@@ -31,9 +32,9 @@ class Backup(keras.callbacks.Callback):
         """
         super().__init__()
         self.path, self.done, self.seconds = path, 0, 0.0
+        model.optimizer.build(model.trainable_variables)
         if path is None:
             return
-        model.optimizer.build(model.trainable_variables)
         self.variables = [*model.variables, *model.optimizer.variables]
         beginning = hashlib.sha256(repr(settings).encode())
         for variable in self.variables:
@@ -54,13 +55,16 @@ class Backup(keras.callbacks.Callback):
         self.seconds += time.monotonic() - self.start
         if self.path is None or not np.isfinite(logs["loss"]):  # then the model is spoilt
             return
-        values = [keras.ops.convert_to_numpy(variable) for variable in self.variables]
-        storage.replace(
-            self.path,
-            lambda file: np.savez(
-                file, *values, beginning=self.beginning, done=epoch + 1, seconds=self.seconds
-            ),
-        )
+        told = {"beginning": self.beginning, "done": epoch + 1, "seconds": self.seconds}
+        storage.replace(self.path, lambda file: self._write(file, told))
+
+    def _write(self, file, told):
+        """As `numpy.savez` would, but only one variable at a time is copied."""
+        values = {f"arr_{number}": variable for number, variable in enumerate(self.variables)}
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, value in (told | values).items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                    np.save(entry, keras.ops.convert_to_numpy(value))
 
     def _restore(self):
         with open(self.path, "rb") as file, np.load(file) as stored:

@@ -88,6 +88,7 @@ class FusedAdam(keras.optimizers.Optimizer):
         if self.built:
             return
         super().build(variables)
+        self.trained = list(variables)
         self.moments = {  # by the variable that update_step is given
             variable.value.ref(): [
                 self.add_variable_from_reference(variable, name=name)
@@ -95,6 +96,19 @@ class FusedAdam(keras.optimizers.Optimizer):
             ]
             for variable in variables
         }
+
+    def apply(self, grads, trainable_variables=None):
+        """Change the variables in place by their gradients, on this one device.
+
+        Keras' own would sum the gradients of all devices, by a function that TensorFlow registers
+        for good: with its graph, the moments of every finished training would stay in memory.
+        """
+        for gradient, variable in zip(grads, trainable_variables or self.trained, strict=True):
+            if gradient is not None:  # of a layer that the loss does not depend on
+                self.update_step(gradient, variable.value, self.learning_rate)
+            if variable.constraint is not None:
+                variable.assign(variable.constraint(variable))
+        self.iterations.assign_add(1)
 
     def update_step(self, gradient, variable, learning_rate):
         """Change the variable and its moments in place."""

@@ -1,5 +1,6 @@
 """How a network is trained, and how its accuracy is measured."""
 
+import gc
 import math
 import sys
 import time
@@ -62,6 +63,7 @@ def train(
     Raises:
         ValueError: the loss is no longer a finite number; the model is spoilt.
     """
+    gc.collect()  # an earlier training's optimizer, whose variables refer to each other in a circle
     images, labels = dataset.train_images, dataset.train_labels
     copy = keras.Model(model.inputs[0], model.outputs[0])  # of the same layers: model is as it was
     copy.compile(
