@@ -10,6 +10,7 @@ once.
 import argparse
 import datetime
 import errno
+import functools
 import hashlib
 import importlib
 import itertools
@@ -20,6 +21,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import filelock
 
@@ -31,6 +33,22 @@ MEASURED = ["baseline_accuracy", "layers", "finished_at", "keras", "tensorflow"]
 TRAINING_IMAGES = 10_000  # to measure on where ratios are chosen
 CRITERIA = "l1 l2 largest random mean-mean mean-std mean-l1 mean-l2 var-l2".split()
 ANY_RANKING = {"criterion": "l1", "strategy": "independent"}  # where only the shape matters
+
+
+class Baseline(NamedTuple):
+    """The trained, unpruned network, and what all trials of a sweep share of it.
+
+    Attributes:
+        model: Keras model.
+        accuracy: on the test images, 0..1.
+        seconds: of its training.
+        infer: function of a batch of images, as `machine.inference` returns it.
+    """
+
+    model: object
+    accuracy: float
+    seconds: float
+    infer: object
 
 
 def main():
@@ -72,6 +90,7 @@ def experiment(args):
         for settings in grid(args, dataset.name)
     ]
     sizes = refuse_early(network, trials, args.sensitivity)
+    del network  # each baseline is built anew, and this one would stay in memory
     if args.dry_run:
         show_grid(trials, sizes)
         return
@@ -149,27 +168,25 @@ def curve(args, dataset, trials, sizes):
     def callbacks(path):
         return _callbacks(path, args.tensorboard, lambda: _left(trials, sizes, stale))
 
-    if args.fresh:
-        for settings, path in {path.parent: (settings, path) for settings, path in trials}.values():
-            train_or_read_baseline(
-                dataset,
-                args.model,
-                settings,
-                folder=path.parent,
-                fresh=True,
-                callbacks=callbacks,
-            )
-            stale.remove(path.parent / "baseline")
+    @functools.lru_cache(maxsize=1)  # the trials of a seed follow each other
+    def baseline(folder):
+        found = train_or_read_baseline(
+            dataset,
+            args.model,
+            next(settings for settings, path in trials if path.parent == folder),
+            folder=folder,
+            fresh=args.fresh,
+            callbacks=callbacks,
+        )
+        stale.discard(folder / "baseline")
+        return found
+
     for settings, path in trials:
         with _lock(path):
             row = None if args.fresh else storage.read_record(path, report.TRIALS.required)
             if row is None:
                 row = trial(
-                    dataset,
-                    args.model,
-                    settings,
-                    path=path,
-                    callbacks=callbacks,
+                    dataset, baseline(path.parent), settings, path=path, callbacks=callbacks(path)
                 )
             else:
                 print(f"{path.name} is finished since {row['finished_at']}: {_in_words(row)}")
@@ -200,14 +217,14 @@ def analyse_baseline(args, dataset, settings, folder, csv, norms_csv):
     from pruning import report, sensitivity
     from scnnb import storage
 
-    model, _ = train_or_read_baseline(
+    model = train_or_read_baseline(
         dataset,
         args.model,
         settings,
         folder=folder,
         fresh=args.fresh,
         callbacks=lambda path: _callbacks(path, args.tensorboard),
-    )
+    ).model
     baseline = {name: settings[name] for name in report.BASELINE_SETTINGS}
     # ratios are not to be chosen on the test images
     images = "test" if args.max_drop is None else "training"
@@ -321,16 +338,15 @@ def grid(args, dataset_name):
             yield settings | unranked | {"control": args.control}
 
 
-def trial(dataset, network, settings, *, path, callbacks=lambda path: []):
+def trial(dataset, baseline, settings, *, path, callbacks=()):
     """Prune the baseline, measure, retrain, measure, store; returns the finished row.
 
     Args:
         dataset: Dataset.
-        network: name or path of the network, as `build` takes it.
+        baseline: Baseline, which stays as it is.
         settings: dict of plain values, the settings columns of the CSV.
         path: pathlib.Path without suffix for the retrained model, in the baseline's folder.
-        callbacks: function of a path without suffix that gives the Keras callbacks of the training
-            whose model is stored there.
+        callbacks: Keras callbacks of every training.
 
     Returns:
         Dict of plain values, the columns of the CSV.
@@ -343,26 +359,24 @@ def trial(dataset, network, settings, *, path, callbacks=lambda path: []):
     from scnnb import backup, storage
 
     machine.forget_peak()
-    baseline, measured = train_or_read_baseline(
-        dataset, network, settings, folder=path.parent, callbacks=callbacks
-    )
     keras.utils.set_random_seed(settings["seed"])
     make = train_from_scratch if settings["control"] else prune_and_retrain
-    smaller, found = make(baseline, dataset, settings, path=path, callbacks=callbacks(path))
+    smaller, found = make(baseline.model, dataset, settings, path=path, callbacks=callbacks)
     one, batch = (
         np.resize(dataset.test_images[:n], (n, *dataset.image_shape))
         for n in (1, settings["batch_size"])
     )
-    latency, baseline_latency = machine.seconds_per_call([smaller, baseline], one)
-    batch_seconds, baseline_batch_seconds = machine.seconds_per_call([smaller, baseline], batch)
+    calls = [machine.inference(smaller), baseline.infer]
+    latency, baseline_latency = machine.seconds_per_call(calls, one)
+    batch_seconds, baseline_batch_seconds = machine.seconds_per_call(calls, batch)
     row = settings | {
         "parameters": cost.parameters(smaller),
         **found,
-        "baseline_parameters": cost.parameters(baseline),
-        "baseline_accuracy": measured["accuracy"],
+        "baseline_parameters": cost.parameters(baseline.model),
+        "baseline_accuracy": baseline.accuracy,
         "macs": cost.macs(smaller),
-        "baseline_macs": cost.macs(baseline),
-        "baseline_seconds": measured["seconds"],
+        "baseline_macs": cost.macs(baseline.model),
+        "baseline_seconds": baseline.seconds,
         "finished_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "keras": keras.__version__,
         "tensorflow": tensorflow.__version__,
@@ -507,7 +521,7 @@ def train_or_read_baseline(
             whose model is stored there.
 
     Returns:
-        `(model, {"accuracy": on the test images, 0..1, "seconds": of training})`.
+        Baseline.
     """
     import keras
 
@@ -519,7 +533,7 @@ def train_or_read_baseline(
         baseline = storage.read_model(path) if measured else None
         if baseline is not None:
             print(f"baseline read from {folder}/: test accuracy {measured['accuracy']:.4f}")
-            return baseline, measured
+            return _as_baseline(baseline, measured)
         if fresh:
             backup.remove(path)
         keras.utils.set_random_seed(settings["seed"])
@@ -541,7 +555,7 @@ def train_or_read_baseline(
         storage.save_model(path, baseline)
         storage.save_record(path, measured)
         backup.remove(path)
-    return baseline, measured
+    return _as_baseline(baseline, measured)
 
 
 def build(network, dataset):
@@ -883,6 +897,12 @@ def _import_keras():
     keras.config.set_floatx("float32")
 
 
+def _as_baseline(model, measured):
+    from pruning import machine
+
+    return Baseline(model, measured["accuracy"], measured["seconds"], machine.inference(model))
+
+
 def _folder(dataset, settings, model, network):
     """The folder of all runs that share a baseline, named after everything that shaped it."""
     content = hashlib.sha256((dataset.fingerprint + model.to_json()).encode())
@@ -993,18 +1013,19 @@ def _callbacks(path, tensorboard, left=None):
     """
     import keras
 
+    found, told = [], []
     if left:
-        told = []
 
         def tell(epoch, logs):
             if not told:
                 told.append(epoch)
                 print(left())
 
-        yield keras.callbacks.LambdaCallback(on_epoch_end=tell)
+        found.append(keras.callbacks.LambdaCallback(on_epoch_end=tell))
     if tensorboard:
         folder = tensorboard / path.parent.name / path.name
-        yield keras.callbacks.TensorBoard(folder, write_graph=False)
+        found.append(keras.callbacks.TensorBoard(folder, write_graph=False))
+    return found
 
 
 def _csv_path(args, dataset):

@@ -16,32 +16,37 @@ SECONDS = 4.0  # in all, but
 LEAST_CALLS = 5
 
 
-def seconds_per_call(models, images):
-    """Median time of one inference of each model on these images, warmed up.
-
-    The models take turns, so that whatever else the machine does meets all of them. What is timed
-    is Keras' `predict_on_batch`: a compiled graph, the images coming from and the answers going to
-    the processor's memory.
+def inference(model):
+    """A function of a batch of images, Keras' `predict_on_batch` of the model, compiled once.
 
     Args:
-        models: list of built Keras models of one input; they are left as they are.
-        images: array (n, height, width, channels): one batch.
+        model: built Keras model of one input; it is left as it is.
+    """
+    copy = keras.Model(model.inputs[0], model.outputs[0])
+    # XLA, Keras' choice, is not what the training uses on a processor either
+    copy.compile(jit_compile="auto" if keras.distribution.list_devices("gpu") else False)
+    return copy.predict_on_batch
+
+
+def seconds_per_call(calls, images):
+    """Median time of each call on these images, warmed up.
+
+    The calls take turns, so that whatever else the machine does meets all of them.
+
+    Args:
+        calls: list of functions of images, such as `inference` returns.
+        images: array (n, height, width, channels) in the processor's memory: one batch.
 
     Returns:
         List of floats, seconds.
     """
-    callables = []
-    for model in models:
-        copy = keras.Model(model.inputs[0], model.outputs[0])
-        # XLA, Keras' choice, is not what the training uses on a processor either
-        copy.compile(jit_compile="auto" if keras.distribution.list_devices("gpu") else False)
-        callables.append(copy.predict_on_batch)
+    for call in calls:
         for _ in range(WARM_UP):
-            copy.predict_on_batch(images)
-    times = [[] for _ in models]
+            call(images)
+    times = [[] for _ in calls]
     end = time.perf_counter() + SECONDS
     while len(times[0]) < LEAST_CALLS or (len(times[0]) < CALLS and time.perf_counter() < end):
-        for call, taken in zip(callables, times, strict=True):
+        for call, taken in zip(calls, times, strict=True):
             start = time.perf_counter()
             call(images)
             taken.append(time.perf_counter() - start)

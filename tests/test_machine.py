@@ -11,45 +11,35 @@ from keras import layers
 from pruning import machine
 
 
-def network(seconds=0.0):
-    """A network of one weight that takes at least so long."""
-
-    class Slow(layers.Layer):
-        def call(self, x):
-            import tensorflow as tf
-
-            (x,) = tf.py_function(lambda y: time.sleep(seconds) or [y], [x], [tf.float32])
-            return x
-
-        def compute_output_shape(self, shape):
-            return shape
-
-    images = keras.Input((2, 2, 1))
-    return keras.Model(images, Slow()(images))
-
-
-def test_the_times_are_those_of_each_model_in_its_place(monkeypatch):
+def test_the_times_are_those_of_each_call_in_its_place(monkeypatch):
     monkeypatch.setattr(machine, "SECONDS", 0.0)
-    images = np.zeros((3, 2, 2, 1), "float32")
-    slow, quick = machine.seconds_per_call([network(0.05), network()], images)
+    slow, quick = machine.seconds_per_call([lambda images: time.sleep(0.05), len], np.zeros(3))
     assert 0.05 <= slow < 0.5
     assert quick < 0.05
 
 
-def test_models_take_turns_after_a_warm_up(monkeypatch):
-    calls = []
+def test_calls_take_turns_after_a_warm_up():
+    calls, images = [], np.zeros((3, 2, 2, 1))
 
-    def predict(model, images):
-        calls.append((model.count_params(), images.shape))
+    def note(name):
+        return lambda given: calls.append((name, given is images))
 
-    monkeypatch.setattr(keras.Model, "predict_on_batch", predict)
-    images = keras.Input((2, 2, 1))
-    models = [keras.Model(images, layers.Conv2D(n, 1, use_bias=False)(images)) for n in (1, 2)]
-    machine.seconds_per_call(models, np.zeros((3, 2, 2, 1)))
+    machine.seconds_per_call([note("one"), note("other")], images)
+    assert calls[: 2 * machine.WARM_UP] == [
+        (name, True) for name in ("one", "other") for _ in range(machine.WARM_UP)
+    ]
     counted = calls[2 * machine.WARM_UP :]
-    assert [model for model, _ in counted] == [1, 2] * machine.CALLS
-    assert {shape for _, shape in calls} == {(3, 2, 2, 1)}
-    assert not any(model.compiled for model in models)
+    assert counted == [("one", True), ("other", True)] * machine.CALLS
+
+
+def test_inference_is_what_the_model_answers_and_leaves_it_as_it_is():
+    images = keras.Input((2, 2, 1))
+    model = keras.Model(images, layers.BatchNormalization()(layers.Conv2D(3, 1)(images)))
+    batch = np.random.default_rng(0).random((4, 2, 2, 1), np.float32)
+    infer = machine.inference(model)
+    for part in (batch[:1], batch):
+        np.testing.assert_allclose(infer(part), model(part), rtol=1e-5)
+    assert not model.compiled
 
 
 def test_the_peak_of_memory_rises_with_what_is_used_and_is_forgotten():
