@@ -1,5 +1,6 @@
 """scnnb/fused.py and precision.py: the same training as stock Keras', and stock layers after it."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+import data
 import scnnb
 from scnnb import fused, precision, training
 
@@ -59,17 +61,17 @@ def watching(losses):
     return keras.callbacks.LambdaCallback(on_train_batch_end=tell)
 
 
-def stock(model, dataset, *, epochs, optimizer):
+def stock(model, dataset, *, epochs, optimizer, batch_size=8):
     """Keras' own training on the same batches: the second implementation."""
     losses = []
     source = training.batches(
-        dataset.train_images, dataset.train_labels, batch_size=8, epochs=epochs
+        dataset.train_images, dataset.train_labels, batch_size=batch_size, epochs=epochs
     )
     model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
     model.fit(
         source,
         shuffle=False,
-        steps_per_epoch=10,
+        steps_per_epoch=-(-len(dataset.train_labels) // batch_size),
         epochs=epochs,
         verbose=0,
         callbacks=[watching(losses)],
@@ -77,7 +79,9 @@ def stock(model, dataset, *, epochs, optimizer):
     return losses
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", ["nested", "scnnb", pytest.param("resnet20", marks=pytest.mark.slow)]
+)
 def test_the_first_50_losses_and_the_statistics_are_those_of_stock_keras(dataset, name):
     # Adam makes rounding grow: where a gradient should be 0, as that of a bias that
     # BatchNormalization takes away again, it divides noise by the size of noise. Small steps keep
@@ -92,6 +96,27 @@ def test_the_first_50_losses_and_the_statistics_are_those_of_stock_keras(dataset
     stock(other := built(name), dataset, epochs=1, optimizer=training.OPTIMIZERS["sgd"](0.001))
     for weight, same in zip(one.weights, other.weights, strict=True):
         np.testing.assert_allclose(weight, same, rtol=1e-4, atol=1e-5, err_msg=weight.path)
+
+
+@pytest.mark.slow
+def test_final_accuracies_of_three_seeds_agree_with_stock_keras_within_their_spread():
+    dataset = data.load(Path(__file__).parent / "fashion_sample.npz")
+    found = {"ours": [], "stock": []}
+    how = HOW | {"batch_size": 50, "epochs": 12}
+    for seed in (0, 1, 2):
+        for who, accuracies in found.items():
+            keras.utils.set_random_seed(seed)
+            model = scnnb.NETWORKS["scnnb"](dataset.image_shape, 10)
+            if who == "ours":
+                training.train(model, dataset, **how)
+            else:
+                adam = keras.optimizers.Adam(0.001)
+                stock(model, dataset, epochs=12, optimizer=adam, batch_size=50)
+            accuracies.append(training.accuracy(model, dataset))
+    means = {who: np.mean(accuracies) for who, accuracies in found.items()}
+    spread = max(np.std(accuracies, ddof=1) for accuracies in found.values())
+    assert min(means.values()) > 0.7
+    assert abs(means["ours"] - means["stock"]) <= spread, found
 
 
 def test_moving_variance_takes_the_biased_variance_of_the_batch():
