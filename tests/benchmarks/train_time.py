@@ -2,10 +2,11 @@
 
     python -m tests.benchmarks.train_time
 
-Prints, for each network on random images in batches of 128, the median seconds of an epoch, the
-median milliseconds of a step, and by what factor stock Keras takes longer. Each way to train has a
-process of its own; these train an epoch in turn, the first of which is not counted. PyTorch is
-left out where it is not installed.
+Prints as CSV, for each network on random images in batches of 128, the median seconds of an epoch,
+the median milliseconds of a step, and by what factor stock Keras takes longer for either. Each way
+to train has a process of its own; these take turns of two epochs in one go, the second of which
+counts: an iterator that stood idle for a turn takes longer to end. PyTorch is left out where it is
+not installed.
 """
 
 import os
@@ -16,7 +17,7 @@ import time
 
 import numpy as np
 
-ROUNDS = 7
+ROUNDS = 3
 BATCH = 128
 NETWORKS = {  # image shape, images
     "scnnb": ((28, 28, 1), 20_000),
@@ -40,21 +41,26 @@ def measure(name):
         for way in ways
     }
     times = {way: [] for way in ways}
-    for number in range(1 + ROUNDS):
+    for _ in range(ROUNDS):
         for way, worker in workers.items():
             if worker.poll() is None:
                 worker.stdin.write("go\n")
                 worker.stdin.flush()
                 answer = worker.stdout.readline().split()  # empty: it has ended
-                if number and answer:
+                if answer:
                     times[way].append([float(each) for each in answer])
-    print(f"{name}, {NETWORKS[name][1]:,} images {NETWORKS[name][0]}, n = {ROUNDS}")
-    stock, _ = _medians(times["stock"])
+    stock = _medians(times["stock"])
     for way in ways:
         workers[way].wait()
         if times[way]:
-            epoch, step = _medians(times[way])
-            print(f"{way:16}{epoch:8.2f} s{step:8.1f} ms{stock / epoch:8.2f}", flush=True)
+            found = _medians(times[way])
+            factors = [slow / fast for slow, fast in zip(stock, found, strict=True)]
+            lowest, *_, highest = sorted(epoch for epoch, _ in times[way])
+            print(
+                f"{name},{NETWORKS[name][1]},{way},{len(times[way])},{found[0]:.2f},{lowest:.2f},"
+                f"{highest:.2f},{found[1]:.1f},{factors[0]:.2f},{factors[1]:.2f}",
+                flush=True,
+            )
 
 
 def _medians(times):
@@ -62,11 +68,14 @@ def _medians(times):
 
 
 class Turns:
-    """Waits for its turn, and tells the seconds of an epoch and the milliseconds of a step."""
+    """Waits for its turn of two epochs, and tells of the second how long it and its steps took."""
+
+    epochs = 0
 
     def begin_epoch(self):
-        """Wait, then take the time."""
-        sys.stdin.readline()
+        """Wait before the first, then take the time."""
+        if self.epochs % 2 == 0:
+            sys.stdin.readline()
         self.steps, self.start = [], time.perf_counter()
 
     def begin_step(self):
@@ -78,9 +87,11 @@ class Turns:
         self.steps.append(time.perf_counter() - self.step_start)
 
     def end_epoch(self):
-        """Tell."""
+        """Tell of the second."""
         seconds = time.perf_counter() - self.start
-        print(seconds, 1000 * statistics.median(self.steps), file=sys.__stdout__, flush=True)
+        self.epochs += 1
+        if self.epochs % 2 == 0:
+            print(seconds, 1000 * statistics.median(self.steps), file=sys.__stdout__, flush=True)
 
 
 def train_keras(name, way):
@@ -112,14 +123,14 @@ def train_keras(name, way):
         )
         images = images.astype(np.float32) / np.float32(255)
         model.fit(
-            images, labels, batch_size=BATCH, epochs=1 + ROUNDS, verbose=0, callbacks=[callback]
+            images, labels, batch_size=BATCH, epochs=2 * ROUNDS, verbose=0, callbacks=[callback]
         )
         return
     sys.stdout = sys.stderr  # the lines of the epochs
     training.train(
         model,
         SimpleNamespace(train_images=data.dataset.Images(images), train_labels=labels),
-        epochs=1 + ROUNDS,
+        epochs=2 * ROUNDS,
         batch_size=BATCH,
         optimizer="adam",
         learning_rate=0.001,
@@ -203,7 +214,7 @@ def train_torch(name, way):
 def _epochs(name, step):
     images, labels = _random_images(name)
     rng, turns = np.random.default_rng(0), Turns()
-    for _ in range(1 + ROUNDS):
+    for _ in range(2 * ROUNDS):
         turns.begin_epoch()
         order = rng.permutation(len(labels))
         for start in range(0, len(labels), BATCH):
@@ -225,6 +236,7 @@ if __name__ == "__main__":
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if len(sys.argv) == 1:
+        print("network,images,way,n,epoch_s,least,most,step_ms,epoch_factor,step_factor")
         for name in NETWORKS:
             measure(name)
     elif sys.argv[2].startswith("torch"):
