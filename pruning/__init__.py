@@ -1,11 +1,13 @@
-"""Filters out of a trained Keras model: `prune` is the one public door."""
+"""Filters out of a trained Keras model by `prune`, and the smaller one to a device by `export`."""
 
 import functools
 import logging
 import numbers
 
 from pruning import activations, criteria, groups, numbering, selection, surgery
+from pruning.exports import export
 
+__all__ = ["export", "judge", "prune", "stages"]
 CRITERIA = {
     "l1": criteria.l1_norm,
     "l2": criteria.l2_norm,

@@ -81,10 +81,14 @@ def name():
         processor = names[0] if names else processor
     except OSError:
         pass
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        cores = os.cpu_count()
     gpus = len(keras.distribution.list_devices("gpu"))
-    parts = [processor, f"{cores} cores", platform.system()]
+    parts = [processor, f"{cores()} cores", platform.system()]
     return ", ".join([*parts, f"{gpus} GPUs"] if gpus else parts)
+
+
+def cores():
+    """Number of the processor's cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this system
+        return os.cpu_count()

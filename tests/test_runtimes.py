@@ -1,0 +1,56 @@
+"""pruning/runtimes.py: what is measured of an exported file."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import pruning
+from pruning import runtimes
+
+
+def test_int8_values_by_hand():
+    tensor = {"dtype": np.int8, "quantization": (0.25, -3)}
+    values = np.array([0.5, 0.6, -100.0, 100.0], np.float32)
+    assert runtimes._quantised(values, tensor).tolist() == [-1, -1, -128, 127]
+    assert runtimes._real(np.array([-1, -3], np.int8), tensor).tolist() == [0.5, 0.0]
+
+
+@pytest.fixture
+def one_hot(tmp_path):
+    """A network whose answer is the image, exported; images of classes 0, 1, 2, 2, 1."""
+    images = keras.Input((1, 1, 3))
+    path = tmp_path / "one_hot.onnx"
+    pruning.export(keras.Model(images, layers.Flatten()(images)), path, "onnx")
+    return path, np.eye(3, dtype=np.float32)[[0, 1, 2, 2, 1]].reshape(5, 1, 1, 3)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5, 100])
+def test_accuracy_by_hand_whatever_the_batch(one_hot, monkeypatch, batch):
+    monkeypatch.setattr(runtimes, "BATCH", batch)
+    path, images = one_hot
+    labels = np.array([0, 1, 2, 0, 0])
+    measured, wrong = runtimes.measure(
+        path, "onnx", images, labels, images.reshape(5, 3), threads=1
+    )
+    assert wrong == ""
+    assert measured["accuracy"] == 3 / 5
+    assert measured["bytes"] == path.stat().st_size
+    assert 0 < measured["latency_ms"] < 1000
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (0.00005, ""),
+        (0.0002, "differs from Keras by up to 2.0e-04, and answers 0.00% of the images otherwise"),
+        (2.0, "differs from Keras by up to 2.0e.00, and answers 20.00% of the images otherwise"),
+        (np.nan, "differs from Keras by up to nan, "),
+    ],
+)
+def test_a_file_that_does_not_agree_with_keras_is_wrong(one_hot, change, told):
+    path, images = one_hot
+    expected = images.reshape(5, 3).copy()
+    expected[0, 1] += change  # class 0 becomes class 1 by 2.0
+    _, wrong = runtimes.measure(path, "onnx", images, np.zeros(5), expected, threads=1)
+    assert wrong.startswith(told.replace("e.00", "e+00")) and bool(wrong) == bool(told)
