@@ -8,6 +8,7 @@ once.
 """
 
 import argparse
+import contextlib
 import datetime
 import errno
 import functools
@@ -32,6 +33,9 @@ RESULTS = Path("results")
 MEASURED = ["baseline_accuracy", "layers", "finished_at", "keras", "tensorflow"]  # sensitivities
 TRAINING_IMAGES = 10_000  # to measure on where ratios are chosen
 CRITERIA = "l1 l2 largest random mean-mean mean-std mean-l1 mean-l2 var-l2".split()
+EXPORTS = "litert litert-int8 onnx saved-model".split()
+CALIBRATION_IMAGES = 500  # training images by which int8 finds its ranges
+LOSS_TO_TELL = 0.01  # of accuracy, by int8
 ANY_RANKING = {"criterion": "l1", "strategy": "independent"}  # where only the shape matters
 
 
@@ -85,6 +89,11 @@ def experiment(args):
     if args.tensorboard:
         _require("tensorboard", "--tensorboard")
         args.tensorboard.mkdir(parents=True, exist_ok=True)
+    for name in args.export:
+        from pruning import runtimes
+
+        for package in runtimes.PACKAGES[name]:
+            _require(package, f"--export {name}")
     trials = [
         (settings, _folder(dataset, settings, network, args.model) / _trial_name(settings))
         for settings in grid(args, dataset.name)
@@ -159,11 +168,12 @@ def curve(args, dataset, trials, sizes):
     csv = _csv_path(args, dataset)
     summary, png = csv.with_name(f"{csv.stem}-summary.csv"), csv.with_suffix(".png")
     _check_csv(csv, report.TRIALS)
-    _check_space(trials, sizes)
+    _check_space(trials, sizes, args.export)
 
     stale = {path for _, path in _with_baselines(trials)} if args.fresh else set()
     for path in stale:
         backup.remove(path)
+    failed = []  # exports, in words
 
     def callbacks(path):
         return _callbacks(path, args.tensorboard, lambda: _left(trials, sizes, stale))
@@ -190,12 +200,24 @@ def curve(args, dataset, trials, sizes):
                 )
             else:
                 print(f"{path.name} is finished since {row['finished_at']}: {_in_words(row)}")
+            row |= export_stored(path, row, dataset, settings, args.export, args.int8_io)
         report.append_rows(csv, [row])
         report.write_summary(csv, summary)
         plots.draw_curve(csv, png)
         stale.discard(path)
+        failed += [f"{path.name}: {why}"] if (why := row.get("failed_exports")) else []
         print(_left(trials, sizes, stale))
+    for settings, path in {path.parent: (settings, path) for settings, path in trials}.values():
+        baseline_path = path.parent / "baseline"
+        with _lock(baseline_path):
+            if record := storage.read_record(baseline_path, ["accuracy", "seconds"]):
+                record |= export_stored(
+                    baseline_path, record, dataset, settings, args.export, args.int8_io
+                )
+                failed += [f"baseline: {why}"] if (why := record.get("failed_exports")) else []
     print(f"rows in {csv}, summary in {summary}, curve in {png}, models in {RESULTS}/*/")
+    if failed and args.export:
+        raise ValueError(f"exports failed: {'; '.join(failed)}")
 
 
 def sensitivities(args, dataset, trials):
@@ -443,6 +465,91 @@ def prune_and_retrain(baseline, dataset, settings, *, path, callbacks=()):
     if settings["schedule"] == "iterative":
         pd.DataFrame(stages).to_csv(f"{path}_stages.csv", index=False)
     return model, found | {"retrain_seconds": round(seconds, 1)}
+
+
+def export_stored(path, record, dataset, settings, formats, int8_io):
+    """Export a stored network where files are missing or failed, and measure these.
+
+    Args:
+        path: pathlib.Path without suffix of the network; the files have this name.
+        record: dict of plain values, what was measured of it; the new record is stored.
+        dataset: Dataset.
+        settings: dict of plain values, the settings columns of the CSV.
+        formats: list of the formats wanted.
+        int8_io: whether the int8 file takes and gives int8.
+
+    Returns:
+        Dict of plain values, the columns of the CSV that are new.
+    """
+    from pruning import exports, machine, runtimes
+    from scnnb import storage
+
+    known = [each.split(": ", 1) for each in record.get("failed_exports", "").split("; ") if each]
+    failed, kind = dict(known), "int8" if int8_io else "float32"
+    wanted = [
+        name
+        for name in formats
+        if name in failed
+        or not record.get(f"{_column(name)}_bytes", 0) > 0
+        or not exports.path_of(path, name).exists()
+        or (name == "litert-int8" and record["litert_int8_io"] != kind)
+    ]
+    if not wanted:
+        return {}
+    found, model = {"export_threads": machine.cores()}, storage.read_model(path)
+    if model is None:
+        failed |= dict.fromkeys(wanted, "its .keras file is not there, call with --fresh")
+        wanted = []
+    else:
+        expected = runtimes.answers(machine.inference(model), dataset.test_images)
+    for name in wanted:
+        file = exports.path_of(path, name)
+        measured, wrong = write_and_measure(
+            model, file, name, dataset, expected, settings["seed"], int8_io
+        )
+        found |= {f"{_column(name)}_{what}": value for what, value in measured.items()}
+        if name == "litert-int8":
+            found["litert_int8_io"] = kind
+        failed.pop(name, None)
+        if wrong:
+            failed[name] = wrong.replace("; ", ", ")
+            print(f"EXPORT FAILED: {file.name}: {failed[name]}")
+            continue
+        print(
+            f"{file.name}: {measured['bytes']:,} bytes, test accuracy {measured['accuracy']:.4f}, "
+            f"{measured['latency_ms']} ms for one image on {machine.cores()} threads"
+        )
+        if (loss := record["accuracy"] - measured["accuracy"]) > LOSS_TO_TELL:
+            print(f"ATTENTION: {file.name} loses {100 * loss:.1f} points of accuracy")
+    found["failed_exports"] = "; ".join(f"{name}: {why}" for name, why in failed.items())
+    storage.save_record(path, record | found)
+    return found
+
+
+def write_and_measure(model, file, name, dataset, expected, seed, int8_io):
+    """One export of a network, as `runtimes.measure` returns it; nothing measured if it failed."""
+    import numpy as np
+
+    from pruning import exports, machine, runtimes
+
+    images = None
+    if name == "litert-int8":
+        rng = np.random.default_rng(seed)
+        count = min(CALIBRATION_IMAGES, len(dataset.train_labels))
+        images = dataset.train_images[rng.choice(len(dataset.train_labels), count, replace=False)]
+    try:
+        with _quiet():
+            exports.export(model, file, name, images=images, int8_io=int8_io)
+            return runtimes.measure(
+                file,
+                name,
+                dataset.test_images,
+                dataset.test_labels,
+                expected,
+                threads=machine.cores(),
+            )
+    except ValueError as error:
+        return dict.fromkeys(("bytes", "accuracy", "latency_ms"), math.nan), str(error)
 
 
 def cuts(model, settings, images=None):
@@ -741,6 +848,22 @@ def parse(argv):
         "Example: --tensorboard logs",
     )
     add(
+        "--export",
+        choices=EXPORTS,
+        nargs="+",
+        action="extend",
+        metavar="FORMAT",
+        help="Write the baseline and every retrained network also as litert, litert-int8 (full "
+        "integer quantisation), onnx or saved-model, and measure size, accuracy and latency of "
+        "each file in its own runtime. Finished rows are not trained again. "
+        "Example: --export litert litert-int8",
+    )
+    add(
+        "--int8-io",
+        action="store_true",
+        help="The files of litert-int8 take and give int8 instead of float32. Example: --int8-io",
+    )
+    add(
         "--csv",
         type=_csv,
         metavar="PATH",
@@ -756,15 +879,18 @@ def parse(argv):
     # A blank in front keeps argparse from taking -inf or -1e-3 for an option
     args = parser.parse_intermixed_args([f" {a}" if _is_number(a) else a for a in argv])
     args.criterion = list(dict.fromkeys(args.criterion or ["l1"]))
+    args.export = list(dict.fromkeys(args.export or []))
+    if args.int8_io and "litert-int8" not in args.export:
+        parser.error("--int8-io came without --export litert-int8; give both")
     if args.trained and args.model in scnnb.NETWORKS:
         parser.error(f"--trained came with --model {args.model}; give the path of a .keras file")
     if args.trained and args.control:
         parser.error(f"--trained came with --control {args.control}, which needs Epoch1; give one")
     if args.max_drop is not None and not args.sensitivity:
         parser.error("--max-drop came without --sensitivity; give both")
-    unused = ("strategy", "schedule", "retrain_lr", "control", "layer_ratios", "dry_run")
+    unused = ("strategy", "schedule", "retrain_lr", "control", "layer_ratios", "dry_run", "export")
     for name in unused if args.sensitivity else ():
-        if getattr(args, name) != parser.get_default(name):
+        if getattr(args, name) not in (parser.get_default(name), []):
             flag = f"--{name.replace('_', '-')}"
             parser.error(f"{flag} came with --sensitivity, which does not use it; leave one out")
     of_maps = [name for name in args.criterion if "-" in name]
@@ -895,6 +1021,25 @@ def _import_keras():
             os.dup2(terminal, 2)
     keras.config.set_image_data_format("channels_last")  # whatever ~/.keras/keras.json says
     keras.config.set_floatx("float32")
+
+
+@contextlib.contextmanager
+def _quiet():
+    """What converters and runtimes write straight to file descriptor 2 is hidden inside the `with`.
+
+    Not where TF_CPP_MIN_LOG_LEVEL asks for more than `_import_keras` does.
+    """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
+        yield
+        return
+    terminal = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 def _as_baseline(model, measured):
@@ -1028,6 +1173,11 @@ def _callbacks(path, tensorboard, left=None):
     return found
 
 
+def _column(export):
+    """What the columns of an export begin with."""
+    return export.replace("-", "_")
+
+
 def _csv_path(args, dataset):
     kind = "-sensitivity" if args.sensitivity else ""
     return args.csv or RESULTS / f"{dataset.name}{kind}.csv"
@@ -1046,8 +1196,9 @@ def _check_csv(csv, table):
             storage.set_aside(csv, error)
 
 
-def _check_space(trials, sizes):
-    """Raise OSError if the disk has no room for the models and backups that are still to come."""
+def _check_space(trials, sizes, formats):
+    """Raise OSError if the disk has no room for the models, exports and backups to come."""
+    from pruning import exports
     from scnnb import storage
 
     ((parameters, _),) = sizes[None]
@@ -1055,12 +1206,13 @@ def _check_space(trials, sizes):
     # a backup of each and the one that replaces it, with Adam's two moments
     needed = (1 + stages) * 3 * parameters
     for settings, path in _with_baselines(trials):
-        if not storage.model_path(path).exists():
-            needed += sizes[settings["pruning_ratio"]][-1][0]
+        of_trial, _ = sizes[settings["pruning_ratio"]][-1]
+        files = [storage.model_path(path), *(exports.path_of(path, name) for name in formats)]
+        needed += of_trial * sum(not file.exists() for file in files)
     free = shutil.disk_usage(RESULTS).free
     if 4 * needed > free:
         raise OSError(
-            f"{RESULTS}/: {free / 1e6:,.0f} MB are free, but the models and backups of this call "
+            f"{RESULTS}/: {free / 1e6:,.0f} MB are free, but what this call stores may "
             f"need {4 * needed / 1e6:,.0f} MB; make room, or take fewer percentages or seeds"
         )
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import warnings
 
 import keras
 import numpy as np
@@ -111,7 +112,10 @@ def _litert_int8(model, path, images, int8_io):
 
 
 def _onnx(model, path, images, int8_io):
-    model.export(path, format="onnx", verbose=False, input_signature=_signature(model, None))
+    with warnings.catch_warnings():
+        # of Keras 3.15, which asks NumPy 2 for a name that it has no more
+        warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
+        model.export(path, format="onnx", verbose=False, input_signature=_signature(model, None))
 
 
 def _saved_model(model, path, images, int8_io):

@@ -11,11 +11,14 @@ LEAST_SPAN = 0.02  # of the accuracy axis, so that the noise of a seed does not 
 LEGEND_LINES = 20  # of one column
 LINE = 0.22  # inches of one line of a legend
 SIZES = {"parameters": "parameters", "macs": "multiply-accumulates (MACs) for one image"}
+EXPORT_LINES = {"litert": "o-", "litert_int8": "s--", "onnx": "^:", "saved_model": "v-."}
 WIDE = 20  # more than so many times the parameters: different networks, on a logarithmic axis
 
 
 def draw_curve(csv, png):
-    """Draw accuracy after retraining against parameters and, beside it, against MACs.
+    """Draw accuracy after retraining against parameters, against MACs and against file size.
+
+    The last panel is there if exports were measured: a line per format, accuracies its own.
 
     Each marker is the mean over the seeds, its bar one sample standard deviation up and down.
     Settings that differ in the pruning ratio only share a line; the ratio stands at each point.
@@ -120,16 +123,20 @@ def _shortened(layers):
 
 def _curve(rows):
     means = report.summarised(rows)
+    exported = [name for name in EXPORT_LINES if means[f"{name}_bytes_mean"].notna().any()]
     figure = Figure(layout="constrained")
-    panels = figure.subplots(1, len(SIZES), sharey=True)
+    panels = figure.subplots(1, len(SIZES) + bool(exported), sharey=True)
     constant = [name for name in report.TRIALS.settings if name not in ("pruning_ratio", "seed")]
     varying = [name for name in constant if means[name][means["control"] == ""].nunique() > 1]
-    for axes, (size, label) in zip(panels, SIZES.items(), strict=True):
+    for axes, (size, label) in zip(panels, SIZES.items(), strict=False):
         _draw_means(axes, means, size, constant, varying)
         axes.set_xlabel(label)
         if means[f"baseline_{size}"].max() > WIDE * means[size].min():
             axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:,.0f}")
+    if exported:
+        _draw_exports(panels[-1], means, exported, constant, varying)
+    for axes in panels:
         axes.tick_params("x", rotation=20)
         axes.margins(0.1)
         axes.grid(alpha=0.3)
@@ -140,15 +147,16 @@ def _curve(rows):
     ranked = "" if "criterion" in varying else f" by {means['criterion'].max()}"
     title = f"Filters pruned{ranked}: {', '.join(means['dataset'].unique())}\n{_bars(means['n'])}"
     figure.suptitle(title, parse_math=False)  # a file's name may hold a dollar sign
-    legend = figure.legend(
-        *panels[0].get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=1 if varying else 3,
-    )
+    handles, labels = panels[0].get_legend_handles_labels()
+    for more, label in zip(*panels[-1].get_legend_handles_labels(), strict=True):
+        if label not in labels:
+            handles.append(more)
+            labels.append(label)
+    legend = figure.legend(handles, labels, loc="outside lower center", ncols=1 if varying else 3)
     for text in legend.get_texts():
         text.set_parse_math(False)
-    lines = len(legend.get_texts()) if varying else 2
-    figure.set_size_inches(12, 5 + LINE * lines)
+    lines = len(legend.get_texts()) if varying else 2 + bool(exported)
+    figure.set_size_inches(6 * len(panels), 5 + LINE * lines)
     return figure
 
 
@@ -184,6 +192,40 @@ def _draw_means(axes, means, size, constant, varying):
         color="black",
         label="Pareto front: none as small is as accurate",
     )
+
+
+def _draw_exports(axes, means, exported, constant, varying):
+    """Accuracy of every format against the size of its file, a line per setting."""
+    axes.set_xlabel("size of the exported file in MB (10^6 bytes)")
+    sizes = means[[f"{name}_bytes_mean" for name in exported]]
+    if sizes.max(axis=None) > 2 * sizes.min(axis=None):
+        axes.set_xscale("log")  # int8 is a quarter of float32
+    axes.xaxis.set_major_formatter("{x:,g}")
+    for number, (_, curve) in enumerate(means.groupby(constant, sort=False)):
+        told = _told(curve.iloc[0], varying)
+        for name in exported:
+            points = curve[curve[f"{name}_bytes_mean"].notna()].sort_values(f"{name}_bytes_mean")
+            if points.empty:
+                continue
+            axes.errorbar(
+                points[f"{name}_bytes_mean"] / 1e6,
+                points[f"{name}_accuracy_mean"],
+                yerr=points[f"{name}_accuracy_std"].fillna(0),  # of one seed
+                fmt=EXPORT_LINES[name],
+                color=f"C{number}",
+                markersize=8,
+                fillstyle="none",
+                capsize=3,
+                label=": ".join(filter(None, [f"exported, {name}", told])),
+            )
+            if name in ("litert_int8", exported[0]):
+                for _, row in points.iterrows():
+                    axes.annotate(
+                        f"{row['pruning_ratio']:g}",
+                        (row[f"{name}_bytes_mean"] / 1e6, row[f"{name}_accuracy_mean"]),
+                        textcoords="offset points",
+                        xytext=(8, 8),
+                    )
 
 
 def pareto_front(points):

@@ -47,6 +47,9 @@ MEASURED = [  # of each row, on its machine
     "baseline_throughput",
     "peak_memory_mb",
 ]
+EXPORTS = ["litert", "litert_int8", "onnx", "saved_model"]
+EXPORTED = [f"{name}_{what}" for name in EXPORTS for what in ("bytes", "accuracy", "latency_ms")]
+_OF_EXPORTS = [*EXPORTED, "export_threads"]
 _VERSIONS = {"finished_at": str, "keras": str, "tensorflow": str}
 BASELINE_SETTINGS = [*_BASELINE, "precision"]
 TRIALS = Table(
@@ -81,6 +84,9 @@ TRIALS = Table(
         **dict.fromkeys(MEASURED, float),
         "machine": str,
         "precision": str,
+        **dict.fromkeys(_OF_EXPORTS, float),
+        "litert_int8_io": str,
+        "failed_exports": str,
     },
     settings=[
         *BASELINE_SETTINGS,
@@ -103,6 +109,9 @@ TRIALS = Table(
         **dict.fromkeys(MEASURED, math.nan),
         "machine": "",
         "precision": "float32",
+        **dict.fromkeys(_OF_EXPORTS, math.nan),
+        "litert_int8_io": "",
+        "failed_exports": "",
     },
 )
 SIZES = ["parameters", "macs", "baseline_parameters", "baseline_macs"]
@@ -113,6 +122,7 @@ SUMMARISED = [
     "retrain_seconds",
     "baseline_seconds",
     *MEASURED,
+    *EXPORTED,
 ]
 SENSITIVITY = Table(
     columns={
@@ -177,8 +187,8 @@ def read_rows(path, table=TRIALS):
         added = [name for name in table.added if name not in rows.columns]
         if [*rows.columns, *added] != list(table.columns):
             raise ValueError(f"its columns are {', '.join(rows.columns)}")
-        floats = [name for name in MEASURED if name in rows.columns]
-        rows[floats] = rows[floats].replace("", "nan")  # older rows, which were not measured
+        floats = [name for name in [*MEASURED, *_OF_EXPORTS] if name in rows.columns]
+        rows[floats] = rows[floats].replace("", "nan")  # what was not measured
         return rows.assign(**{name: table.added[name] for name in added}).astype(table.columns)
     except ValueError as error:
         raise ValueError(

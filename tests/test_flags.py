@@ -12,7 +12,7 @@ import pytest
 
 import formal
 import pruning
-from pruning import activations
+from pruning import activations, exports, report, runtimes
 
 ROOT = Path(__file__).parent.parent
 RIGHT = ["fashion", "0.001", "128", "35", "30", "0.4"]
@@ -83,6 +83,9 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
         (["--sensitivity", "--max-drop", "1"], "argument --max-drop: '1' came, but it must be"),
         (["--sensitivity", "--control", "scratch"], "--control came with --sensitivity, which"),
         (["--sensitivity", "--retrain-lr", "0.1"], "--retrain-lr came with --sensitivity, which"),
+        (["--export", "tflite"], r"argument --export: invalid choice: 'tflite' \(choose from"),
+        (["--export", "onnx", "--int8-io"], "--int8-io came without --export litert-int8; give"),
+        (["--sensitivity", "--export", "onnx"], "--export came with --sensitivity, which"),
         (
             ["--strategy", "greedy", "--criterion", "l2", "var-l2"],
             "greedy came with --criterion var-l2; .*: give l1, l2, largest, random; see",
@@ -173,8 +176,16 @@ def test_right_arguments_are_taken_in_any_order_with_options():
     assert formal.parse([*RIGHT, *twice]).criterion == ["l2", "random", "l1"]
     assert (args.model, args.trained, args.coupled) == ("scnnb", False, "joint")
     assert args.layer_ratios is None
+    assert (args.export, args.int8_io) == ([], False)
+    twice = ["--export", "onnx", "litert", "--export", "onnx"]
+    assert formal.parse([*RIGHT, *twice]).export == ["onnx", "litert"]
     assert formal.parse([*RIGHT, "--layer-ratios", "vgg16-A"]).layer_ratios == "vgg16-A"
 
 
 def test_the_flag_names_the_criteria_there_are():
     assert formal.CRITERIA == [*pruning.CRITERIA, *activations.CRITERIA]
+
+
+def test_the_flag_names_the_formats_there_are():
+    assert formal.EXPORTS == [*exports.FORMATS] == [*runtimes.PACKAGES]
+    assert [formal._column(name) for name in formal.EXPORTS] == report.EXPORTS

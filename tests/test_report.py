@@ -54,6 +54,15 @@ def row(**changes):
     } | changes
 
 
+def exported(size=1.0, **changes):
+    """What the formats of a row came to: the first has `size` MB, the others 2, 3, 4 times that."""
+    found = {"export_threads": 2.0, "litert_int8_io": "float32", "failed_exports": "onnx: no"}
+    for number, name in enumerate(report.EXPORTS, 1):
+        found[f"{name}_bytes"] = size * number * 1e6
+        found |= {f"{name}_accuracy": 0.9 - number / 10, f"{name}_latency_ms": 0.1 * number}
+    return found | changes
+
+
 def test_the_columns_are_these_in_this_order(tmp_path):
     report.append_rows(tmp_path / "a.csv", [row()])
     header = (tmp_path / "a.csv").read_text().splitlines()[0]
@@ -63,7 +72,10 @@ def test_the_columns_are_these_in_this_order(tmp_path):
         "epoch1,epoch2,optimizer,baseline_seconds,retrain_seconds,finished_at,keras,tensorflow,"
         "coupled,layer_ratios,retrain_learning_rate,control,augment,"
         "model_bytes,latency_ms,baseline_latency_ms,throughput,baseline_throughput,peak_memory_mb,"
-        "machine,precision"
+        "machine,precision,litert_bytes,litert_accuracy,litert_latency_ms,litert_int8_bytes,"
+        "litert_int8_accuracy,litert_int8_latency_ms,onnx_bytes,onnx_accuracy,onnx_latency_ms,"
+        "saved_model_bytes,saved_model_accuracy,saved_model_latency_ms,export_threads,"
+        "litert_int8_io,failed_exports"
     )
 
 
@@ -73,7 +85,8 @@ def test_a_csv_and_a_row_from_before_a_column_was_added_are_read(tmp_path):
     lines = [",".join(line.split(",")[:24]) for line in csv.read_text().splitlines()]
     csv.write_text("\n".join(lines) + "\n")
     assert lines[0].endswith(",tensorflow")
-    unmeasured = dict.fromkeys(report.MEASURED, -1.0) | {"machine": ""}
+    unmeasured = dict.fromkeys([*report.MEASURED, *exported()], -1.0) | {"machine": ""}
+    unmeasured |= {"litert_int8_io": "", "failed_exports": ""}
     old = {name: value for name, value in row(seed=1).items() if name not in report.TRIALS.added}
     for rows in (1, 2):
         assert report.read_rows(csv)[report.MEASURED].isna().all(axis=None)
@@ -85,7 +98,7 @@ def test_a_csv_and_a_row_from_before_a_column_was_added_are_read(tmp_path):
 
 @pytest.mark.parametrize("dataset", ["fashion", "001", "NA", "a,b", 'a"b', "1e5"])
 def test_a_row_comes_back_as_it_was_written(tmp_path, dataset):
-    written = row(dataset=dataset)
+    written = row(dataset=dataset, **exported())
     report.append_rows(tmp_path / "a.csv", [written])
     (found,) = report.read_rows(tmp_path / "a.csv").to_dict("records")
     assert found == written
@@ -249,6 +262,25 @@ def test_seeds_share_a_marker_at_their_mean_with_a_bar_of_one_deviation(tmp_path
     report.append_rows(csv, [row(), row(seed=1), row(pruning_ratio=0.2)])
     title = plots._curve(report.read_rows(csv)).get_suptitle()
     assert "mean over 1 to 2 seeds" in title
+
+
+def test_exports_have_a_panel_of_their_own_with_a_line_per_format(tmp_path):
+    csv = tmp_path / "a.csv"
+    report.append_rows(csv, [row(**exported(2.0)), row(pruning_ratio=0.8, **exported())])
+    report.append_rows(csv, [row(pruning_ratio=0.2)])
+    figure = plots._curve(report.read_rows(csv))
+    *_, axes = figure.axes
+    assert len(figure.axes) == 3
+    assert points(axes) == {
+        f"exported, {name}": [number, 2 * number] for number, name in enumerate(report.EXPORTS, 1)
+    }
+    assert [text.get_text() for text in axes.texts] == ["0.8", "0.4"] * 2
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "exported, litert_int8" in labels and "baseline" in labels
+    missing = dict.fromkeys(["onnx_bytes", "onnx_accuracy"], float("nan"))
+    report.append_rows(csv, [row(**exported(2.0) | missing)])
+    *_, axes = plots._curve(report.read_rows(csv)).axes
+    assert points(axes)["exported, onnx"] == [3]
 
 
 def test_the_pareto_front_is_what_no_point_as_small_equals():

@@ -1,0 +1,145 @@
+"""formal.py --export: rows, files and messages."""
+
+import importlib
+import math
+
+import pandas as pd
+import pytest
+
+from pruning import exports, report, runtimes
+
+SHORT = ("0.001", "40", "1", "1")  # lr, batchSz, Epoch1, Epoch2
+NAMES = ["litert", "litert-int8", "onnx", "saved-model"]
+
+
+@pytest.fixture
+def export(few, small, call):
+    """Calls formal.py with these options: `export(*options)` -> status, stdout, stderr, rows."""
+
+    def run(*options):
+        result = call(small.parent, few, *SHORT, 0.0, 0.5, "--model", small, *options)
+        return *result, report.read_rows(small.parent / "results" / "few.csv")
+
+    return run
+
+
+def test_every_row_holds_size_accuracy_and_latency_of_every_format(export, small):
+    status, out, err, rows = export("--export", *NAMES)
+    assert (status, err) == (0, "")
+    assert out.count("training the baseline") == 1
+    assert (rows[report.EXPORTED] > 0).all(axis=None)
+    assert rows["failed_exports"].tolist() == ["", ""]
+    assert rows["litert_int8_io"].tolist() == ["float32"] * 2
+    for column in ("litert", "onnx", "saved_model"):
+        assert rows[f"{column}_accuracy"].tolist() == rows["accuracy"].tolist()
+        assert rows[f"{column}_bytes"][1] < rows[f"{column}_bytes"][0]
+    for stem, row in (
+        ("pruned0.0_retrained1", rows.iloc[0]),
+        ("pruned0.5_retrained1", rows.iloc[1]),
+    ):
+        (stored,) = (small.parent / "results").glob(f"*/{stem}.keras")
+        for name in NAMES:
+            path = exports.path_of(stored.with_name(stem), name)
+            assert exports.bytes_of(path) == row[f"{name.replace('-', '_')}_bytes"]
+    assert len(list((small.parent / "results").glob("*/baseline*"))) >= 2 + len(NAMES)
+    means = pd.read_csv(small.parent / "results" / "few-summary.csv")
+    assert means["onnx_bytes_mean"].tolist() == rows["onnx_bytes"].tolist()
+
+
+def test_finished_rows_are_exported_without_training_again(export, small):
+    _, _, _, before = export()
+    assert before[report.EXPORTED].isna().all(axis=None)
+    status, out, err, rows = export("--export", "litert")
+    assert (status, err) == (0, "")
+    assert "epoch 1/1" not in out
+    assert out.count(".tflite: ") == 3  # two rows and the baseline
+    assert (rows["litert_bytes"] > 0).all() and rows["onnx_bytes"].isna().all()
+    pd.testing.assert_frame_equal(rows[before.columns[:20]], before[before.columns[:20]])
+    files = sorted((small.parent / "results").glob("*/*.tflite"))
+    stamps = [file.stat().st_mtime_ns for file in files]
+    status, out, _, again = export("--export", "litert")
+    assert ".tflite: " not in out
+    assert [file.stat().st_mtime_ns for file in files] == stamps
+    pd.testing.assert_frame_equal(again, rows)
+    files[0].unlink()
+    assert export("--export", "litert")[1].count(".tflite: ") == 1
+
+
+def test_int8_files_are_made_anew_for_another_input(export):
+    assert export("--export", "litert-int8")[3]["litert_int8_io"].tolist() == ["float32"] * 2
+    _, out, _, rows = export("--export", "litert-int8", "--int8-io")
+    assert rows["litert_int8_io"].tolist() == ["int8"] * 2
+    assert out.count("_int8.tflite: ") == 3
+
+
+def test_a_file_that_answers_otherwise_is_a_failed_export_until_it_does_not(export, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(runtimes, "TOLERANCE", -1.0)
+        status, out, err, rows = export("--export", "onnx")
+    assert status == 1
+    assert err.startswith(
+        "formal.py: exports failed: pruned0.0_retrained1: onnx: differs from Keras"
+    )
+    assert out.count("EXPORT FAILED: ") == 3
+    assert rows["failed_exports"].str.startswith("onnx: differs from Keras by up to ").all()
+    assert (rows["onnx_accuracy"] > 0).all()
+    status, _, err, rows = export("--export", "onnx")
+    assert (status, err) == (0, "")
+    assert rows["failed_exports"].tolist() == ["", ""]
+
+
+def test_a_format_that_cannot_be_written_costs_no_other(export, monkeypatch):
+    def refuse(*arguments):
+        raise RuntimeError("no such operation; sorry\nand much more")
+
+    monkeypatch.setitem(exports._WRITERS, "onnx", refuse)
+    status, out, err, rows = export("--export", "onnx", "litert")
+    assert status == 1
+    told = r"onnx: functional_?\d* cannot be written as onnx: no such operation, sorry"
+    assert rows["failed_exports"].str.fullmatch(told).all()
+    assert rows["onnx_bytes"].isna().all() and (rows["litert_bytes"] > 0).all()
+
+
+def test_what_int8_loses_is_told(export, monkeypatch):
+    original = runtimes.measure
+
+    def lossy(path, name, *arguments, **options):
+        measured, wrong = original(path, name, *arguments, **options)
+        return measured | {"accuracy": -1.0}, wrong
+
+    monkeypatch.setattr(runtimes, "measure", lossy)
+    status, out, _, rows = export("--export", "litert-int8")
+    assert status == 0
+    assert rows["litert_int8_accuracy"].tolist() == [-1.0, -1.0]
+    lost = 100 * (rows["accuracy"][1] + 1)
+    assert f"ATTENTION: pruned0.5_retrained1_int8.tflite loses {lost:.1f} points" in out
+
+
+def test_a_missing_network_is_a_failed_export(export, small):
+    export()
+    (stored,) = (small.parent / "results").glob("*/pruned0.5_retrained1.keras")
+    stored.unlink()
+    status, _, err, rows = export("--export", "litert")
+    assert status == 1
+    assert "its .keras file is not there, call with --fresh" in err
+    assert not math.isnan(rows["litert_bytes"][0]) and math.isnan(rows["litert_bytes"][1])
+
+
+def test_a_missing_runtime_is_named_before_training(export, monkeypatch, few, small, call):
+    original = importlib.import_module
+
+    def without(name, *arguments):
+        if name == "onnxruntime":
+            raise ImportError(name)
+        return original(name, *arguments)
+
+    monkeypatch.setattr(importlib, "import_module", without)
+    status, out, err = call(
+        small.parent, few, *SHORT, 0.5, "--model", small, "--export", "litert", "onnx"
+    )
+    assert status == 1
+    assert err == (
+        "formal.py: --export onnx needs the package onnxruntime, which is not installed; "
+        "pip install -r requirements-extra.txt\n"
+    )
+    assert "training the baseline" not in out
