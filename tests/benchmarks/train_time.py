@@ -22,7 +22,7 @@ BATCH = 128
 NETWORKS = {  # image shape, images
     "scnnb": ((28, 28, 1), 20_000),
     "resnet20": ((32, 32, 3), 5_120),
-    "vgg16": ((32, 32, 3), 1_280),
+    "vgg16": ((32, 32, 3), 512),
 }
 WAYS = ("stock", "float32", "bfloat16", "kernels", "torch-float32", "torch-bfloat16")
 
