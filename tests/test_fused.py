@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import data
@@ -129,6 +130,24 @@ def test_moving_variance_takes_the_biased_variance_of_the_batch():
     np.testing.assert_allclose(np.ravel(answers), [-1, 1], atol=1e-3)
     np.testing.assert_allclose(norm.moving_mean, [0.25 * 2])
     np.testing.assert_allclose(norm.moving_variance, [0.75 + 0.25 * 1], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype", "fuses"),
+    [(8, "float32", True), (6, "float32", False), (8, "mixed_bfloat16", False)]
+    + [(16, "mixed_bfloat16", True)],
+)
+def test_only_where_the_kernel_is_quick_it_is_used(channels, dtype, fuses):
+    """Measured: 128 maps of 28x28x19 take 18.7 ms in the kernel, 9.9 ms in Keras' operations."""
+    images = keras.Input((4, 4, channels))
+    norm = layers.BatchNormalization(dtype=dtype)
+    model = keras.Model(images, norm(images))
+    with fused.fused(model):
+        graph = tf.function(lambda x: model(x, training=True)).get_concrete_function(
+            tf.TensorSpec((2, 4, 4, channels), tf.float32)
+        )
+    found = {operation.type for operation in graph.graph.get_operations()}
+    assert ("FusedBatchNormV3" in found) == fuses
 
 
 def test_adam_is_keras_own():
