@@ -98,17 +98,20 @@ def _litert_int8(model, path, images, int8_io):
     import tensorflow as tf  # no other format needs more of it than Keras itself does
 
     kind = tf.int8 if int8_io else tf.float32
-    _litert(
-        model,
-        path,
-        images,
-        int8_io,
-        optimizations=[tf.lite.Optimize.DEFAULT],
-        representative_dataset=lambda: ([np.float32(image[np.newaxis])] for image in images),
-        target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
-        inference_input_type=kind,
-        inference_output_type=kind,
-    )
+    with warnings.catch_warnings():
+        # of TensorFlow 2.20, which finds these statistics by the images
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs", UserWarning)
+        _litert(
+            model,
+            path,
+            images,
+            int8_io,
+            optimizations=[tf.lite.Optimize.DEFAULT],
+            representative_dataset=lambda: ([np.float32(image[np.newaxis])] for image in images),
+            target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
+            inference_input_type=kind,
+            inference_output_type=kind,
+        )
 
 
 def _onnx(model, path, images, int8_io):
