@@ -65,6 +65,7 @@ def test_finished_rows_are_exported_without_training_again(export, small):
     assert export("--export", "litert")[1].count(".tflite: ") == 1
 
 
+@pytest.mark.slow
 def test_int8_files_are_made_anew_for_another_input(export):
     assert export("--export", "litert-int8")[3]["litert_int8_io"].tolist() == ["float32"] * 2
     _, out, _, rows = export("--export", "litert-int8", "--int8-io")
@@ -72,6 +73,7 @@ def test_int8_files_are_made_anew_for_another_input(export):
     assert out.count("_int8.tflite: ") == 3
 
 
+@pytest.mark.slow
 def test_a_file_that_answers_otherwise_is_a_failed_export_until_it_does_not(export, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(runtimes, "TOLERANCE", -1.0)
@@ -88,6 +90,7 @@ def test_a_file_that_answers_otherwise_is_a_failed_export_until_it_does_not(expo
     assert rows["failed_exports"].tolist() == ["", ""]
 
 
+@pytest.mark.slow
 def test_a_format_that_cannot_be_written_costs_no_other(export, monkeypatch):
     def refuse(*arguments):
         raise RuntimeError("no such operation; sorry\nand much more")
@@ -115,6 +118,7 @@ def test_what_int8_loses_is_told(export, monkeypatch):
     assert f"ATTENTION: pruned0.5_retrained1_int8.tflite loses {lost:.1f} points" in out
 
 
+@pytest.mark.slow
 def test_a_missing_network_is_a_failed_export(export, small):
     export()
     (stored,) = (small.parent / "results").glob("*/pruned0.5_retrained1.keras")
