@@ -103,7 +103,7 @@ def test_the_first_50_losses_and_the_statistics_are_those_of_stock_keras(dataset
 def test_final_accuracies_of_three_seeds_agree_with_stock_keras_within_their_spread():
     dataset = data.load(Path(__file__).parent / "fashion_sample.npz")
     found = {"ours": [], "stock": []}
-    how = HOW | {"batch_size": 50, "epochs": 12}
+    how = HOW | {"batch_size": 20, "epochs": 12}
     for seed in (0, 1, 2):
         for who, accuracies in found.items():
             keras.utils.set_random_seed(seed)
@@ -112,7 +112,7 @@ def test_final_accuracies_of_three_seeds_agree_with_stock_keras_within_their_spr
                 training.train(model, dataset, **how)
             else:
                 adam = keras.optimizers.Adam(0.001)
-                stock(model, dataset, epochs=12, optimizer=adam, batch_size=50)
+                stock(model, dataset, epochs=12, optimizer=adam, batch_size=20)
             accuracies.append(training.accuracy(model, dataset))
     means = {who: np.mean(accuracies) for who, accuracies in found.items()}
     spread = max(np.std(accuracies, ddof=1) for accuracies in found.values())
