@@ -18,8 +18,10 @@ import itertools
 import json
 import math
 import os
+import re
 import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -66,7 +68,8 @@ def main():
     except KeyboardInterrupt:
         print("formal.py: stopped; finished rows stay, the same call goes on", file=sys.stderr)
         return 130
-    except (OSError, ValueError, MemoryError) as error:
+    # NotImplementedError: the file system has no locks
+    except (OSError, ValueError, MemoryError, NotImplementedError) as error:
         full = getattr(error, "errno", None) == errno.ENOSPC
         advice = "; make room, the same call goes on" if full else ""
         print(f"formal.py: {' '.join(str(error).split())}{advice}", file=sys.stderr)
@@ -79,7 +82,8 @@ def experiment(args):
     _import_keras()
     from scnnb import precision
 
-    precision.check(args.precision)
+    if not args.ray:
+        precision.check(args.precision)
     dataset = data.load(args.dataset)
     print(
         f"{dataset.name}: {len(dataset.train_labels):,} training and {len(dataset.test_labels):,} "
@@ -89,6 +93,8 @@ def experiment(args):
     if args.tensorboard:
         _require("tensorboard", "--tensorboard")
         args.tensorboard.mkdir(parents=True, exist_ok=True)
+    if args.ray:
+        _require("ray", "--ray")
     for name in args.export:
         from pruning import runtimes
 
@@ -173,17 +179,62 @@ def curve(args, dataset, trials, sizes):
     stale = {path for _, path in _with_baselines(trials)} if args.fresh else set()
     for path in stale:
         backup.remove(path)
-    failed = []  # exports, in words
+    failed = []  # in words
+    with _cluster(args) as nodes:
+
+        def left():
+            return _left(trials, sizes, stale, at_once=nodes.places if nodes else 1)
+
+        if nodes:
+            rows = on_ray(args, dataset, trials, stale, nodes)
+        else:
+            rows = in_turn(args, dataset, trials, stale, left)
+        for name, path, row, error in rows:
+            if error:
+                failed.append(f"{name}: {error}")
+                print(f"FAILED: {failed[-1]}; {left()}")
+                continue
+            report.append_rows(csv, [row])
+            report.write_summary(csv, summary)
+            plots.draw_curve(csv, png)
+            stale.discard(path)
+            failed += _failed_exports(name, row, args)
+            print(f"{name}: {_in_words(row)}; {left()}" if nodes else left())
+    for settings, path in _baselines(trials):
+        with _lock(path):
+            if record := storage.read_record(path, ["accuracy", "seconds"]):
+                record |= export_stored(path, record, dataset, settings, args.export, args.int8_io)
+                failed += _failed_exports("baseline", record, args)
+    print(f"rows in {csv}, summary in {summary}, curve in {png}, models in {RESULTS}/*/")
+    if failed:
+        raise ValueError(f"failed: {'; '.join(failed)}")
+
+
+def in_turn(args, dataset, trials, stale, left):
+    """Make every trial's row, one after the other; a seed's baseline is made for the first.
+
+    Args:
+        args: the parsed command line.
+        dataset: Dataset.
+        trials: list of `(settings, path)`.
+        stale: set of paths that are to be made anew; a baseline made is taken out.
+        left: function that tells in words what is left.
+
+    Yields:
+        `(name, path, row, None)`.
+    """
+    from pruning import report
+    from scnnb import storage
 
     def callbacks(path):
-        return _callbacks(path, args.tensorboard, lambda: _left(trials, sizes, stale))
+        return _callbacks(path, args.tensorboard, left)
 
     @functools.lru_cache(maxsize=1)  # the trials of a seed follow each other
     def baseline(folder):
         found = train_or_read_baseline(
             dataset,
             args.model,
-            next(settings for settings, path in trials if path.parent == folder),
+            next(settings for settings, path in _baselines(trials) if path.parent == folder),
             folder=folder,
             fresh=args.fresh,
             callbacks=callbacks,
@@ -201,23 +252,140 @@ def curve(args, dataset, trials, sizes):
             else:
                 print(f"{path.name} is finished since {row['finished_at']}: {_in_words(row)}")
             row |= export_stored(path, row, dataset, settings, args.export, args.int8_io)
-        report.append_rows(csv, [row])
-        report.write_summary(csv, summary)
-        plots.draw_curve(csv, png)
-        stale.discard(path)
-        failed += [f"{path.name}: {why}"] if (why := row.get("failed_exports")) else []
-        print(_left(trials, sizes, stale))
-    for settings, path in {path.parent: (settings, path) for settings, path in trials}.values():
-        baseline_path = path.parent / "baseline"
-        with _lock(baseline_path):
-            if record := storage.read_record(baseline_path, ["accuracy", "seconds"]):
-                record |= export_stored(
-                    baseline_path, record, dataset, settings, args.export, args.int8_io
+        yield path.name, path, row, None
+
+
+def on_ray(args, dataset, trials, stale, nodes):
+    """Have every trial's row made where a node has room, a seed's baseline before its trials.
+
+    The nodes share no files with this process: it alone stores what they send. What another run
+    makes at the moment waits for that one.
+
+    Args:
+        args: the parsed command line.
+        dataset: Dataset.
+        trials: list of `(settings, path)`.
+        stale: set of paths that are to be made anew; a baseline made is taken out.
+        nodes: Cluster.
+
+    Yields:
+        `(name, path, row, None)`, or `(name, path, None, error in words)`, as they end.
+    """
+    from pruning import report
+    from scnnb import backup, storage
+
+    shared, network = nodes.put(dataset), (args.model, None)
+    if args.model not in scnnb.NETWORKS:
+        network = Path(args.model).name, Path(args.model).read_bytes()
+    baselines, broken = {}, {}  # by folder: files of the baseline in Ray's store, or its error
+    todo, under_way = [*trials, *_baselines(trials)], {}
+    while todo or under_way:
+        for settings, path in list(todo):
+            name, is_baseline = f"seed {settings['seed']} {path.name}", path.name == "baseline"
+            if is_baseline and not any(path != p and path.parent == p.parent for _, p in todo):
+                todo.remove((settings, path))  # no trial needs it
+                continue
+            if error := broken.get(path.parent):
+                todo.remove((settings, path))
+                yield name, path, None, f"its baseline failed: {error}"
+                continue
+            if not (lock := _lock(path, wait=False)):
+                continue
+            needed = ["accuracy", "seconds"] if is_baseline else report.TRIALS.required
+            record = None if path in stale else storage.read_record(path, needed)
+            missing = missing_exports(path, record, args.export, args.int8_io)
+            if is_baseline and record and storage.read_model(path) is not None:
+                baselines[path.parent] = nodes.put(storage.files(path))
+                lock.release()
+            elif not is_baseline and record and not missing:
+                lock.release()
+                yield name, path, record, None
+            elif nodes.full or not (is_baseline or record or path.parent in baselines):
+                lock.release()
+                continue
+            else:
+                given = {} if is_baseline or record else baselines[path.parent]
+                own = backup.files(path) if is_baseline or not record else storage.files(path)
+                place = path.parent.name, path.name
+                how = network, missing, args.int8_io, bool(args.tensorboard)
+                nodes.submit(name, on_node, shared, given, own, settings, *place, *how)
+                under_way[name] = settings, path, lock
+            todo.remove((settings, path))
+        for name, made, error in nodes.finished():
+            settings, path, lock = under_way.pop(name)
+            record, files, logs = made or (None, {}, {})
+            storage.place(path.parent, files)
+            storage.place(args.tensorboard, logs)
+            if record:
+                backup.remove(path)
+            lock.release()
+            if path.name != "baseline":
+                yield name, path, record, error
+            elif error:
+                broken[path.parent] = error
+            else:
+                stale.discard(path)
+                baselines[path.parent] = nodes.put(files)
+
+
+def on_node(
+    dataset, given, own, settings, folder, name, network, formats, int8_io, tensorboard, *, tell
+):
+    """Make a baseline, or a trial and its exports, in a folder of this node that is then deleted.
+
+    Args:
+        dataset: Dataset.
+        given: `{name: bytes}`, the files of the baseline where it is a trial.
+        own: `{name: bytes}`, files of an earlier call: backups, or all of a finished trial.
+        settings: dict of plain values, the settings columns of the CSV.
+        folder: name of the folder of these settings.
+        name: `baseline`, or the name of the trial.
+        network: `(name or file name, None or content of the file)`.
+        formats: list of the formats to export.
+        int8_io: as `export_stored` takes it.
+        tensorboard: whether to write TensorBoard's logs.
+        tell: function of a line that says how far it is.
+
+    Returns:
+        `(record, {file name: bytes}, {file name: bytes} of the logs)`, names as below the folder
+        and below that of the logs.
+    """
+    _import_keras()
+    import keras
+
+    from pruning import report
+    from scnnb import precision, storage
+
+    precision.check(settings["precision"])
+    tell("begins")
+    with tempfile.TemporaryDirectory() as scratch:
+        path, logs = Path(scratch, folder, name), Path(scratch, "logs")
+        storage.place(path.parent, given | own)
+        storage.place(path.parent.parent, {network[0]: network[1]} if network[1] else {})
+
+        def callbacks(path):
+            watch = keras.callbacks.LambdaCallback(
+                on_epoch_end=lambda epoch, logs: tell(
+                    f"epoch {epoch + 1}/{watch.params['epochs']}  loss {logs['loss']:.4f}"
                 )
-                failed += [f"baseline: {why}"] if (why := record.get("failed_exports")) else []
-    print(f"rows in {csv}, summary in {summary}, curve in {png}, models in {RESULTS}/*/")
-    if failed and args.export:
-        raise ValueError(f"exports failed: {'; '.join(failed)}")
+            )
+            return [*_callbacks(path, logs if tensorboard else None), watch]
+
+        def baseline():
+            known = network[0] if network[1] is None else Path(scratch, network[0])
+            return train_or_read_baseline(
+                dataset, known, settings, folder=path.parent, callbacks=callbacks
+            )
+
+        if name == "baseline":
+            baseline()
+            record = storage.read_record(path, [])
+        elif (record := storage.read_record(path, report.TRIALS.required)) is None:
+            record = trial(dataset, baseline(), settings, path=path, callbacks=callbacks(path))
+        record |= export_stored(path, record, dataset, settings, formats, int8_io)
+        made = storage.tree(path.parent).items()
+        own = {file: c for file, c in made if file not in given and not file.endswith(".lock")}
+        return record, own, storage.tree(logs)
 
 
 def sensitivities(args, dataset, trials):
@@ -228,7 +396,7 @@ def sensitivities(args, dataset, trials):
     norms_csv, png = csv.with_name(f"{csv.stem}-norms.csv"), csv.with_suffix(".png")
     _check_csv(csv, report.SENSITIVITY)
     _check_csv(norms_csv, report.NORMS)
-    for settings, path in {path.parent: (settings, path) for settings, path in trials}.values():
+    for settings, path in _baselines(trials):
         analyse_baseline(args, dataset, settings, path.parent, csv, norms_csv)
     plots.draw_sensitivity(csv, norms_csv, png)
     print(f"rows in {csv}, L1 norms in {norms_csv}, figure in {png}")
@@ -484,18 +652,11 @@ def export_stored(path, record, dataset, settings, formats, int8_io):
     from pruning import exports, machine, runtimes
     from scnnb import storage
 
-    known = [each.split(": ", 1) for each in record.get("failed_exports", "").split("; ") if each]
-    failed, kind = dict(known), "int8" if int8_io else "float32"
-    wanted = [
-        name
-        for name in formats
-        if name in failed
-        or not record.get(f"{_column(name)}_bytes", 0) > 0
-        or not exports.path_of(path, name).exists()
-        or (name == "litert-int8" and record["litert_int8_io"] != kind)
-    ]
+    wanted = missing_exports(path, record, formats, int8_io)
     if not wanted:
         return {}
+    known = [each.split(": ", 1) for each in record.get("failed_exports", "").split("; ") if each]
+    failed, kind = dict(known), "int8" if int8_io else "float32"
     found, model = {"export_threads": machine.cores()}, storage.read_model(path)
     if model is None:
         failed |= dict.fromkeys(wanted, "its .keras file is not there, call with --fresh")
@@ -524,6 +685,26 @@ def export_stored(path, record, dataset, settings, formats, int8_io):
     found["failed_exports"] = "; ".join(f"{name}: {why}" for name, why in failed.items())
     storage.save_record(path, record | found)
     return found
+
+
+def missing_exports(path, record, formats, int8_io):
+    """The formats of which a stored network has no file, or one that failed or was not measured.
+
+    Arguments as for `export_stored`; without a record all are missing.
+    """
+    from pruning import exports
+
+    record = record or {}
+    failed = [each.split(": ", 1)[0] for each in record.get("failed_exports", "").split("; ")]
+    kind = "int8" if int8_io else "float32"
+    return [
+        name
+        for name in formats
+        if name in failed
+        or not record.get(f"{_column(name)}_bytes", 0) > 0
+        or not exports.path_of(path, name).exists()
+        or (name == "litert-int8" and record["litert_int8_io"] != kind)
+    ]
 
 
 def write_and_measure(model, file, name, dataset, expected, seed, int8_io):
@@ -864,6 +1045,29 @@ def parse(argv):
         help="The files of litert-int8 take and give int8 instead of float32. Example: --int8-io",
     )
     add(
+        "--ray",
+        type=_address,
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="Trials run side by side on Ray: on this machine, or on a running cluster (auto, "
+        "HOST:PORT or ray://HOST:PORT), whose nodes need share no files. Example: --ray auto",
+    )
+    add(
+        "--cpus-per-trial",
+        type=_share,
+        metavar="N",
+        help="Processors that each trial of --ray is given, and TensorFlow's threads (default 1). "
+        "Example: --cpus-per-trial 4",
+    )
+    add(
+        "--gpus-per-trial",
+        type=_share,
+        metavar="N",
+        help="GPUs that each trial of --ray is given, or the part of one (default none). "
+        "Example: --gpus-per-trial 0.25",
+    )
+    add(
         "--csv",
         type=_csv,
         metavar="PATH",
@@ -886,9 +1090,21 @@ def parse(argv):
         parser.error(f"--trained came with --model {args.model}; give the path of a .keras file")
     if args.trained and args.control:
         parser.error(f"--trained came with --control {args.control}, which needs Epoch1; give one")
+    for flag, given in (("cpus", args.cpus_per_trial), ("gpus", args.gpus_per_trial)):
+        if given and not args.ray:
+            parser.error(f"--{flag}-per-trial came without --ray; give both")
     if args.max_drop is not None and not args.sensitivity:
         parser.error("--max-drop came without --sensitivity; give both")
-    unused = ("strategy", "schedule", "retrain_lr", "control", "layer_ratios", "dry_run", "export")
+    unused = (
+        "strategy",
+        "schedule",
+        "retrain_lr",
+        "control",
+        "layer_ratios",
+        "dry_run",
+        "export",
+        "ray",
+    )
     for name in unused if args.sensitivity else ():
         if getattr(args, name) not in (parser.get_default(name), []):
             flag = f"--{name.replace('_', '-')}"
@@ -960,6 +1176,17 @@ _network = _checked(
         or (value.endswith(".keras") and value.isprintable() and Path(value).is_file())
     ),
     f"{', '.join(scnnb.NETWORKS)} or the path of a .keras file that exists",
+)
+_address = _checked(
+    str.strip,
+    lambda value: value in ("local", "auto") or re.fullmatch(r"(ray://)?[^\s:/]+:\d+", value),
+    "local, auto, HOST:PORT or ray://HOST:PORT, or nothing for local (a dataset behind --ray is "
+    "taken for it: write --ray last)",
+)
+_share = _checked(
+    float,
+    lambda value: 0 < value < 1 or value == int(value) > 0,
+    "a whole number of at least 1, or a part of one, such as 2 or 0.5",
 )
 _csv = _checked(
     Path,
@@ -1148,6 +1375,18 @@ def _require(package, flag):
         ) from error
 
 
+def _cluster(args):
+    """Where trials run with --ray; without, None inside the `with`."""
+    if not args.ray:
+        return contextlib.nullcontext()
+    from scnnb import cluster
+
+    code = [Path(__file__), *(Path(room.__file__).parent for room in (data, scnnb))]
+    code.append(code[0].parent / "pruning")
+    how = {"cpus": args.cpus_per_trial or 1, "gpus": args.gpus_per_trial or 0}
+    return cluster.Cluster(args.ray, code=code, **how)
+
+
 def _callbacks(path, tensorboard, left=None):
     """Keras callbacks of the training whose model is stored under the path.
 
@@ -1171,6 +1410,11 @@ def _callbacks(path, tensorboard, left=None):
         folder = tensorboard / path.parent.name / path.name
         found.append(keras.callbacks.TensorBoard(folder, write_graph=False))
     return found
+
+
+def _failed_exports(name, record, args):
+    why = record.get("failed_exports") if args.export else ""
+    return [f"{name}: {why}"] if why else []
 
 
 def _column(export):
@@ -1217,12 +1461,18 @@ def _check_space(trials, sizes, formats):
         )
 
 
+def _baselines(trials):
+    """The baseline of each seed of the trials: `(settings, path)`, its ratio being None."""
+    folders = {path.parent: settings for settings, path in reversed(trials)}
+    for folder, settings in reversed(folders.items()):
+        yield settings | {"pruning_ratio": None, "control": ""}, folder / "baseline"
+
+
 def _with_baselines(trials):
-    """The trials, each seed's behind its baseline: `(settings, path)`, its ratio being None."""
-    for folder, of_folder in itertools.groupby(trials, key=lambda each: each[1].parent):
-        first, *others = of_folder
-        yield first[0] | {"pruning_ratio": None, "control": ""}, folder / "baseline"
-        yield from (first, *others)
+    """The trials, each seed's behind its baseline."""
+    for settings, path in _baselines(trials):
+        yield settings, path
+        yield from (each for each in trials if each[1].parent == path.parent)
 
 
 def _trainings(settings, sizes):
@@ -1235,13 +1485,14 @@ def _trainings(settings, sizes):
     return [(settings["epoch2"], each) for each in macs]
 
 
-def _left(trials, sizes, stale=()):
+def _left(trials, sizes, stale=(), at_once=1):
     """What is left of the grid, and how long it may take by the epochs seen, in words.
 
     Args:
         trials: list of `(settings, path)`.
         sizes: as `refuse_early` returns them.
         stale: paths whose records do not count, since they are to be made anew.
+        at_once: number of trials that run side by side.
     """
     from pruning import cost
     from scnnb import backup, storage
@@ -1270,19 +1521,26 @@ def _left(trials, sizes, stale=()):
         return told
     if not seen:
         return f"{told}; no epoch seen yet that would tell how long they take"
-    minutes = math.ceil(cost.training_seconds(left, seen) / 60)
+    minutes = math.ceil(cost.training_seconds(left, seen) / min(at_once, len(left)) / 60)
     return f"{told}, about {minutes // 60} h {minutes % 60:02} min"
 
 
-def _lock(path):
-    """The lock beside a file that one run at a time may make; it falls with the process."""
+def _lock(path, wait=True):
+    """The lock beside a file that one run at a time may make; it falls with the process.
+
+    Without waiting, None where another run has it.
+    """
     lock = filelock.FileLock(f"{path}.lock")
     try:
-        return lock.acquire(timeout=0)
+        lock.acquire(timeout=0)
     except filelock.Timeout:
+        if not wait:
+            return None
         print(f"waiting for another run that makes {path.name}")
-        return lock.acquire()
+        lock.acquire()
+    return lock
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # as a module, which Ray's workers find by its name
+    sys.exit(importlib.import_module("formal").main())

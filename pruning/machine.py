@@ -87,7 +87,10 @@ def name():
 
 
 def cores():
-    """Number of the processor's cores that this process may use."""
+    """Number of the processor's cores that this process may use, or was told to."""
+    told = os.environ.get("TF_NUM_INTRAOP_THREADS", "")  # as TensorFlow reads it, 0 for all
+    if told.isdigit() and int(told):
+        return int(told)
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on this system

@@ -99,6 +99,15 @@ def backup_path(path, number=0):
     return path.with_name(f"{path.name}.backup{number}.npz")
 
 
+def files(path):
+    """The backups of the trainings of what will be stored under the path: `{file name: bytes}`.
+
+    Args:
+        path: pathlib.Path without suffix.
+    """
+    return {file.name: file.read_bytes() for file in path.parent.glob(f"{path.name}.backup*.npz")}
+
+
 def remove(path):
     """Delete the backups of what is stored under the path now.
 

@@ -56,6 +56,41 @@ def replace(path, write):
         partial.unlink(missing_ok=True)
 
 
+def files(path):
+    """What is stored under the path, `{file name: bytes}`: the model and its record.
+
+    Args:
+        path: pathlib.Path without suffix.
+    """
+    found = (model_path(path), _record_path(path))
+    return {file.name: file.read_bytes() for file in found if file.exists()}
+
+
+def tree(folder):
+    """All files in a folder and those below it, `{relative path: bytes}`.
+
+    Args:
+        folder: pathlib.Path; it need not exist.
+    """
+    found = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in found}
+
+
+def place(folder, files):
+    """Put files into a folder, records last: a killed run leaves none that counts too early.
+
+    Args:
+        folder: pathlib.Path, made where it is not there.
+        files: `{relative path: bytes}`.
+    """
+    records = {name for name in files if name.endswith(".json")}
+    for name in records:
+        (folder / name).unlink(missing_ok=True)
+    for name in [*sorted(files.keys() - records), *sorted(records)]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        replace(folder / name, lambda file, content=files[name]: file.write(content))
+
+
 def set_aside(path, reason):
     """Rename a file that cannot be trusted, and say so.
 

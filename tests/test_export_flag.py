@@ -79,9 +79,7 @@ def test_a_file_that_answers_otherwise_is_a_failed_export_until_it_does_not(expo
         patch.setattr(runtimes, "TOLERANCE", -1.0)
         status, out, err, rows = export("--export", "onnx")
     assert status == 1
-    assert err.startswith(
-        "formal.py: exports failed: pruned0.0_retrained1: onnx: differs from Keras"
-    )
+    assert err.startswith("formal.py: failed: pruned0.0_retrained1: onnx: differs from Keras")
     assert out.count("EXPORT FAILED: ") == 3
     assert rows["failed_exports"].str.startswith("onnx: differs from Keras by up to ").all()
     assert (rows["onnx_accuracy"] > 0).all()

@@ -85,6 +85,11 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
         (["--sensitivity", "--retrain-lr", "0.1"], "--retrain-lr came with --sensitivity, which"),
         (["--export", "tflite"], r"argument --export: invalid choice: 'tflite' \(choose from"),
         (["--export", "onnx", "--int8-io"], "--int8-io came without --export litert-int8; give"),
+        (["--ray", "fashion"], "argument --ray: 'fashion' came, .* write --ray last"),
+        (["--ray", "--cpus-per-trial", "1.5"], "argument --cpus-per-trial: '1.5' came, but it"),
+        (["--ray", "--gpus-per-trial", "0"], "argument --gpus-per-trial: '0' came, but it must"),
+        (["--gpus-per-trial", "0.5"], "--gpus-per-trial came without --ray; give both"),
+        (["--sensitivity", "--ray"], "--ray came with --sensitivity, which does not use it"),
         (["--sensitivity", "--export", "onnx"], "--export came with --sensitivity, which"),
         (
             ["--strategy", "greedy", "--criterion", "l2", "var-l2"],
@@ -179,6 +184,8 @@ def test_right_arguments_are_taken_in_any_order_with_options():
     assert (args.export, args.int8_io) == ([], False)
     twice = ["--export", "onnx", "litert", "--export", "onnx"]
     assert formal.parse([*RIGHT, *twice]).export == ["onnx", "litert"]
+    assert formal.parse([*RIGHT, "--ray", "--cpus-per-trial", "2"]).ray == "local"
+    assert formal.parse([*RIGHT, "--ray", "ray://node:10001"]).ray == "ray://node:10001"
     assert formal.parse([*RIGHT, "--layer-ratios", "vgg16-A"]).layer_ratios == "vgg16-A"
 
 

@@ -14,23 +14,11 @@ import pandas as pd
 import pytest
 
 from pruning import report
+from tests.program import run, start
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = str(ROOT / "tests" / "fashion_sample.npz")
 SHORT = ("0.001", "100", "1", "2")  # lr, batchSz, Epoch1, Epoch2
-
-
-def start(folder, *arguments, **options):
-    command = [sys.executable, str(ROOT / "formal.py"), *map(str, arguments)]
-    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=folder, env=environment, **streams | options)
-
-
-def run(folder, *arguments):
-    process = start(folder, *arguments)
-    out, err = process.communicate(timeout=100)
-    return process.returncode, out, err
 
 
 def results(rows):

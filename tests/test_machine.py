@@ -53,5 +53,10 @@ def test_the_peak_of_memory_rises_with_what_is_used_and_is_forgotten():
     assert machine.peak_memory_mb() < before + 100
 
 
-def test_the_name_of_the_machine_holds_its_cores():
-    assert " cores, " in machine.name()
+def test_the_name_of_the_machine_holds_the_cores_that_tensorflow_may_use(monkeypatch):
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    every = machine.cores()
+    assert f", {every} cores, " in machine.name()
+    for told, expected in (("3", 3), ("0", every), ("many", every)):
+        monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", told)
+        assert machine.cores() == expected

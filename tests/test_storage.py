@@ -148,3 +148,20 @@ def test_a_network_of_somebody_else_is_read_if_it_fits(path):
     storage.model_path(path).write_bytes(b"no model")
     with pytest.raises(ValueError, match=r"pruned0\.4\.keras: Keras cannot load it"):
         storage.read_network(storage.model_path(path), images, 4)
+
+
+def test_files_placed_elsewhere_are_the_same_and_a_record_comes_last(tmp_path, monkeypatch):
+    made = tmp_path / "made"
+    files = {"a.json": b"{}", "a.keras": b"model", "a_saved_model/variables/x": b"weights"}
+    storage.place(made, files)
+    assert storage.tree(made) == files
+    assert storage.files(made / "a") == {"a.keras": b"model", "a.json": b"{}"}
+    assert storage.files(made / "b") == storage.tree(tmp_path / "nowhere") == {}
+
+    def full(path, write):
+        raise OSError("no room")
+
+    monkeypatch.setattr(storage, "replace", full)
+    with pytest.raises(OSError, match="no room"):
+        storage.place(made, files)
+    assert sorted(storage.tree(made)) == ["a.keras", "a_saved_model/variables/x"]

@@ -5,6 +5,7 @@ import math
 import re
 from pathlib import Path
 
+import filelock
 import keras
 import numpy as np
 import pandas as pd
@@ -83,6 +84,15 @@ def test_bfloat16_is_refused_before_training_where_it_would_be_slower(
     assert (status, out) == (1, "")
     assert err.startswith("formal.py: --precision bfloat16 came, but this processor has no")
     assert not (small.parent / "results").exists()
+
+
+def test_a_file_system_without_locks_is_told(few, small, call, monkeypatch):
+    def acquire(*args, **kwargs):
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", acquire)
+    status, _, err = call(small.parent, few, *SHORT, 0.5, "--model", small)
+    assert (status, err) == (1, "formal.py: FileSystem does not appear to support flock\n")
 
 
 def test_a_changed_network_or_file_has_another_folder(tmp_path):

@@ -1,0 +1,198 @@
+"""--ray: the rows of a sequential run, whatever dies; real processes, real nodes."""
+
+import contextlib
+import os
+import pty
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import ray
+from ray.cluster_utils import Cluster as Nodes
+
+from pruning import machine, report
+from scnnb import cluster
+from tests.program import run, start
+
+ROOT = Path(__file__).parent.parent
+SHORT = ("0.001", "10", "1", "1")  # lr, batchSz, Epoch1, Epoch2
+ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+DIFFERS = ["baseline_seconds", "retrain_seconds", "finished_at", *report.MEASURED]
+
+
+def rows(folder):
+    """The rows without what differs from run to run, in the order of the grid."""
+    found = report.read_rows(folder / "results" / "few.csv").drop(columns=DIFFERS)
+    keys = ["seed", "pruning_ratio", "control"]
+    return found.sort_values(keys, ignore_index=True)
+
+
+def same_networks(one, other):
+    """Whether both folders hold the same networks, bit for bit."""
+    files = sorted(file.relative_to(one) for file in one.glob("results/*/*.keras"))
+    assert files == sorted(file.relative_to(other) for file in other.glob("results/*/*.keras"))
+    for file in files:
+        pairs = (keras.models.load_model(folder / file).get_weights() for folder in (one, other))
+        for weight, same in zip(*pairs, strict=True):
+            np.testing.assert_array_equal(weight, same, err_msg=str(file))
+
+
+@contextlib.contextmanager
+def two_nodes():
+    """Two nodes of one processor each: `(what manages them, the one that is not the head)`."""
+    # Ray takes 127.0.0.1 for the machine's outer address
+    how = {"num_cpus": 1, "object_store_memory": 100_000_000, "node_ip_address": "127.0.0.2"}
+    nodes = Nodes(initialize_head=True, head_node_args=how | {"include_dashboard": False})
+    try:
+        yield nodes, nodes.add_node(**how)
+    finally:
+        nodes.shutdown()
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """The path of a small network with dropout, for images such as `few`."""
+    images = keras.Input((28, 28, 1))
+    x = keras.layers.Conv2D(6, 3, 2, activation="relu", name="conv1")(images)
+    x = keras.layers.Conv2D(8, 3, 2, activation="relu", name="conv2")(x)
+    x = keras.layers.Dropout(0.2)(keras.layers.GlobalAveragePooling2D()(x))
+    path = tmp_path_factory.mktemp("network") / "small.keras"
+    keras.Model(images, keras.layers.Dense(10, "softmax")(x)).save(path)
+    return path
+
+
+def make_alone(folder, *arguments):
+    """The same rows and networks by a run without --ray."""
+    folder.mkdir()
+    status, out, err = run(folder, *arguments, variables=ONE_THREAD)
+    assert (status, err) == (0, "")
+
+
+def test_side_by_side_on_this_machine_come_the_rows_of_a_sequential_run(few, network, tmp_path):
+    arguments = (few, *SHORT, 0.0, 0.5, "--model", network)
+    make_alone(tmp_path / "alone", *arguments)
+    status, out, err = run(tmp_path, *arguments, "--ray", "--tensorboard", "logs")
+    assert (status, err) == (0, "")
+    pd.testing.assert_frame_equal(rows(tmp_path), rows(tmp_path / "alone"))
+    same_networks(tmp_path / "alone", tmp_path)
+    first, *lines, last = out.splitlines()
+    for done, line in enumerate(lines, 1):
+        assert re.match(rf"seed 0 pruned\S+: 590 -> .*; {done} of 2 trials done, ", line), line
+    assert done == 2
+    written = {path.parent.parent.name for path in (tmp_path / "logs").rglob("events*")}
+    assert written == {"baseline", "pruned0.0_retrained1", "pruned0.5_retrained1"}
+
+
+@pytest.mark.slow
+def test_a_node_that_dies_in_mid_run_loses_nothing_and_what_is_finished_is_not_made_again(
+    few, network, tmp_path
+):
+    grid = (few, *SHORT, 0.0, 0.5, "--seeds", 0, 1, "--model", network, "--control", "scratch")
+    make_alone(tmp_path / "alone", *grid)
+    csv = tmp_path / "results" / "few.csv"
+    with two_nodes() as (nodes, second), start(tmp_path, *grid, "--ray", nodes.address) as process:
+        while process.poll() is None and not csv.exists():
+            time.sleep(0.05)
+        nodes.remove_node(second, allow_graceful=False)
+        out, err = process.communicate(timeout=100)
+    assert (process.returncode, err) == (0, "")
+    assert "the node it was running on is dead" in out  # Ray's words: a trial was begun there
+    assert "FAILED" not in out
+    pd.testing.assert_frame_equal(rows(tmp_path), rows(tmp_path / "alone"))
+    same_networks(tmp_path / "alone", tmp_path)
+    before = csv.read_text()
+    status, out, err = run(tmp_path, *grid, "--ray")
+    assert (status, err, len(out.splitlines())) == (0, "", 1 + 8 + 1)
+    assert csv.read_text() == before
+
+
+@pytest.mark.slow
+def test_what_fails_for_good_is_told_at_the_end_and_the_others_go_on(few, network, tmp_path):
+    options = ("--retrain-lr", "1e38", "--control", "scratch", "--ray")
+    status, out, err = run(tmp_path, few, *SHORT, 0.5, "--model", network, *options)
+    assert status == 1
+    why = "training diverged, its loss is nan; take a lower learning rate"
+    assert f"FAILED: seed 0 pruned0.5_retrained1_lr1e+38: {why}; " in out
+    assert err == f"formal.py: failed: seed 0 pruned0.5_retrained1_lr1e+38: {why}\n"
+    assert rows(tmp_path)["control"].tolist() == ["scratch"]
+    arguments = (few, "1e38", *SHORT[1:], 0.5, "--model", network, "--ray")
+    status, out, err = run(tmp_path, *arguments)
+    assert status == 1
+    assert f"seed 0 pruned0.5_retrained1: its baseline failed: {why}" in err
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(few, network, tmp_path):
+    arguments = (few, *SHORT[:3], 3000, 0.0, "--model", network, "--control", "scratch", "--ray")
+    driver, terminal = pty.openpty()
+    with start(tmp_path, *arguments, stdout=terminal, start_new_session=True) as process:
+        os.close(terminal)
+        shown = ""
+        while not re.search(r"seed 0 \S+  epoch \d+/300\d  loss ", shown):
+            shown += os.read(driver, 10_000).decode()
+        os.killpg(process.pid, signal.SIGINT)
+        with contextlib.suppress(OSError):  # when all have closed the terminal
+            while os.read(driver, 10_000):
+                pass
+        assert process.wait(timeout=30) == 130
+        assert process.stderr.read().endswith("finished rows stay, the same call goes on\n")
+    os.close(driver)
+    assert len(list(tmp_path.glob("results/*/baseline.json"))) == 1
+    assert not subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--ray", "127.0.0.1:1"], "--ray 127.0.0.1:1: .*Connection refused"),
+        (
+            ["--ray", "--cpus-per-trial", 500],
+            "500 CPU per trial came, but no node has as many; .* and 0 GPU; take fewer",
+        ),
+    ],
+)
+def test_a_cluster_that_cannot_be_used_is_told_before_training(
+    few, network, tmp_path, options, message
+):
+    status, out, err = run(tmp_path, few, *SHORT, 0.5, "--model", network, *options)
+    assert status == 1
+    assert re.fullmatch(f"formal.py: {message}\n", err)
+    assert "FAILED" not in out
+
+
+def die(file, tell):
+    """Count the calls in the file, then end the process."""
+    with open(file, "a") as calls:
+        calls.write("x")
+    os._exit(1)
+
+
+def threads(tell):
+    """What TensorFlow and the runtimes take."""
+    import tensorflow as tf
+
+    tf.constant(0)
+    return tf.config.threading.get_intra_op_parallelism_threads(), machine.cores()
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_tried_again_a_bounded_number_of_times(tmp_path):
+    code = [Path(__file__), ROOT / "pruning", ROOT / "formal.py", ROOT / "scnnb", ROOT / "data"]
+    with cluster.Cluster("local", code=code, cpus=2, gpus=0) as found:
+        found.submit("dies", die, tmp_path / "calls")
+        found.submit("lives", threads)
+        ended = {}
+        while found.running:
+            ended |= {name: (result, error) for name, result, error in found.finished()}
+    assert not ray.is_initialized()
+    assert len((tmp_path / "calls").read_text()) == 1 + cluster.RETRIES
+    assert ended["lives"] == ((0, 2), None) or ended["lives"] == ((2, 2), None)
+    result, error = ended["dies"]
+    assert result is None
+    assert "died" in error
