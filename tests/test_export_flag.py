@@ -27,7 +27,7 @@ def test_every_row_holds_size_accuracy_and_latency_of_every_format(export, small
     status, out, err, rows = export("--export", *NAMES)
     assert (status, err) == (0, "")
     assert out.count("training the baseline") == 1
-    assert (rows[report.EXPORTED] > 0).all(axis=None)
+    assert (rows[report.EXPORTED] > 0).all(axis=None), rows[report.EXPORTED].to_dict("records")
     assert rows["failed_exports"].tolist() == ["", ""]
     assert rows["litert_int8_io"].tolist() == ["float32"] * 2
     for column in ("litert", "onnx", "saved_model"):
