@@ -90,7 +90,9 @@ def test_side_by_side_on_this_machine_come_the_rows_of_a_sequential_run(few, net
 
 
 @pytest.mark.slow
-def test_a_node_that_dies_in_mid_run_loses_nothing_and_what_is_finished_is_not_made_again(
+# Ray 2.49 leaves files of its nodes open
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_node_that_dies_loses_nothing_and_what_is_finished_is_only_exported_after_it(
     few, network, tmp_path
 ):
     grid = (few, *SHORT, 0.0, 0.5, "--seeds", 0, 1, "--model", network, "--control", "scratch")
@@ -102,14 +104,21 @@ def test_a_node_that_dies_in_mid_run_loses_nothing_and_what_is_finished_is_not_m
         nodes.remove_node(second, allow_graceful=False)
         out, err = process.communicate(timeout=100)
     assert (process.returncode, err) == (0, "")
-    assert "the node it was running on is dead" in out  # Ray's words: a trial was begun there
+    assert "Raylet is terminated" in out  # Ray's words, long before the grid was done
     assert "FAILED" not in out
     pd.testing.assert_frame_equal(rows(tmp_path), rows(tmp_path / "alone"))
     same_networks(tmp_path / "alone", tmp_path)
-    before = csv.read_text()
+    (tmp_path / "before.csv").write_text(before := csv.read_text())
     status, out, err = run(tmp_path, *grid, "--ray")
     assert (status, err, len(out.splitlines())) == (0, "", 1 + 8 + 1)
     assert csv.read_text() == before
+    status, out, err = run(tmp_path, *grid, "--ray", "--export", "litert")
+    assert (status, err) == (0, "")
+    exported = report.read_rows(csv).set_index(report.TRIALS.settings)
+    assert (exported["litert_bytes"] > 0).all()
+    trained = report.read_rows(tmp_path / "before.csv").set_index(report.TRIALS.settings)
+    pd.testing.assert_series_equal(exported["finished_at"], trained["finished_at"])
+    assert len(list(tmp_path.glob("results/*/*.tflite"))) == 8 + 2
 
 
 @pytest.mark.slow

@@ -1,0 +1,62 @@
+"""How long the program takes to answer, to begin, and how much memory it takes.
+
+    python -m tests.benchmarks.start_time [path of an .npz file of CIFAR-10]
+
+Prints as CSV, of calls of the program in an empty folder, the median seconds of three until the
+help and the refusal of a wrong argument are there, and until the first training step on
+Fashion-MNIST is done, with the images in Keras' cache. With a path, also the peak of memory of each
+row of two trials of SCNNB on it, in 10^6 bytes: `peak_memory_mb` of the CSV.
+"""
+
+import csv
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+TRAINING = ["0.001", "128", "1", "1"]
+CALLS = 3
+# the program, ended as it is told of its first step
+FIRST_STEP = """
+import os, sys
+import formal
+
+def callbacks(path, *others):
+    import keras
+    return [keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: os._exit(0))]
+
+formal._callbacks = callbacks
+formal.main()
+"""
+
+
+def seconds(*command):
+    """Of a call in an empty folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, *command], cwd=folder, capture_output=True)
+        return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    program = str(ROOT / "formal.py")
+    begin = ["-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{FIRST_STEP}"]
+    print("what,n,value,least,most")
+    for what, command in (
+        ("--help, s", [program, "--help"]),
+        ("wrong argument, s", [program, "fashion", "fast"]),
+        ("first step, s", [*begin, "fashion", *TRAINING, "0.4"]),
+    ):
+        found = sorted(seconds(*command) for _ in range(CALLS))
+        print(f'"{what}",{CALLS},{statistics.median(found):.2f},{found[0]:.2f},{found[-1]:.2f}')
+    for path in sys.argv[1:]:
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, program, str(Path(path).resolve()), *TRAINING, "0.0", "0.4"]
+            subprocess.run(command, cwd=folder, check=True, capture_output=True)
+            (file,) = Path(folder).glob(f"results/{Path(path).stem}.csv")
+            for row in csv.DictReader(file.open()):
+                peak = float(row["peak_memory_mb"])
+                print(f'"peak at {row["pruning_ratio"]}, MB",1,{peak:.0f},{peak:.0f},{peak:.0f}')
