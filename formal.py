@@ -82,7 +82,13 @@ def experiment(args):
     _import_keras()
     from scnnb import precision
 
-    if not args.ray:
+    if args.ray:
+        os.environ.setdefault("RAY_task_oom_retries", "2")  # of what took too much memory
+        _require("ray", "--ray")
+        import tensorflow
+
+        tensorflow.config.set_visible_devices([], "GPU")  # they are the trials'
+    else:
         precision.check(args.precision)
     dataset = data.load(args.dataset)
     print(
@@ -93,8 +99,6 @@ def experiment(args):
     if args.tensorboard:
         _require("tensorboard", "--tensorboard")
         args.tensorboard.mkdir(parents=True, exist_ok=True)
-    if args.ray:
-        _require("ray", "--ray")
     for name in args.export:
         from pruning import runtimes
 
@@ -198,13 +202,13 @@ def curve(args, dataset, trials, sizes):
             report.write_summary(csv, summary)
             plots.draw_curve(csv, png)
             stale.discard(path)
-            failed += _failed_exports(name, row, args)
+            failed += _failed_exports(name, path, row, args.export)
             print(f"{name}: {_in_words(row)}; {left()}" if nodes else left())
     for settings, path in _baselines(trials):
         with _lock(path):
             if record := storage.read_record(path, ["accuracy", "seconds"]):
                 record |= export_stored(path, record, dataset, settings, args.export, args.int8_io)
-                failed += _failed_exports("baseline", record, args)
+                failed += _failed_exports("baseline", path, record, args.export)
     print(f"rows in {csv}, summary in {summary}, curve in {png}, models in {RESULTS}/*/")
     if failed:
         raise ValueError(f"failed: {'; '.join(failed)}")
@@ -271,9 +275,13 @@ def on_ray(args, dataset, trials, stale, nodes):
     Yields:
         `(name, path, row, None)`, or `(name, path, None, error in words)`, as they end.
     """
+    import keras
+    import tensorflow
+
     from pruning import report
     from scnnb import backup, storage
 
+    versions = {"keras": keras.__version__, "tensorflow": tensorflow.__version__}
     shared, network = nodes.put(dataset), (args.model, None)
     if args.model not in scnnb.NETWORKS:
         network = Path(args.model).name, Path(args.model).read_bytes()
@@ -285,34 +293,32 @@ def on_ray(args, dataset, trials, stale, nodes):
             if is_baseline and not any(path != p and path.parent == p.parent for _, p in todo):
                 todo.remove((settings, path))  # no trial needs it
                 continue
-            if error := broken.get(path.parent):
-                todo.remove((settings, path))
-                yield name, path, None, f"its baseline failed: {error}"
-                continue
             if not (lock := _lock(path, wait=False)):
                 continue
             needed = ["accuracy", "seconds"] if is_baseline else report.TRIALS.required
             record = None if path in stale else storage.read_record(path, needed)
-            missing = missing_exports(path, record, args.export, args.int8_io)
+            missing = missing_exports(path, record, args.export, args.int8_io) if record else []
+            todo.remove((settings, path))
             if is_baseline and record and storage.read_model(path) is not None:
                 baselines[path.parent] = nodes.put(storage.files(path))
-                lock.release()
             elif not is_baseline and record and not missing:
-                lock.release()
                 yield name, path, record, None
+            elif not is_baseline and not record and path.parent in broken:
+                yield name, path, None, f"its baseline failed: {broken[path.parent]}"
             elif nodes.full or not (is_baseline or record or path.parent in baselines):
-                lock.release()
-                continue
+                todo.append((settings, path))
             else:
+                name += " exports" if missing else ""
                 given = {} if is_baseline or record else baselines[path.parent]
-                own = backup.files(path) if is_baseline or not record else storage.files(path)
+                own = storage.files(path) if missing else backup.files(path)
                 place = path.parent.name, path.name
-                how = network, missing, args.int8_io, bool(args.tensorboard)
+                how = network, missing, args.int8_io, bool(args.tensorboard), versions
                 nodes.submit(name, on_node, shared, given, own, settings, *place, *how)
-                under_way[name] = settings, path, lock
-            todo.remove((settings, path))
+                under_way[name] = settings, path, lock, missing
+                continue
+            lock.release()
         for name, made, error in nodes.finished():
-            settings, path, lock = under_way.pop(name)
+            settings, path, lock, exported = under_way.pop(name)
             record, files, logs = made or (None, {}, {})
             storage.place(path.parent, files)
             storage.place(args.tensorboard, logs)
@@ -320,18 +326,32 @@ def on_ray(args, dataset, trials, stale, nodes):
                 backup.remove(path)
             lock.release()
             if path.name != "baseline":
+                if record and args.export and not exported:  # its training is safe by now
+                    todo.append((settings, path))
                 yield name, path, record, error
             elif error:
                 broken[path.parent] = error
             else:
                 stale.discard(path)
-                baselines[path.parent] = nodes.put(files)
+                baselines[path.parent] = nodes.put(storage.files(path))
 
 
 def on_node(
-    dataset, given, own, settings, folder, name, network, formats, int8_io, tensorboard, *, tell
+    dataset,
+    given,
+    own,
+    settings,
+    folder,
+    name,
+    network,
+    formats,
+    int8_io,
+    tensorboard,
+    versions,
+    *,
+    tell,
 ):
-    """Make a baseline, or a trial and its exports, in a folder of this node that is then deleted.
+    """Make a baseline, a trial, or the exports of one, in a folder of this node deleted thereafter.
 
     Args:
         dataset: Dataset.
@@ -344,14 +364,22 @@ def on_node(
         formats: list of the formats to export.
         int8_io: as `export_stored` takes it.
         tensorboard: whether to write TensorBoard's logs.
+        versions: `{package: version}` that the node must have.
         tell: function of a line that says how far it is.
 
     Returns:
-        `(record, {file name: bytes}, {file name: bytes} of the logs)`, names as below the folder
-        and below that of the logs.
+        `(record, {file name: bytes} of what is new, {file name: bytes} of the logs)`, names as
+        below the folder and below that of the logs.
+
+    Raises:
+        ValueError: this node has other versions, or cannot compute as asked.
     """
     _import_keras()
     import keras
+
+    for package, version in versions.items():
+        if (here := importlib.import_module(package).__version__) != version:
+            raise ValueError(f"a node has {package} {here}, the program {version}; install one")
 
     from pruning import report
     from scnnb import precision, storage
@@ -384,8 +412,10 @@ def on_node(
             record = trial(dataset, baseline(), settings, path=path, callbacks=callbacks(path))
         record |= export_stored(path, record, dataset, settings, formats, int8_io)
         made = storage.tree(path.parent).items()
-        own = {file: c for file, c in made if file not in given and not file.endswith(".lock")}
-        return record, own, storage.tree(logs)
+        known = given | own
+        new = {file: content for file, content in made if known.get(file) != content}
+        new = {file: content for file, content in new.items() if not file.endswith(".lock")}
+        return record, new, storage.tree(logs)
 
 
 def sensitivities(args, dataset, trials):
@@ -680,8 +710,6 @@ def export_stored(path, record, dataset, settings, formats, int8_io):
             f"{file.name}: {measured['bytes']:,} bytes, test accuracy {measured['accuracy']:.4f}, "
             f"{measured['latency_ms']} ms for one image on {machine.cores()} threads"
         )
-        if (loss := record["accuracy"] - measured["accuracy"]) > LOSS_TO_TELL:
-            print(f"ATTENTION: {file.name} loses {100 * loss:.1f} points of accuracy")
     found["failed_exports"] = "; ".join(f"{name}: {why}" for name, why in failed.items())
     storage.save_record(path, record | found)
     return found
@@ -1185,7 +1213,7 @@ _address = _checked(
 )
 _share = _checked(
     float,
-    lambda value: 0 < value < 1 or value == int(value) > 0,
+    lambda value: 0 < value < 1 or (value < math.inf and value == int(value) > 0),
     "a whole number of at least 1, or a part of one, such as 2 or 0.5",
 )
 _csv = _checked(
@@ -1412,8 +1440,16 @@ def _callbacks(path, tensorboard, left=None):
     return found
 
 
-def _failed_exports(name, record, args):
-    why = record.get("failed_exports") if args.export else ""
+def _failed_exports(name, path, record, formats):
+    """List of what failed of the exports asked for, at most one line; what int8 loses is told."""
+    from pruning import exports
+
+    for each in formats:
+        loss = record["accuracy"] - record.get(f"{_column(each)}_accuracy", math.nan)
+        if loss > LOSS_TO_TELL:
+            file = exports.path_of(path, each)
+            print(f"ATTENTION: {file.name} loses {100 * loss:.1f} points of accuracy")
+    why = record.get("failed_exports") if formats else ""
     return [f"{name}: {why}"] if why else []
 
 

@@ -1,5 +1,6 @@
 """Calls on Ray: on this machine, or on the nodes of a cluster that share no files with it."""
 
+import contextlib
 import os
 import socket
 import sys
@@ -9,9 +10,10 @@ import ray
 from rich.live import Live
 from rich.text import Text
 
-RETRIES = 2  # of a call whose process or node died, elsewhere
+RETRIES = 2  # of a call whose process or node died
 WAITING = 2  # calls per place, so that a place never waits for the driver
 SECONDS = 1.0  # to wait for a call that ends
+GRACE = 5.0  # seconds that cancelled calls have to tidy up
 
 
 class Cluster:
@@ -35,8 +37,7 @@ class Cluster:
             ValueError: no node of it has as many processors and GPUs.
         """
         self.needs = {kind: n for kind, n in (("CPU", cpus), ("GPU", gpus)) if n}
-        _connect(address, code, _environment(cpus, gpus))
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        nodes = _connect(address, code, _environment(cpus, gpus))
         if not any(_holds(node, self.needs) for node in nodes):
             ray.shutdown()
             raise ValueError(
@@ -61,13 +62,14 @@ class Cluster:
         if self.live:
             self.live.update("", refresh=True)
             self.live.stop()
-        try:
+        with contextlib.suppress(ray.exceptions.RayError, OSError):  # all results are stored
+            for call in self.running:
+                ray.cancel(call)
+            if self.running:
+                ray.wait(list(self.running), num_returns=len(self.running), timeout=GRACE)
             for call in self.running:
                 ray.cancel(call, force=True)
             ray.shutdown()
-        except (ray.exceptions.RayError, OSError):
-            if error is None:
-                raise
         if isinstance(error, ray.exceptions.RayError):
             raise OSError(f"Ray: {_in_words(error)}") from error
 
@@ -106,7 +108,10 @@ class Cluster:
         if not self.running:
             time.sleep(SECONDS)
             return []
-        ready, _ = ray.wait(list(self.running), num_returns=1, timeout=SECONDS)
+        try:
+            ready, _ = ray.wait(list(self.running), num_returns=1, timeout=SECONDS)
+        except Exception as error:  # of Ray's client plain ones, too
+            raise OSError(f"Ray: {_in_words(error)}") from error
         ended = []
         for call in ready:
             name = self.running.pop(call)
@@ -144,6 +149,7 @@ class _Board:
 
 
 def _connect(address, code, environment):
+    """The resources of each node there is."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         if ":" in address:  # Ray itself would try for minutes
@@ -156,6 +162,7 @@ def _connect(address, code, environment):
             log_to_driver=False,
             **({"include_dashboard": False} if address == "local" else {}),
         )
+        return [node["Resources"] for node in ray.nodes() if node["Alive"]]
     except Exception as error:  # of many classes, by what is wrong
         raise OSError(f"--ray {address}: {_in_words(error)}") from error
 
@@ -188,4 +195,6 @@ def _listed(resources):
 def _in_words(error):
     """What a call raised, or what happened to it, in one line."""
     cause = getattr(error, "cause", None) or error
-    return " ".join(str(cause).split())[:500] or type(cause).__name__
+    plain = isinstance(cause, ValueError | OSError | MemoryError | ray.exceptions.RayError)
+    told = " ".join(str(cause).split())[:500]
+    return told if plain and told else f"{type(cause).__name__}: {told}"

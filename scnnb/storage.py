@@ -77,7 +77,7 @@ def tree(folder):
 
 
 def place(folder, files):
-    """Put files into a folder, records last: a killed run leaves none that counts too early.
+    """Put files into a folder, records last and never beside another model than their own.
 
     Args:
         folder: pathlib.Path, made where it is not there.
@@ -85,7 +85,8 @@ def place(folder, files):
     """
     records = {name for name in files if name.endswith(".json")}
     for name in records:
-        (folder / name).unlink(missing_ok=True)
+        if f"{name.removesuffix('.json')}.keras" in files:
+            (folder / name).unlink(missing_ok=True)
     for name in [*sorted(files.keys() - records), *sorted(records)]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         replace(folder / name, lambda file, content=files[name]: file.write(content))

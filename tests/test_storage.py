@@ -165,3 +165,9 @@ def test_files_placed_elsewhere_are_the_same_and_a_record_comes_last(tmp_path, m
     with pytest.raises(OSError, match="no room"):
         storage.place(made, files)
     assert sorted(storage.tree(made)) == ["a.keras", "a_saved_model/variables/x"]
+    monkeypatch.undo()
+    storage.place(made, files)
+    monkeypatch.setattr(storage, "replace", full)
+    with pytest.raises(OSError, match="no room"):
+        storage.place(made, {"a.json": b"{}", "a.onnx": b""})
+    assert "a.json" in storage.tree(made)  # its model is as it was
