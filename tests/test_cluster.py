@@ -16,6 +16,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster as Nodes
 
+import formal
 from pruning import machine, report
 from scnnb import cluster
 from tests.program import run, start
@@ -175,6 +176,13 @@ def test_a_cluster_that_cannot_be_used_is_told_before_training(
     assert status == 1
     assert re.fullmatch(f"formal.py: {message}\n", err)
     assert "FAILED" not in out
+
+
+def test_a_node_with_another_keras_is_refused():
+    how = (("scnnb", None), [], False, False, {"keras": "3.0.0"})
+    message = f"a node has keras {keras.__version__}, the program 3.0.0; install one"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        formal.on_node(None, {}, {}, {}, "folder", "baseline", *how, tell=print)
 
 
 def die(file, tell):
