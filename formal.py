@@ -377,13 +377,12 @@ def on_node(
     _import_keras()
     import keras
 
-    for package, version in versions.items():
-        if (here := importlib.import_module(package).__version__) != version:
-            raise ValueError(f"a node has {package} {here}, the program {version}; install one")
-
     from pruning import report
     from scnnb import precision, storage
 
+    for package, version in versions.items():
+        if (here := importlib.import_module(package).__version__) != version:
+            raise ValueError(f"a node has {package} {here}, the program {version}; install one")
     precision.check(settings["precision"])
     tell("begins")
     with tempfile.TemporaryDirectory() as scratch:
@@ -685,8 +684,7 @@ def export_stored(path, record, dataset, settings, formats, int8_io):
     wanted = missing_exports(path, record, formats, int8_io)
     if not wanted:
         return {}
-    known = [each.split(": ", 1) for each in record.get("failed_exports", "").split("; ") if each]
-    failed, kind = dict(known), "int8" if int8_io else "float32"
+    failed, kind = _failures(record), "int8" if int8_io else "float32"
     found, model = {"export_threads": machine.cores()}, storage.read_model(path)
     if model is None:
         failed |= dict.fromkeys(wanted, "its .keras file is not there, call with --fresh")
@@ -718,13 +716,11 @@ def export_stored(path, record, dataset, settings, formats, int8_io):
 def missing_exports(path, record, formats, int8_io):
     """The formats of which a stored network has no file, or one that failed or was not measured.
 
-    Arguments as for `export_stored`; without a record all are missing.
+    Arguments as for `export_stored`.
     """
     from pruning import exports
 
-    record = record or {}
-    failed = [each.split(": ", 1)[0] for each in record.get("failed_exports", "").split("; ")]
-    kind = "int8" if int8_io else "float32"
+    failed, kind = _failures(record), "int8" if int8_io else "float32"
     return [
         name
         for name in formats
@@ -1409,8 +1405,7 @@ def _cluster(args):
         return contextlib.nullcontext()
     from scnnb import cluster
 
-    code = [Path(__file__), *(Path(room.__file__).parent for room in (data, scnnb))]
-    code.append(code[0].parent / "pruning")
+    code = [Path(__file__).parent / name for name in ("formal.py", "data", "scnnb", "pruning")]
     how = {"cpus": args.cpus_per_trial or 1, "gpus": args.gpus_per_trial or 0}
     return cluster.Cluster(args.ray, code=code, **how)
 
@@ -1451,6 +1446,12 @@ def _failed_exports(name, path, record, formats):
             print(f"ATTENTION: {file.name} loses {100 * loss:.1f} points of accuracy")
     why = record.get("failed_exports") if formats else ""
     return [f"{name}: {why}"] if why else []
+
+
+def _failures(record):
+    """`{format: why}` of the exports that failed."""
+    told = record.get("failed_exports", "")
+    return dict(each.split(": ", 1) for each in told.split("; ") if each)
 
 
 def _column(export):

@@ -45,8 +45,7 @@ class Cluster:
                 f"{_listed({k: max(n.get(k, 0) for n in nodes) for k in ('CPU', 'GPU')})}; "
                 "take fewer"
             )
-        call = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)
-        self.call = call(_call)
+        self.call = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(_call)
         self.board = ray.remote(num_cpus=0, max_restarts=-1)(_Board).remote()
         self.running, self.told = {}, {}
         self.live = Live(auto_refresh=False) if sys.stdout.isatty() else None

@@ -6,6 +6,7 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -180,6 +181,16 @@ def test_a_cluster_that_cannot_be_used_is_told_before_training(
     assert status == 1
     assert re.fullmatch(f"formal.py: {message}\n", err)
     assert "FAILED" not in out
+
+
+def test_ray_that_is_not_installed_is_told_before_training(few, network, call, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    status, out, err = call(network.parent, few, *SHORT, 0.5, "--model", network, "--ray")
+    assert (status, out) == (1, "")
+    assert err == (
+        "formal.py: --ray needs the package ray, which is not installed; "
+        "pip install -r requirements-extra.txt\n"
+    )
 
 
 def test_a_node_with_another_keras_is_refused():
