@@ -8,15 +8,15 @@ from scnnb.augmentation import crop_and_flip
 AHEAD = 4  # batches that wait for the network
 
 
-def batches(images, labels, *, batch_size, epochs, first_epoch=0, augment=False):
+def batches(images, labels, *, seed, batch_size, epochs, first_epoch=0, augment=False):
     """Every image once per epoch, every epoch in another order, all epochs in a row.
 
-    What a batch holds follows from seed, epoch and its number in the epoch. The seed is drawn from
-    NumPy's global state, which `keras.utils.set_random_seed` fixes.
+    What a batch holds follows from seed, epoch and its number in the epoch.
 
     Args:
         images: array (n, height, width, channels), or what gives such arrays when it is sliced.
         labels: int32 array (n,).
+        seed: whole number from 0 that fixes order, shifts and flips.
         batch_size: images per batch; the last one of an epoch may hold fewer.
         epochs: number of the epoch to end before, counted from 0.
         first_epoch: number of the epoch to begin with.
@@ -26,7 +26,6 @@ def batches(images, labels, *, batch_size, epochs, first_epoch=0, augment=False)
         tf.data.Dataset of `(images, labels)`, float32 (batch, height, width, channels) and int32
         (batch,).
     """
-    seed = np.random.randint(2**31)
 
     def produce():
         for epoch in range(first_epoch, epochs):

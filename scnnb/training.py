@@ -63,6 +63,8 @@ def train(
     Raises:
         ValueError: the loss is no longer a finite number; the model is spoilt.
     """
+    # even if this training is read back, so that the next one draws what it would have drawn
+    seed = np.random.randint(2**31)
     gc.collect()  # an earlier training's optimizer, whose variables refer to each other in a circle
     images, labels = dataset.train_images, dataset.train_labels
     copy = keras.Model(model.inputs[0], model.outputs[0])  # of the same layers: model is as it was
@@ -82,6 +84,7 @@ def train(
     source = batches(
         images,
         labels,
+        seed=seed,
         batch_size=batch_size,
         epochs=epochs,
         first_epoch=state.done,

@@ -1,6 +1,5 @@
 """scnnb/batches.py."""
 
-import keras
 import numpy as np
 import pytest
 
@@ -12,8 +11,7 @@ IMAGES = (LABELS + 1).astype(np.float32).reshape(10, 1, 1, 1) * np.ones((1, 8, 8
 
 def made(*, seed=0, **how):
     """The epochs, each `[(images, labels), ...]`; the image of label n holds n + 1."""
-    keras.utils.set_random_seed(seed)
-    how = {"batch_size": 4, "epochs": 3} | how
+    how = {"seed": seed, "batch_size": 4, "epochs": 3} | how
     pairs = [
         (images.numpy(), labels.numpy())
         for images, labels in batches.batches(IMAGES, LABELS, **how)
@@ -66,8 +64,7 @@ def test_an_epoch_is_the_same_whichever_is_the_first(augment):
 
 
 def test_who_asks_twice_gets_the_same():
-    keras.utils.set_random_seed(0)
-    source = batches.batches(IMAGES, LABELS, batch_size=4, epochs=1)
+    source = batches.batches(IMAGES, LABELS, seed=0, batch_size=4, epochs=1)
     one, other = ([labels.numpy().tolist() for _, labels in source] for _ in range(2))
     assert one == other
 
@@ -90,7 +87,7 @@ def test_batches_are_made_ahead_and_only_a_few_of_them():
             taken.append(len(chosen))
             return np.zeros((len(chosen), 8, 8, 1), np.float32)
 
-    source = batches.batches(Watched(), np.zeros(1000, np.int32), batch_size=10, epochs=1)
+    source = batches.batches(Watched(), np.zeros(1000, np.int32), seed=0, batch_size=10, epochs=1)
     for done, _ in enumerate(source, 1):
         assert done <= len(taken) <= done + batches.AHEAD + 2
     assert taken == [10] * 100
@@ -98,5 +95,5 @@ def test_batches_are_made_ahead_and_only_a_few_of_them():
 
 def test_no_thread_that_keeps_an_iterator_from_ending_is_started():
     """Measured: with autotuning an epoch of 6 s takes 6 or 10, as the thread's sleep ends."""
-    source = batches.batches(IMAGES, LABELS, batch_size=4, epochs=1)
+    source = batches.batches(IMAGES, LABELS, seed=0, batch_size=4, epochs=1)
     assert source.options().autotune.enabled is False

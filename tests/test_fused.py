@@ -66,7 +66,11 @@ def stock(model, dataset, *, epochs, optimizer, batch_size=8):
     """Keras' own training on the same batches: the second implementation."""
     losses = []
     source = training.batches(
-        dataset.train_images, dataset.train_labels, batch_size=batch_size, epochs=epochs
+        dataset.train_images,
+        dataset.train_labels,
+        seed=np.random.randint(2**31),  # as training.train draws it
+        batch_size=batch_size,
+        epochs=epochs,
     )
     model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
     model.fit(

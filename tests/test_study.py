@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import keras
+import numpy as np
 import pandas as pd
 import pytest
 from keras import layers
@@ -137,6 +138,26 @@ def test_stopped_behind_any_epoch_the_same_call_writes_the_same_rows(
     (resumed,) = (folder / "results").glob("*/*_stages.csv")
     assert resumed.read_text() == stages.read_text()
     assert not list((folder / "results").rglob("*backup*"))
+
+
+def test_an_iterative_run_killed_in_every_stage_writes_the_rows_and_weights_of_an_unbroken_one(
+    few, random_network, call, monkeypatch
+):
+    folder = random_network.parent
+    arguments = (few, "0.01", 20, 1, 1, 0.5, "--model", random_network, "--schedule", "iterative")
+    (folder / "unbroken").mkdir()
+    assert call(folder / "unbroken", *arguments)[0] == 0
+    for _ in range(3):  # the baseline, and the stages of two convolutions
+        with monkeypatch.context() as patch:
+            stop_behind(patch, 1)
+            assert call(folder, *arguments)[0] == 130
+    assert call(folder, *arguments)[0] == 0
+    resumed, unbroken = (where / "results" for where in (folder, folder / "unbroken"))
+    pd.testing.assert_frame_equal(results(resumed / "few.csv"), results(unbroken / "few.csv"))
+    (file,) = (file.relative_to(unbroken) for file in unbroken.glob("*/pruned0.5_*.keras"))
+    weights = [keras.models.load_model(part / file).get_weights() for part in (resumed, unbroken)]
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_fresh_begins_anew_where_a_run_was_stopped(few, small, call, monkeypatch):
