@@ -104,9 +104,10 @@ def experiment(args):
 
         for package in runtimes.PACKAGES[name]:
             _require(package, f"--export {name}")
+    content = _content(dataset, network, args.model)
     trials = [
-        (settings, _folder(dataset, settings, network, args.model) / _trial_name(settings))
-        for settings in grid(args, dataset.name)
+        (settings, _folder(settings) / _trial_name(settings))
+        for settings in grid(args, dataset.name, content)
     ]
     sizes = refuse_early(network, trials, args.sensitivity)
     del network  # each baseline is built anew, and this one would stay in memory
@@ -524,10 +525,11 @@ def measure_layers(model, dataset, settings):
     }
 
 
-def grid(args, dataset_name):
+def grid(args, dataset_name, content):
     """The settings of every trial: dicts of plain values, the settings columns of the CSV."""
     settings = {
         "dataset": dataset_name,
+        "content": content,
         "model": Path(args.model).name,
         "strategy": args.strategy,
         "schedule": args.schedule,
@@ -1299,17 +1301,29 @@ def _as_baseline(model, measured):
     return Baseline(model, measured["accuracy"], measured["seconds"], machine.inference(model))
 
 
-def _folder(dataset, settings, model, network):
-    """The folder of all runs that share a baseline, named after everything that shaped it."""
-    content = hashlib.sha256((dataset.fingerprint + model.to_json()).encode())
+def _content(dataset, model, network):
+    """The start of a checksum of what dataset and network are called and hold.
+
+    Args:
+        dataset: Dataset.
+        model: Keras model as `build` returns it.
+        network: name or path of the network, as `build` takes it.
+    """
+    named = [dataset.name, dataset.fingerprint, Path(network).name, model.to_json()]
+    content = hashlib.sha256(json.dumps(named).encode())
     if network not in scnnb.NETWORKS:
         content.update(Path(network).read_bytes())
+    return content.hexdigest()[:12]
+
+
+def _folder(settings):
+    """The folder of all runs that share a baseline, named after everything that shaped it."""
     unusual = [name for name in (settings["augment"], settings["precision"]) if name != "float32"]
     how = "".join(f"_{name}" for name in unusual if name)
     return RESULTS / (
-        f"{dataset.name}_{settings['model']}_{settings['optimizer']}_lr{settings['learning_rate']}"
+        f"{settings['dataset']}_{settings['model']}_{settings['optimizer']}_lr{settings['learning_rate']}"
         f"_batch{settings['batch_size']}{how}_epochs{settings['epoch1']}"
-        f"_seed{settings['seed']}_{content.hexdigest()[:12]}"
+        f"_seed{settings['seed']}_{settings['content']}"
     )
 
 

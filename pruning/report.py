@@ -29,7 +29,7 @@ class Table(NamedTuple):
         return [name for name in self.columns if name not in self.added]
 
 
-_BASELINE = {  # what shapes the baseline
+_BASELINE = {  # what shapes the baseline, in the columns from the beginning
     "dataset": str,
     "model": str,
     "seed": int,
@@ -51,7 +51,11 @@ EXPORTS = ["litert", "litert_int8", "onnx", "saved_model"]
 EXPORTED = [f"{name}_{what}" for name in EXPORTS for what in ("bytes", "accuracy", "latency_ms")]
 _OF_EXPORTS = [*EXPORTED, "export_threads"]
 _VERSIONS = {"finished_at": str, "keras": str, "tensorflow": str}
-BASELINE_SETTINGS = [*_BASELINE, "precision"]
+_ADDED_TO_BASELINE = {  # what shapes it, too, and what older rows meant
+    "precision": "float32",
+    "content": "",  # not known: such a row stays beside one of known content
+}
+BASELINE_SETTINGS = [*_BASELINE, *_ADDED_TO_BASELINE]
 TRIALS = Table(
     columns={
         "dataset": str,
@@ -87,6 +91,7 @@ TRIALS = Table(
         **dict.fromkeys(_OF_EXPORTS, float),
         "litert_int8_io": str,
         "failed_exports": str,
+        "content": str,
     },
     settings=[
         *BASELINE_SETTINGS,
@@ -108,7 +113,7 @@ TRIALS = Table(
         "augment": "",
         **dict.fromkeys(MEASURED, math.nan),
         "machine": "",
-        "precision": "float32",
+        **_ADDED_TO_BASELINE,
         **dict.fromkeys(_OF_EXPORTS, math.nan),
         "litert_int8_io": "",
         "failed_exports": "",
@@ -135,15 +140,21 @@ SENSITIVITY = Table(
         "accuracy": float,
         "baseline_accuracy": float,
         **_VERSIONS,
-        "precision": str,
+        **dict.fromkeys(_ADDED_TO_BASELINE, str),
     },
     settings=[*BASELINE_SETTINGS, "criterion", "coupled", "images", "layers", "pruning_ratio"],
-    added={"precision": "float32"},
+    added=_ADDED_TO_BASELINE,
 )
 NORMS = Table(
-    columns={**_BASELINE, "layer": str, "filter": int, "l1_norm": float, "precision": str},
+    columns={
+        **_BASELINE,
+        "layer": str,
+        "filter": int,
+        "l1_norm": float,
+        **dict.fromkeys(_ADDED_TO_BASELINE, str),
+    },
     settings=[*BASELINE_SETTINGS, "layer", "filter"],
-    added={"precision": "float32"},
+    added=_ADDED_TO_BASELINE,
 )
 
 
@@ -185,11 +196,12 @@ def read_rows(path, table=TRIALS):
         if rows.isna().to_numpy().any() or not path.read_bytes().endswith(b"\n"):
             raise ValueError("its last row is cut short")
         added = [name for name in table.added if name not in rows.columns]
-        if [*rows.columns, *added] != list(table.columns):
+        if sorted([*rows.columns, *added]) != sorted(table.columns):
             raise ValueError(f"its columns are {', '.join(rows.columns)}")
         floats = [name for name in [*MEASURED, *_OF_EXPORTS] if name in rows.columns]
         rows[floats] = rows[floats].replace("", "nan")  # what was not measured
-        return rows.assign(**{name: table.added[name] for name in added}).astype(table.columns)
+        rows = rows.assign(**{name: table.added[name] for name in added})
+        return rows[list(table.columns)].astype(table.columns)
     except ValueError as error:
         raise ValueError(
             f"{path} is not a record of this program ({' '.join(str(error).split())})"

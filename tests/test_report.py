@@ -44,6 +44,7 @@ def row(**changes):
         "control": "",
         "augment": "",
         "precision": "float32",
+        "content": "0123456789ab",
         "model_bytes": 9666403.0,
         "latency_ms": 1.5,
         "baseline_latency_ms": 2.5,
@@ -75,7 +76,7 @@ def test_the_columns_are_these_in_this_order(tmp_path):
         "machine,precision,litert_bytes,litert_accuracy,litert_latency_ms,litert_int8_bytes,"
         "litert_int8_accuracy,litert_int8_latency_ms,onnx_bytes,onnx_accuracy,onnx_latency_ms,"
         "saved_model_bytes,saved_model_accuracy,saved_model_latency_ms,export_threads,"
-        "litert_int8_io,failed_exports"
+        "litert_int8_io,failed_exports,content"
     )
 
 
@@ -86,7 +87,7 @@ def test_a_csv_and_a_row_from_before_a_column_was_added_are_read(tmp_path):
     csv.write_text("\n".join(lines) + "\n")
     assert lines[0].endswith(",tensorflow")
     unmeasured = dict.fromkeys([*report.MEASURED, *exported()], -1.0) | {"machine": ""}
-    unmeasured |= {"litert_int8_io": "", "failed_exports": ""}
+    unmeasured |= {"litert_int8_io": "", "failed_exports": "", "content": ""}
     old = {name: value for name, value in row(seed=1).items() if name not in report.TRIALS.added}
     for rows in (1, 2):
         assert report.read_rows(csv)[report.MEASURED].isna().all(axis=None)
@@ -112,6 +113,15 @@ def test_a_row_of_other_settings_is_another_row(tmp_path, name):
     other = row(**{name: f"{value}x" if isinstance(value, str) else value * 2 + 1})
     report.append_rows(csv, [other])
     assert len(report.read_rows(csv)) == 2
+
+
+def test_a_row_without_content_stays_beside_one_of_known_content(tmp_path):
+    csv = tmp_path / "a.csv"
+    old = {name: value for name, value in row().items() if name != "content"}
+    report.append_rows(csv, [old])
+    report.append_rows(csv, [row()])
+    report.append_rows(csv, [old])
+    assert report.read_rows(csv)["content"].tolist() == ["", "0123456789ab"]
 
 
 def test_a_new_result_takes_the_place_of_the_old_one_of_the_same_settings(tmp_path):
@@ -358,6 +368,7 @@ def sensitivities(accuracies, **changes):
     row |= {"batch_size": 128, "epoch1": 35, "optimizer": "adam", "criterion": "l1"}
     row |= {
         "augment": "",
+        "content": "0123456789ab",
         "precision": "float32",
         "coupled": "joint",
         "images": "test",
