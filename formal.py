@@ -30,10 +30,13 @@ import filelock
 
 import data
 import scnnb
+from data.dataset import PIXELS
 
 RESULTS = Path("results")
 MEASURED = ["baseline_accuracy", "layers", "finished_at", "keras", "tensorflow"]  # sensitivities
 TRAINING_IMAGES = 10_000  # to measure on where ratios are chosen
+PIXEL_IMAGES = 500  # training images on which ranges of pixel values are compared
+CLEARLY = 0.1  # of accuracy, by which another range must be better to be named
 CRITERIA = "l1 l2 largest random mean-mean mean-std mean-l1 mean-l2 var-l2".split()
 EXPORTS = "litert litert-int8 onnx saved-model".split()
 CALIBRATION_IMAGES = 500  # training images by which int8 finds its ranges
@@ -90,12 +93,14 @@ def experiment(args):
         tensorflow.config.set_visible_devices([], "GPU")  # they are the trials'
     else:
         precision.check(args.precision)
-    dataset = data.load(args.dataset)
+    dataset = data.load(args.dataset).between(args.pixels)
     print(
         f"{dataset.name}: {len(dataset.train_labels):,} training and {len(dataset.test_labels):,} "
         f"test images {dataset.image_shape}, {dataset.num_classes} classes"
     )
     network = build(args.model, dataset)
+    if args.trained:
+        _warn_of_pixels(network, dataset, args)
     if args.tensorboard:
         _require("tensorboard", "--tensorboard")
         args.tensorboard.mkdir(parents=True, exist_ok=True)
@@ -448,6 +453,8 @@ def analyse_baseline(args, dataset, settings, folder, csv, norms_csv):
     baseline = {name: settings[name] for name in report.BASELINE_SETTINGS}
     # ratios are not to be chosen on the test images
     images = "test" if args.max_drop is None else "training"
+    if args.max_drop is not None:
+        _refuse_chance(model, dataset, settings["seed"], args.max_drop)
     for criterion in args.criterion:
         settings = {"criterion": criterion, "coupled": args.coupled, "images": images}
         path = folder / "_".join(["sensitivity", *settings.values()])
@@ -488,7 +495,6 @@ def measure_layers(model, dataset, settings):
         Dict of plain values, the keys `MEASURED`; `layers` is a list of dicts, one per row.
     """
     import keras
-    import numpy as np
     import tensorflow
 
     import pruning
@@ -496,10 +502,7 @@ def measure_layers(model, dataset, settings):
 
     images, labels = dataset.test_images, dataset.test_labels
     if settings["images"] == "training":
-        rng = np.random.default_rng(settings["seed"])
-        count = min(TRAINING_IMAGES, len(dataset.train_labels))
-        chosen = rng.choice(len(dataset.train_labels), count, replace=False)
-        images, labels = dataset.train_images[chosen], dataset.train_labels[chosen]
+        images, labels = _training_images(dataset, settings["seed"], TRAINING_IMAGES)
     print(
         f"each layer alone by {settings['criterion']}, {len(labels):,} {settings['images']} images"
     )
@@ -544,6 +547,7 @@ def grid(args, dataset_name, content):
         "control": "",
         "augment": "crop-flip" if args.augment else "",
         "precision": args.precision,
+        "pixels": args.pixels,
     }
     unranked = {"criterion": "", "strategy": "", "schedule": "", "retrain_learning_rate": args.lr}
     for seed, ratio in itertools.product(
@@ -644,7 +648,7 @@ def prune_and_retrain(baseline, dataset, settings, *, path, callbacks=()):
     for layers, model in cuts(baseline, settings, images=dataset.train_images):
         print(f"pruned: {layers}")
         print(table.layer_table(baseline, model))
-        pruned_accuracy = training.accuracy(model, dataset)
+        pruned_accuracy = training.accuracy(model, *dataset.test)
         print(f"right after pruning: test accuracy {pruned_accuracy:.4f}")
         print(f"retraining, epochs: {settings['epoch2']}")
         rate = settings["retrain_learning_rate"]
@@ -657,7 +661,7 @@ def prune_and_retrain(baseline, dataset, settings, *, path, callbacks=()):
             backup=backup.backup_path(path, len(stages)),
             callbacks=callbacks,
         )
-        accuracy = training.accuracy(model, dataset)
+        accuracy = training.accuracy(model, *dataset.test)
         print(f"retrained: test accuracy {accuracy:.4f}")
         found = {"pruned_accuracy": pruned_accuracy, "accuracy": accuracy}
         stages.append({"layers": layers, "parameters": model.count_params()} | found)
@@ -735,15 +739,12 @@ def missing_exports(path, record, formats, int8_io):
 
 def write_and_measure(model, file, name, dataset, expected, seed, int8_io):
     """One export of a network, as `runtimes.measure` returns it; nothing measured if it failed."""
-    import numpy as np
-
     from pruning import exports, machine, runtimes
 
     images = None
     if name == "litert-int8":
-        rng = np.random.default_rng(seed)
-        count = min(CALIBRATION_IMAGES, len(dataset.train_labels))
-        images = dataset.train_images[rng.choice(len(dataset.train_labels), count, replace=False)]
+        images, _ = _training_images(dataset, seed, CALIBRATION_IMAGES)
+        images = images[:]
     try:
         with _quiet():
             exports.export(model, file, name, images=images, int8_io=int8_io)
@@ -802,7 +803,7 @@ def train_from_scratch(baseline, dataset, settings, *, path, callbacks=()):
     print(f"\nthe shape at {settings['pruning_ratio']} with new weights")
     model = surgery.renewed(groups.find(_prune(baseline, settings | ANY_RANKING)))
     print(table.layer_table(baseline, model))
-    found = {"pruned_accuracy": training.accuracy(model, dataset)}
+    found = {"pruned_accuracy": training.accuracy(model, *dataset.test)}
     epochs = settings["epoch1"] + settings["epoch2"]
     print(f"training, epochs: {epochs}")
     rate = settings["learning_rate"]
@@ -815,7 +816,7 @@ def train_from_scratch(baseline, dataset, settings, *, path, callbacks=()):
         backup=backup.backup_path(path),
         callbacks=callbacks,
     )
-    found |= {"accuracy": training.accuracy(model, dataset)}
+    found |= {"accuracy": training.accuracy(model, *dataset.test)}
     return model, found | {"retrain_seconds": round(seconds, 1)}
 
 
@@ -864,7 +865,10 @@ def train_or_read_baseline(
                 backup=backup.backup_path(path),
                 callbacks=callbacks(path),
             )
-        measured = {"accuracy": training.accuracy(baseline, dataset), "seconds": round(seconds, 1)}
+        measured = {
+            "accuracy": training.accuracy(baseline, *dataset.test),
+            "seconds": round(seconds, 1),
+        }
         print(f"baseline: test accuracy {measured['accuracy']:.4f}")
         storage.save_model(path, baseline)
         storage.save_record(path, measured)
@@ -1016,6 +1020,15 @@ def parse(argv):
         "and anew in every epoch. Example: --augment",
     )
     add(
+        "--pixels",
+        type=str.strip,  # the blank in front of -1..1
+        choices=list(PIXELS),
+        default="0..1",
+        help="Range of the pixel values that the network takes: 0..1 (default), 0..255 or -1..1. A "
+        "network that begins with Rescaling(1/255), as many of keras.applications do, takes 0..255."
+        " Example: --pixels 0..255",
+    )
+    add(
         "--precision",
         choices=["float32", "bfloat16"],
         default="float32",
@@ -1106,8 +1119,9 @@ def parse(argv):
         action="store_true",
         help="Compute anew what is stored or finished, and replace it. Example: --fresh",
     )
-    # A blank in front keeps argparse from taking -inf or -1e-3 for an option
-    args = parser.parse_intermixed_args([f" {a}" if _is_number(a) else a for a in argv])
+    # A blank in front keeps argparse from taking -inf, -1e-3 or -1..1 for an option
+    values = [f" {a}" if _is_number(a) or a in PIXELS else a for a in argv]
+    args = parser.parse_intermixed_args(values)
     args.criterion = list(dict.fromkeys(args.criterion or ["l1"]))
     args.export = list(dict.fromkeys(args.export or []))
     if args.int8_io and "litert-int8" not in args.export:
@@ -1318,8 +1332,9 @@ def _content(dataset, model, network):
 
 def _folder(settings):
     """The folder of all runs that share a baseline, named after everything that shaped it."""
-    unusual = [name for name in (settings["augment"], settings["precision"]) if name != "float32"]
-    how = "".join(f"_{name}" for name in unusual if name)
+    usual = {"", "float32", "0..1"}
+    how = [settings[name] for name in ("augment", "precision", "pixels")]
+    how = "".join(f"_{name}" for name in how if name not in usual)
     return RESULTS / (
         f"{settings['dataset']}_{settings['model']}_{settings['optimizer']}_lr{settings['learning_rate']}"
         f"_batch{settings['batch_size']}{how}_epochs{settings['epoch1']}"
@@ -1400,6 +1415,52 @@ def _train(model, dataset, settings, **how):
         )
     except tensorflow.errors.ResourceExhaustedError as error:
         raise MemoryError("there is not enough memory; take a smaller batchSz") from error
+
+
+def _warn_of_pixels(network, dataset, args):
+    """Print a line if the trained network answers clearly better to pixels of another range."""
+    from scnnb import training
+
+    images, labels = _training_images(dataset, args.seeds[0], PIXEL_IMAGES)
+    accuracies = {
+        values: training.accuracy(network, images.between(values), labels) for values in PIXELS
+    }
+    best = max(accuracies, key=accuracies.get)
+    if accuracies[best] > accuracies[args.pixels] + CLEARLY:
+        print(
+            f"ATTENTION: {args.model} is right on {accuracies[best]:.1%} of {len(labels):,} "
+            f"training images with pixels {best}, on {accuracies[args.pixels]:.1%} with "
+            f"{args.pixels}; give --pixels {best}"
+        )
+
+
+def _refuse_chance(model, dataset, seed, max_drop):
+    """Raise ValueError if no filter can be missed since the network answers by chance.
+
+    Chance is to name the most frequent class always, and three standard errors more.
+    """
+    import numpy as np
+
+    from scnnb import training
+
+    images, labels = _training_images(dataset, seed, TRAINING_IMAGES)
+    accuracy = training.accuracy(model, images, labels)
+    chance = np.bincount(labels).max() / len(labels)
+    if accuracy - max_drop <= chance + 3 * math.sqrt(chance * (1 - chance) / len(labels)):
+        raise ValueError(
+            f"--max-drop {max_drop}: the baseline is right on {accuracy:.1%} of {len(labels):,} "
+            f"training images, and {chance:.1%} are of one class: it answers by chance, and every "
+            "ratio would cost less; train it better, or see --pixels"
+        )
+
+
+def _training_images(dataset, seed, count):
+    """Some training images, chosen by the seed, and their labels."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(len(dataset.train_labels), min(count, len(dataset.train_labels)), False)
+    return dataset.train_images.only(chosen), dataset.train_labels[chosen]
 
 
 def _require(package, flag):

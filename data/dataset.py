@@ -1,21 +1,31 @@
 """A dataset in memory, and the one conversion from raw images and labels."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+_IMAGES = ("train_images", "test_images")
+
+PIXELS = {  # range of the values that a network takes: (divisor of a byte, what is added then)
+    "0..1": (255, 0),
+    "0..255": (1, 0),
+    "-1..1": (127.5, -1),
+}
+
 
 class Images:
-    """Images as they are stored, a byte per value; what is taken out of them is float32, 0..1.
+    """Images as they are stored, a byte per value; what is taken out of them is float32.
 
     Attributes:
         shape: `(n, height, width, channels)`.
+        black: value of a byte that is 0.
     """
 
-    def __init__(self, pixels):
-        """Take in uint8 array (n, height, width, channels)."""
-        self._pixels = pixels
+    def __init__(self, pixels, values="0..1"):
+        """Take in uint8 array (n, height, width, channels), and a key of `PIXELS`."""
+        self._pixels, self._values = pixels, values
+        self._divisor, self.black = map(np.float32, PIXELS[values])
         self.shape = pixels.shape
 
     def __len__(self):
@@ -24,7 +34,16 @@ class Images:
 
     def __getitem__(self, chosen):
         """Float32 array of what NumPy's indexing means by `chosen`."""
-        return self._pixels[chosen].astype(np.float32) / np.float32(255)
+        scaled = self._pixels[chosen].astype(np.float32) / self._divisor
+        return scaled + self.black if self.black else scaled
+
+    def only(self, chosen):
+        """Those of the images that NumPy's indexing means by `chosen`."""
+        return Images(self._pixels[chosen], self._values)
+
+    def between(self, values):
+        """The same bytes, their values in another range, a key of `PIXELS`."""
+        return Images(self._pixels, values)
 
 
 @dataclass(frozen=True)
@@ -53,6 +72,16 @@ class Dataset:
     def image_shape(self):
         """`(height, width, channels)` of one image."""
         return self.train_images.shape[1:]
+
+    @property
+    def test(self):
+        """The test images and their labels."""
+        return self.test_images, self.test_labels
+
+    def between(self, values):
+        """The same dataset, the values of its images in another range, a key of `PIXELS`."""
+        images = {name: getattr(self, name).between(values) for name in _IMAGES}
+        return replace(self, **images)
 
 
 def from_raw(name, x_train, y_train, x_test, y_test):

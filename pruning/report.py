@@ -54,6 +54,7 @@ _VERSIONS = {"finished_at": str, "keras": str, "tensorflow": str}
 _ADDED_TO_BASELINE = {  # what shapes it, too, and what older rows meant
     "precision": "float32",
     "content": "",  # not known: such a row stays beside one of known content
+    "pixels": "0..1",
 }
 BASELINE_SETTINGS = [*_BASELINE, *_ADDED_TO_BASELINE]
 TRIALS = Table(
@@ -92,6 +93,7 @@ TRIALS = Table(
         "litert_int8_io": str,
         "failed_exports": str,
         "content": str,
+        "pixels": str,
     },
     settings=[
         *BASELINE_SETTINGS,

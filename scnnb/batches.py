@@ -14,7 +14,8 @@ def batches(images, labels, *, seed, batch_size, epochs, first_epoch=0, augment=
     What a batch holds follows from seed, epoch and its number in the epoch.
 
     Args:
-        images: array (n, height, width, channels), or what gives such arrays when it is sliced.
+        images: array (n, height, width, channels), or what gives such arrays when it is sliced and
+            has the value of a black pixel as `black`, which is else 0.
         labels: int32 array (n,).
         seed: whole number from 0 that fixes order, shifts and flips.
         batch_size: images per batch; the last one of an epoch may hold fewer.
@@ -26,6 +27,7 @@ def batches(images, labels, *, seed, batch_size, epochs, first_epoch=0, augment=
         tf.data.Dataset of `(images, labels)`, float32 (batch, height, width, channels) and int32
         (batch,).
     """
+    black = getattr(images, "black", 0.0)
 
     def produce():
         for epoch in range(first_epoch, epochs):
@@ -34,7 +36,8 @@ def batches(images, labels, *, seed, batch_size, epochs, first_epoch=0, augment=
                 chosen = order[start : start + batch_size]
                 batch = images[chosen]
                 if augment:
-                    batch = crop_and_flip(batch, np.random.default_rng([seed, epoch, number]))
+                    rng = np.random.default_rng([seed, epoch, number])
+                    batch = crop_and_flip(batch, rng, black)
                 yield batch, labels[chosen]
 
     shapes = (

@@ -112,14 +112,14 @@ def train(
     return state.seconds
 
 
-def accuracy(model, dataset):
-    """Part of the test images whose most probable class is their label, 0..1.
+def accuracy(model, images, labels):
+    """Part of the images whose most probable class is their label, 0..1.
 
     Args:
         model: Keras model, compiled or not, that ends in class probabilities.
-        dataset: has `test_images` (n, height, width, channels) and `test_labels` (n,).
+        images: float32 array (n, height, width, channels), or what gives such when it is sliced.
+        labels: integer array (n,).
     """
-    images, labels = dataset.test_images, dataset.test_labels
     batch_size = max(1, EVALUATION_PIXELS // math.prod(images.shape[1:3]))
 
     # traced once per network, which even for a few hundred images is sooner than calling it eagerly

@@ -21,6 +21,12 @@ def shifted_and_flipped(image):
     return answers
 
 
+def test_what_comes_in_at_the_border_is_black():
+    images = np.ones((50, 6, 6, 1), np.float32)
+    results = crop_and_flip(images, np.random.default_rng(0), -1.0)
+    assert set(np.unique(results)) == {-1.0, 1.0}
+
+
 def test_every_shift_and_flip_occurs_equally_often_and_nothing_else():
     n = 162 * 100
     image = np.random.default_rng(0).random((9, 12, 3), np.float32)

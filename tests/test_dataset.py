@@ -37,6 +37,20 @@ def test_every_pixel_is_divided_by_255_and_costs_a_byte_until_it_is_asked_for():
     assert images._pixels.base is pixels.base  # no copy
 
 
+def test_pixels_of_another_range_are_the_same_bytes():
+    pixels = np.array([[0, 51], [255, 102]], np.uint8).reshape(2, 1, 2)
+    for values, expected in (
+        ("0..1", [0.0, 0.2, 1.0, 0.4]),
+        ("0..255", [0, 51, 255, 102]),
+        ("-1..1", [-1, -0.6, 1, -0.2]),
+    ):
+        tiny = raw(x_train=pixels, x_test=pixels[:1]).between(values)
+        np.testing.assert_allclose(tiny.train_images[:].ravel(), expected, atol=1e-7)
+        np.testing.assert_allclose(tiny.test_images.only([0])[:].ravel(), expected[:2], atol=1e-7)
+        assert tiny.train_images[:].dtype == np.float32
+        assert tiny.train_images.black == expected[0]
+
+
 def test_labels_in_a_column_are_flattened():
     tiny = raw(y_train=np.array([[1], [0]], np.uint8))
     assert tiny.train_labels.dtype == np.int32

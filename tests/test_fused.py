@@ -117,7 +117,7 @@ def test_final_accuracies_of_three_seeds_agree_with_stock_keras_within_their_spr
             else:
                 adam = keras.optimizers.Adam(0.001)
                 stock(model, dataset, epochs=12, optimizer=adam, batch_size=20)
-            accuracies.append(training.accuracy(model, dataset))
+            accuracies.append(training.accuracy(model, dataset.test_images, dataset.test_labels))
     means = {who: np.mean(accuracies) for who, accuracies in found.items()}
     spread = max(np.std(accuracies, ddof=1) for accuracies in found.values())
     assert min(means.values()) > 0.7

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import formal
+from data.dataset import PIXELS
 from pruning import exports, report
 from scnnb import backup, storage
 
@@ -35,6 +36,7 @@ ARGUMENTS = {
     "control": st.sampled_from([None, "scratch"]),
     "augment": st.booleans(),
     "precision": st.sampled_from(["float32", "bfloat16"]),
+    "pixels": st.sampled_from(list(PIXELS)),
     "trained": st.booleans(),
 }
 

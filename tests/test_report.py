@@ -45,6 +45,7 @@ def row(**changes):
         "augment": "",
         "precision": "float32",
         "content": "0123456789ab",
+        "pixels": "0..255",
         "model_bytes": 9666403.0,
         "latency_ms": 1.5,
         "baseline_latency_ms": 2.5,
@@ -76,7 +77,7 @@ def test_the_columns_are_these_in_this_order(tmp_path):
         "machine,precision,litert_bytes,litert_accuracy,litert_latency_ms,litert_int8_bytes,"
         "litert_int8_accuracy,litert_int8_latency_ms,onnx_bytes,onnx_accuracy,onnx_latency_ms,"
         "saved_model_bytes,saved_model_accuracy,saved_model_latency_ms,export_threads,"
-        "litert_int8_io,failed_exports,content"
+        "litert_int8_io,failed_exports,content,pixels"
     )
 
 
@@ -87,7 +88,7 @@ def test_a_csv_and_a_row_from_before_a_column_was_added_are_read(tmp_path):
     csv.write_text("\n".join(lines) + "\n")
     assert lines[0].endswith(",tensorflow")
     unmeasured = dict.fromkeys([*report.MEASURED, *exported()], -1.0) | {"machine": ""}
-    unmeasured |= {"litert_int8_io": "", "failed_exports": "", "content": ""}
+    unmeasured |= {"litert_int8_io": "", "failed_exports": "", "content": "", "pixels": "0..1"}
     old = {name: value for name, value in row(seed=1).items() if name not in report.TRIALS.added}
     for rows in (1, 2):
         assert report.read_rows(csv)[report.MEASURED].isna().all(axis=None)
@@ -369,6 +370,7 @@ def sensitivities(accuracies, **changes):
     row |= {
         "augment": "",
         "content": "0123456789ab",
+        "pixels": "0..255",
         "precision": "float32",
         "coupled": "joint",
         "images": "test",

@@ -117,7 +117,7 @@ def test_a_file_system_without_locks_is_told(few, small, call, monkeypatch):
 def test_a_changed_network_or_file_has_another_folder(tmp_path):
     settings = {"dataset": "fashion_sample", "model": "mine", "optimizer": "adam"}
     settings |= {"batch_size": 1, "epoch1": 1, "seed": 0, "augment": "", "learning_rate": 0.1}
-    settings |= {"precision": "float32"}
+    settings |= {"precision": "float32", "pixels": "0..1"}
     dataset = data.load(SAMPLE)
 
     def of(network, name="scnnb", **changes):
@@ -276,10 +276,14 @@ def test_prune_is_asked_for_what_the_flags_say(few, small, call, asked):
         np.testing.assert_array_equal(calls[-1]["images"][..., 0] * 255, arrays["x_train"])
 
 
+BETTER_THAN_CHANCE = ("0.02", 4, 60, 1)  # lr, batchSz, Epoch1, Epoch2: 70 % of the 40 images
+
+
 @pytest.mark.parametrize(("options", "part"), [([], "test"), (["--max-drop", "0.1"], "train")])
 def test_layers_are_measured_on_the_images_told(few, small, call, asked, options, part):
     judged, analysed = asked(pruning, "judge"), asked(sensitivity, "analyse")
-    arguments = (few, *SHORT, 0, "--model", small, "--sensitivity", "--coupled", "skip")
+    how = BETTER_THAN_CHANCE if options else SHORT
+    arguments = (few, *how, 0, "--model", small, "--sensitivity", "--coupled", "skip")
     call(small.parent, *arguments, "--criterion", "mean-l1", "--seed", 3, *options)
     _, images, labels = analysed[-1]["args"]
     with np.load(few) as arrays:
@@ -368,7 +372,7 @@ def test_sensitivity_measures_each_layer_alone_and_retrains_nothing(few, small, 
 
 
 def test_max_drop_writes_layer_ratios_measured_on_training_images(few, small, call):
-    arguments = (few, "0.001", 40, 1, 1, 0.0, "--model", small)
+    arguments = (few, *BETTER_THAN_CHANCE, 0.0, "--model", small)
     options = ("--sensitivity", "--max-drop", "0.05")
     status, out, err = call(small.parent, *arguments, *options)
     assert (status, err) == (0, "")
@@ -401,6 +405,60 @@ def test_a_stored_network_is_trained_further_or_taken_as_it_is(few, small, call)
     assert rows["layer_ratios"].tolist() == ['{"conv*": 0.5, "conv2": 0.0}'] * 2
     trained = small.parent.glob("results/*_small.keras_*/pruned0.0_*_retrained1.keras")
     assert len(list(trained)) == 2
+
+
+def network_of_bytes(path):
+    """Store a network that tells ten classes by how bright an image is, from pixels in 0..255."""
+    images = keras.Input((28, 28, 1))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(2, 1, name="conv1")(images))
+    model = keras.Model(images, layers.Dense(10, activation="softmax")(x))
+    slopes, borders = np.arange(10), np.arange(10) * 25.5
+    offsets = -np.cumsum(borders)  # class n is the most probable from 25.5 n on
+    model.set_weights([np.ones((1, 1, 1, 2)), np.zeros(2), np.stack([slopes, 0 * slopes]), offsets])
+    model.save(path)
+
+
+def bright(path):
+    """Store images of one brightness each, the class that `network_of_bytes` tells."""
+    labels = np.arange(10).repeat(5)
+    pixels = np.broadcast_to((labels * 25.5 + 10).astype(np.uint8)[:, None, None], (50, 28, 28))
+    np.savez(path, x_train=pixels, y_train=labels, x_test=pixels, y_test=labels)
+
+
+def test_a_trained_network_fed_pixels_of_the_wrong_range_is_told_and_pixels_mends_it(
+    tmp_path, call
+):
+    network_of_bytes(tmp_path / "own.keras")
+    bright(tmp_path / "bright.npz")
+    arguments = ("bright.npz", *SHORT, 0, "--model", "own.keras", "--trained")
+    status, out, err = call(tmp_path, *arguments)
+    assert (status, err) == (0, "")
+    (told,) = (line for line in out.splitlines() if line.startswith("ATTENTION"))
+    assert told == (
+        "ATTENTION: own.keras is right on 100.0% of 50 training images with pixels 0..255, "
+        "on 10.0% with 0..1; give --pixels 0..255"
+    )
+    status, out, err = call(tmp_path, *arguments, "--pixels", "0..255")
+    assert (status, err) == (0, "")
+    assert "ATTENTION" not in out
+    rows = report.read_rows(tmp_path / "results" / "bright.csv")
+    assert rows["pixels"].tolist() == ["0..1", "0..255"]
+    assert rows["baseline_accuracy"].tolist() == [0.1, 1.0]
+    assert call(tmp_path, *arguments, "--pixels", "-1..1", "--dry-run")[0] == 0
+
+
+def test_max_drop_is_refused_if_the_baseline_answers_by_chance(tmp_path, call):
+    network_of_bytes(tmp_path / "own.keras")
+    bright(tmp_path / "bright.npz")
+    arguments = ("bright.npz", *SHORT, 0, "--model", "own.keras", "--trained", "--sensitivity")
+    status, out, err = call(tmp_path, *arguments, "--max-drop", "0.05")
+    assert (status, "evaluations" in out) == (1, False)
+    assert err == (
+        "formal.py: --max-drop 0.05: the baseline is right on 10.0% of 50 training images, and "
+        "10.0% are of one class: it answers by chance, and every ratio would cost less; train it "
+        "better, or see --pixels\n"
+    )
+    assert not list((tmp_path / "results").glob("*/*drop*"))
 
 
 def test_a_stored_network_that_does_not_fit_ends_with_1_and_one_line(tmp_path, call):

@@ -34,7 +34,9 @@ def measure(name, shape):
     dataset = SimpleNamespace(test_images=images, test_labels=labels)
     start = time.perf_counter()
     for only in stages:
-        training.accuracy(pruning.prune(model, 0.5, only=only), dataset)
+        training.accuracy(
+            pruning.prune(model, 0.5, only=only), dataset.test_images, dataset.test_labels
+        )
     each = (time.perf_counter() - start) / len(stages)
     print(f"{name},{len(rows)},{IMAGES},{ours:.2f},{each:.2f},{each / ours:.2f}", flush=True)
 
