@@ -74,6 +74,8 @@ class Backup(keras.callbacks.Callback):
             values = [stored[f"arr_{number}"] for number in range(len(self.variables))]
             self.done, self.seconds = int(stored["done"]), float(stored["seconds"])
         for variable, value in zip(self.variables, values, strict=True):
+            if value.dtype.kind == "V":  # bfloat16, which is no type of NumPy's own
+                value = value.view(keras.ops.convert_to_numpy(variable).dtype)
             variable.assign(value)
 
 

@@ -47,6 +47,7 @@ class FusedBatchNormalization(layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
         """As Keras', which does what the kernel does not know or does slowly."""
         known = len(inputs.shape) == 4 and self.axis in (-1, 3) and mask is None
+        known = known and self.variable_dtype == "float32"
         channels = inputs.shape[-1]
         # other numbers of channels, as pruned networks have, take it 2 to 4 times as long
         quick = known and channels % (4 if self.compute_dtype == "float32" else 16) == 0
@@ -117,15 +118,18 @@ class FusedAdam(keras.optimizers.Optimizer):
         """Change the variable and its moments in place."""
         momentum, velocity = self.moments[variable.ref()]
         step = tf.cast(self.iterations + 1, tf.float32)
+        numbers = {
+            "beta1_power": self.BETA_1**step,
+            "beta2_power": self.BETA_2**step,
+            "lr": learning_rate,
+            "beta1": self.BETA_1,
+            "beta2": self.BETA_2,
+            "epsilon": self.EPSILON,
+            "grad": gradient,
+        }
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=momentum.value.handle,
             v=velocity.value.handle,
-            beta1_power=self.BETA_1**step,
-            beta2_power=self.BETA_2**step,
-            lr=learning_rate,
-            beta1=self.BETA_1,
-            beta2=self.BETA_2,
-            epsilon=self.EPSILON,
-            grad=tf.convert_to_tensor(gradient),
+            **{name: tf.cast(number, variable.dtype) for name, number in numbers.items()},
         )

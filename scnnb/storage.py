@@ -157,7 +157,7 @@ def read_model(path):
 
 
 def read_network(path, images, num_classes):
-    """A network that somebody else stored, not compiled.
+    """A network that somebody else stored, as a Functional model, not compiled.
 
     Args:
         path: pathlib.Path of its `.keras` file.
@@ -173,17 +173,20 @@ def read_network(path, images, num_classes):
         raise ValueError(f"{path}: Keras cannot load it: {error}") from error
     if not model.built:
         raise ValueError(f"{path}: it is not built; store it after a call on images")
-    shape = getattr(model, "input_shape", None)
-    if (
-        not isinstance(shape, tuple)
-        or len(shape) != images.ndim
-        or any(
-            size not in (None, given)
-            for size, given in zip(shape[1:], images.shape[1:], strict=True)
+    inputs, outputs = (getattr(model, name, None) or [] for name in ("inputs", "outputs"))
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ValueError(
+            f"{path}: it has {len(inputs)} inputs and {len(outputs)} outputs; give a Functional or "
+            "Sequential model with one of each"
         )
+    # plain tensors in and out, whatever the model is built of; a loaded Sequential has no .input
+    model = keras.Model(inputs[0], outputs[0], name=model.name)
+    shape = model.input_shape
+    if len(shape) != images.ndim or any(
+        size not in (None, given) for size, given in zip(shape[1:], images.shape[1:], strict=True)
     ):
         raise ValueError(f"{path}: it takes images {shape}; the dataset's are {images.shape[1:]}")
-    if not isinstance(model.output_shape, tuple) or model.output_shape[1:] != (num_classes,):
+    if model.output_shape[1:] != (num_classes,):
         raise ValueError(
             f"{path}: its output is {model.output_shape}; the dataset has {num_classes} classes"
         )

@@ -22,12 +22,14 @@ def dataset():
     )
 
 
-def built(seed=1):
+def built(seed=1, dtype="float32"):
     """A network with all that has a state: dropout, BatchNormalization, and noise."""
     keras.utils.set_random_seed(seed)
-    stack = [layers.Conv2D(3, 3), layers.BatchNormalization(), layers.GaussianNoise(0.1)]
-    head = [layers.Flatten(), layers.Dropout(0.5), layers.Dense(2, "softmax")]
-    return keras.Sequential([keras.Input((8, 8, 1)), *stack, *head])
+    how = {"dtype": dtype}
+    stack = [layers.Conv2D(3, 3, **how), layers.BatchNormalization(**how)]
+    stack += [layers.GaussianNoise(0.1, **how), layers.Flatten(**how), layers.Dropout(0.5, **how)]
+    head = layers.Dense(2, "softmax", **how)
+    return keras.Sequential([keras.Input((8, 8, 1)), *stack, head])
 
 
 def weights(model):
@@ -78,6 +80,17 @@ def test_a_resumed_training_ends_bit_for_bit_as_an_unbroken_one(
     again = built()
     assert training.train(again, dataset, **how, backup=file) == backup.progress(file)[1]
     assert weights(again) == weights(unbroken)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16", "mixed_float16"])
+def test_a_training_in_another_precision_resumes_as_well(dataset, tmp_path, dtype):
+    training.train(unbroken := built(dtype=dtype), dataset, **HOW | {"epochs": 2})
+    how = HOW | {"epochs": 2, "backup": tmp_path / "a.npz"}
+    with pytest.raises(Killed):
+        training.train(built(dtype=dtype), dataset, **how, callbacks=[kill_in(1, 0)])
+    training.train(resumed := built(dtype=dtype), dataset, **how)
+    assert os.listdir(tmp_path) == ["a.npz"]
+    assert weights(resumed) == weights(unbroken)
 
 
 def test_an_unbroken_training_is_the_same_with_and_without_a_backup(dataset, tmp_path):

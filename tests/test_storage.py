@@ -150,6 +150,57 @@ def test_a_network_of_somebody_else_is_read_if_it_fits(path):
         storage.read_network(storage.model_path(path), images, 4)
 
 
+def stack():
+    return [layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(4, activation="softmax")]
+
+
+def called(inputs):
+    x = inputs
+    for layer in stack():
+        x = layer(x)
+    return x
+
+
+def sequential():
+    return keras.Sequential([keras.Input((8, 8, 3)), *stack()])
+
+
+def nested():
+    inner = keras.Sequential([keras.Input((8, 8, 3)), layers.RandomFlip(), layers.Conv2D(3, 1)])
+    return keras.Sequential([keras.Input((8, 8, 3)), inner, *stack()])
+
+
+def functional(wrapped):
+    """A model whose input and output are wrapped in a list or dict."""
+    inputs = keras.Input((8, 8, 3), name="images")
+    return keras.Model(wrapped(inputs), wrapped(called(inputs)))
+
+
+@pytest.mark.parametrize(
+    "build",
+    [sequential, nested]
+    + [lambda: functional(lambda x: [x]), lambda: functional(lambda x: {"images": x})],
+)
+def test_a_network_of_any_form_is_read_as_a_functional_model_of_plain_tensors(path, build):
+    images, model = np.random.default_rng(0).random((2, 8, 8, 3), np.float32), build()
+    model.save(storage.model_path(path))
+    read = storage.read_network(storage.model_path(path), images, 4)
+    plain = isinstance(model, keras.Sequential)
+    given = images if plain else keras.tree.pack_sequence_as(model.input, [images])
+    expected = keras.tree.flatten(model(given, training=False))
+    np.testing.assert_array_equal(read(images, training=False), expected[0])
+    assert type(read.input) is type(read.output) is keras.KerasTensor
+    storage.save_model(path, read)
+    np.testing.assert_array_equal(storage.read_model(path)(images, training=False), expected[0])
+
+
+def test_a_network_of_two_outputs_is_refused(path):
+    inputs = keras.Input((8, 8, 3))
+    keras.Model(inputs, [called(inputs), called(inputs)]).save(storage.model_path(path))
+    with pytest.raises(ValueError, match=r"it has 1 inputs and 2 outputs; give a Functional"):
+        storage.read_network(storage.model_path(path), np.zeros((1, 8, 8, 3)), 4)
+
+
 def test_files_placed_elsewhere_are_the_same_and_a_record_comes_last(tmp_path, monkeypatch):
     made = tmp_path / "made"
     files = {"a.json": b"{}", "a.keras": b"model", "a_saved_model/variables/x": b"weights"}

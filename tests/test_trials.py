@@ -407,6 +407,41 @@ def test_a_stored_network_is_trained_further_or_taken_as_it_is(few, small, call)
     assert len(list(trained)) == 2
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "plain",
+        pytest.param("application", marks=pytest.mark.slow),
+        *(pytest.param(p, marks=pytest.mark.slow) for p in ("float16", "bfloat16", "float64")),
+        *(pytest.param(p, marks=pytest.mark.slow) for p in ("mixed_float16", "mixed_bfloat16")),
+    ],
+)
+def test_a_sequential_file_is_trained_pruned_and_stored(few, tmp_path, call, form):
+    stack = [layers.RandomFlip(), layers.Conv2D(4, 3, 2, name="conv1"), layers.BatchNormalization()]
+    if form == "application":
+        stack[1:] = [layers.ZeroPadding2D(2), layers.Conv2D(3, 1)]
+        stack.append(
+            keras.applications.MobileNetV2((32, 32, 3), 0.35, include_top=False, weights=None)
+        )
+    stack += [layers.GlobalAveragePooling2D(), layers.Dense(10, activation="softmax")]
+    model = keras.Sequential([keras.Input((28, 28, 1)), *stack])
+    if "float" in form:
+        model = keras.models.clone_model(
+            model,
+            clone_function=lambda layer: type(layer).from_config(
+                layer.get_config() | {"dtype": form}
+            ),
+        )
+    model.save(tmp_path / "mine.keras")
+    for options in ([], ["--trained", "--schedule", "iterative"]):
+        arguments = (few, *SHORT, 0.5, "--model", "mine.keras", *options)
+        status, _, err = call(tmp_path, *arguments)
+        assert (status, err) == (0, "")
+    rows = report.read_rows(tmp_path / "results" / "few.csv")
+    assert (rows["parameters"] < rows["baseline_parameters"]).all()
+    assert (rows["baseline_parameters"] == model.count_params()).all()
+
+
 def network_of_bytes(path):
     """Store a network that tells ten classes by how bright an image is, from pixels in 0..255."""
     images = keras.Input((28, 28, 1))
