@@ -95,6 +95,8 @@ def _size_and_channels(files):
 
 def _size_and_mode(file):
     """Width and height, and Pillow's mode; an image whose values would be changed is refused."""
+    if not os.path.isfile(file):  # reading a pipe would wait for ever
+        raise _unreadable(file)
     with open(file, "rb") as content:
         depth = content.read(25)[24:]
         content.seek(0)

@@ -32,6 +32,8 @@ def load(path):
 
 
 def _read(path):
+    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+        raise ValueError("it is no file")
     with path.open("rb") as file:
         if not zipfile.is_zipfile(file):
             raise ValueError(f"it is not an .npz file; save one with numpy.savez, keys {KEYS}")

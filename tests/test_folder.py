@@ -1,5 +1,6 @@
 """data/folder.py: images written by Pillow come back bit by bit, and nothing is guessed."""
 
+import os
 import shutil
 import zlib
 from pathlib import Path
@@ -76,6 +77,11 @@ def test_one_folder_has_one_name_and_one_fingerprint_however_it_is_called(own, m
         loaded = data.load(str(path))
         assert loaded.fingerprint == expected.fingerprint
         assert loaded.name == ("copy" if path == "../copy" else "own")
+
+
+def test_a_pipe_among_the_images_is_refused(own):
+    os.mkfifo(own / "train/cat/c.png")
+    refused(own, r"own/train/cat/c\.png cannot be read as an image; mend it or delete it")
 
 
 @pytest.mark.parametrize("ending", ["png", "bmp", "gif", "PNG"])

@@ -1,5 +1,6 @@
 """data/npz.py: a file of one's own, on the real sample of Fashion-MNIST that lies beside it."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,12 @@ def test_a_wrong_array_is_named_with_its_file(tmp_path):
 def test_python_objects_are_not_unpacked(tmp_path):
     np.savez(tmp_path / "own.npz", **arrays() | {"y_test": np.array([{}] * 500)})
     with pytest.raises(ValueError, match=r"own\.npz: Object arrays cannot be loaded"):
+        npz.load(tmp_path / "own.npz")
+
+
+def test_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "own.npz")
+    with pytest.raises(ValueError, match=r"own\.npz: it is no file"):
         npz.load(tmp_path / "own.npz")
 
 
