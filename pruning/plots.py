@@ -1,6 +1,7 @@
 """Pictures from the CSV; never called by training."""
 
 import os
+import warnings
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -53,8 +54,14 @@ def draw_sensitivity(csv, norms_csv, png):
 
 def _put(figure, png):
     partial = png.with_name(f"{png.stem}.partial.png")
-    figure.savefig(partial, dpi=150)
-    os.replace(partial, png)
+    try:
+        with warnings.catch_warnings():
+            # it draws a box for a letter that the font lacks
+            warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+            figure.savefig(partial, dpi=150)
+        os.replace(partial, png)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _sensitivity(rows, norms):

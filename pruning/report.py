@@ -3,10 +3,16 @@
 import hashlib
 import math
 import os
+import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import filelock
 import pandas as pd
+
+
+class NotARecordError(ValueError):
+    """A file is not a CSV of the table it should be."""
 
 
 class Table(NamedTuple):
@@ -27,6 +33,11 @@ class Table(NamedTuple):
     def required(self):
         """The columns that every row has, however old."""
         return [name for name in self.columns if name not in self.added]
+
+    @property
+    def unmeasured(self):
+        """The columns that may hold no number."""
+        return [name for name, value in self.added.items() if value != value]
 
 
 _BASELINE = {  # what shapes the baseline, in the columns from the beginning
@@ -168,11 +179,12 @@ def check(path, table=TRIALS):
         table: what it holds.
 
     Raises:
-        ValueError: the file is not such a CSV.
+        NotARecordError: the file is not such a CSV.
         OSError: the folder cannot be written to.
     """
-    _partial(path).touch()
-    _partial(path).unlink()
+    partial = _partial(_target(path))
+    partial.touch()
+    partial.unlink()
     read_rows(path, table)
 
 
@@ -185,14 +197,17 @@ def read_rows(path, table=TRIALS):
 
     Returns:
         DataFrame with the columns of the table, in order of writing. Columns that an older file
-        lacks hold what its rows were made with.
+        lacks hold what its rows were made with. Numbers are finite and at least 0, accuracies at
+        most 1; what was not measured is no number.
 
     Raises:
-        ValueError: the file is not such a CSV.
+        NotARecordError: the file is not such a CSV.
     """
     if not path.exists():
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in table.columns.items()})
     try:
+        if not path.is_file():  # reading a pipe would wait for ever
+            raise ValueError("it is no file")
         # text stays text, a dataset called "NA" or "001" too; floats keep every bit
         rows = pd.read_csv(path, dtype=str, keep_default_na=False)
         if rows.isna().to_numpy().any() or not path.read_bytes().endswith(b"\n"):
@@ -203,9 +218,11 @@ def read_rows(path, table=TRIALS):
         floats = [name for name in [*MEASURED, *_OF_EXPORTS] if name in rows.columns]
         rows[floats] = rows[floats].replace("", "nan")  # what was not measured
         rows = rows.assign(**{name: table.added[name] for name in added})
-        return rows[list(table.columns)].astype(table.columns)
-    except ValueError as error:
-        raise ValueError(
+        rows = rows[list(table.columns)].astype(table.columns)
+        _check_numbers(rows, table)
+        return rows
+    except (ValueError, OverflowError) as error:
+        raise NotARecordError(
             f"{path} is not a record of this program ({' '.join(str(error).split())})"
         ) from error
 
@@ -223,7 +240,8 @@ def append_rows(path, rows, table=TRIALS):
         table: what the CSV holds.
 
     Raises:
-        ValueError: a row or the file has other columns.
+        ValueError: a row has other columns.
+        NotARecordError: the file is not such a CSV.
     """
     rows = [_completed(row, table) for row in rows]
     with lock(path):
@@ -278,7 +296,18 @@ def shortened(layer_ratios):
 
 def lock(path):
     """The lock of the CSV and of what is made from it, so that runs side by side take turns."""
-    return filelock.FileLock(f"{path}.lock")
+    return filelock.FileLock(f"{_target(path)}.lock")
+
+
+def _check_numbers(rows, table):
+    for name, kind in table.columns.items():
+        if kind is str:
+            continue
+        right = rows[name].between(0, 1 if name.endswith("accuracy") else sys.float_info.max)
+        if name in table.unmeasured:
+            right |= rows[name].isna()
+        if not right.all():
+            raise ValueError(f"it holds {name} {rows[name][~right].iloc[0]}")
 
 
 def _completed(row, table):
@@ -291,14 +320,21 @@ def _completed(row, table):
 
 
 def _put(rows, path):
+    path = _target(path)
+    partial = _partial(path)
     try:
-        with open(_partial(path), "w", newline="") as file:
+        with open(partial, "w", newline="", encoding="utf-8") as file:
             rows.to_csv(file, index=False)
             file.flush()
             os.fsync(file.fileno())  # else a power cut may leave the name without the content
-        os.replace(_partial(path), path)
+        os.replace(partial, path)
     finally:
-        _partial(path).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
+
+
+def _target(path):
+    """What a symbolic link leads to, which is replaced instead of the link."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def _partial(path):

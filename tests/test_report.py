@@ -1,12 +1,15 @@
 """pruning/report.py, pruning/plots.py and pruning/table.py: what is kept of a pruning."""
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pruning import plots, prune, report, table
 from scnnb.model import build_scnnb
@@ -171,6 +174,73 @@ def test_a_csv_that_is_not_ours_is_refused_and_left_alone(tmp_path, content):
     with pytest.raises(ValueError, match=r"a\.csv is not a record of this program"):
         report.check(csv)
     assert csv.read_text() == content
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("accuracy", "nan"),
+        ("accuracy", ""),
+        ("accuracy", "1.5"),
+        ("pruned_accuracy", "-0.1"),
+        ("learning_rate", "1e400"),
+        ("latency_ms", "inf"),
+        ("litert_accuracy", "2"),
+        ("retrain_learning_rate", "nan"),
+        ("seed", "9223372036854775808"),
+        ("parameters", "-1"),
+        ("macs", "1.5"),
+        ("epoch1", "many"),
+    ],
+)
+def test_a_csv_with_a_number_that_cannot_be_is_refused(tmp_path, name, cell):
+    csv = tmp_path / "a.csv"
+    report.append_rows(csv, [row(**exported())])
+    cells = pd.read_csv(csv, dtype=str, keep_default_na=False)
+    cells[name] = cell
+    cells.to_csv(csv, index=False)
+    with pytest.raises(report.NotARecordError, match=r"a\.csv is not a record .*\)$"):
+        report.read_rows(csv)
+
+
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(name=st.sampled_from([*report.TRIALS.columns]), cell=st.text(st.characters(codec="utf-8")))
+def test_any_text_in_a_cell_is_read_and_summarised_or_refused_in_one_line(tmp_path, name, cell):
+    csv = tmp_path / "a.csv"
+    csv.unlink(missing_ok=True)
+    report.append_rows(csv, [row()])
+    cells = pd.read_csv(csv, dtype=str, keep_default_na=False)
+    cells[name] = cell
+    cells.to_csv(csv, index=False)
+    try:
+        rows = report.read_rows(csv)
+    except report.NotARecordError as error:
+        assert "\n" not in str(error)
+    else:
+        assert len(report.summarised(rows)) == 1
+        report.append_rows(csv, [row(seed=1)])
+        assert report.read_rows(csv)[:1].equals(rows)
+
+
+def test_a_pipe_in_place_of_a_csv_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "a.csv")
+    with pytest.raises(report.NotARecordError, match=r"a\.csv is not a record .*it is no file"):
+        report.check(tmp_path / "a.csv")
+
+
+def test_a_link_to_a_csv_stays_and_what_it_leads_to_is_replaced(tmp_path):
+    link, target = tmp_path / "a.csv", tmp_path / "other" / "b.csv"
+    target.parent.mkdir()
+    link.symlink_to(target)
+    for seed in (0, 1):  # the file is made, then replaced
+        report.check(link)
+        report.append_rows(link, [row(seed=seed)])
+    assert link.is_symlink()
+    assert report.read_rows(target)["seed"].tolist() == [0, 1]
+    files = sorted(file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*.*"))
+    assert files == ["a.csv", "other/b.csv", "other/b.csv.lock"]  # the lock of both names
 
 
 @pytest.mark.parametrize("missing", [1, 3, 40, 200])
@@ -418,6 +488,12 @@ def test_the_figure_of_sensitivities_has_a_row_per_network_and_a_panel_per_crite
     assert panels[5] == []
     plots.draw_sensitivity(csv, norms_csv, tmp_path / "a.png")
     assert matplotlib.image.imread(tmp_path / "a.png").shape[:2] == (1200, 2100)
+
+
+def test_letters_that_the_font_lacks_are_drawn_without_a_warning(tmp_path):
+    report.append_rows(tmp_path / "a.csv", [row(dataset="\u6a21\u578b")])
+    plots.draw_curve(tmp_path / "a.csv", tmp_path / "a.png")  # a warning would be an error
+    assert (tmp_path / "a.png").exists()
 
 
 def test_the_curve_is_a_picture_that_can_be_read(tmp_path):
