@@ -33,7 +33,6 @@ import scnnb
 from data.dataset import PIXELS
 
 RESULTS = Path("results")
-MEASURED = ["baseline_accuracy", "layers", "finished_at", "keras", "tensorflow"]  # sensitivities
 TRAINING_IMAGES = 10_000  # to measure on where ratios are chosen
 PIXEL_IMAGES = 500  # training images on which ranges of pixel values are compared
 CLEARLY = 0.1  # of accuracy, by which another range must be better to be named
@@ -65,7 +64,8 @@ def main():
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller
             setattr(sys, name, open(os.devnull, "w"))
-    sys.stdout.reconfigure(line_buffering=True)  # `tail -f` follows a redirected run
+    # `tail -f` follows a redirected run; a letter that the terminal lacks is written as its code
+    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     try:
         experiment(parse(sys.argv[1:]))
     except KeyboardInterrupt:
@@ -168,7 +168,7 @@ def show_grid(trials, sizes):
         done = sum(backup.progress(file)[0] for file in backups)
         state = f"epoch {done} of {epochs}" if done else f"{epochs} epochs left"
         try:
-            if record := storage.peek(path, []):
+            if record := storage.peek(path, *_kinds(path)):
                 state = f"done, test accuracy {record.get('accuracy', math.nan):.4f}"
         except ValueError as error:
             state = f"{error}, {epochs} epochs left"
@@ -212,7 +212,7 @@ def curve(args, dataset, trials, sizes):
             print(f"{name}: {_in_words(row)}; {left()}" if nodes else left())
     for settings, path in _baselines(trials):
         with _lock(path):
-            if record := storage.read_record(path, ["accuracy", "seconds"]):
+            if record := storage.read_record(path, *_kinds(path)):
                 record |= export_stored(path, record, dataset, settings, args.export, args.int8_io)
                 failed += _failed_exports("baseline", path, record, args.export)
     print(f"rows in {csv}, summary in {summary}, curve in {png}, models in {RESULTS}/*/")
@@ -233,7 +233,6 @@ def in_turn(args, dataset, trials, stale, left):
     Yields:
         `(name, path, row, None)`.
     """
-    from pruning import report
     from scnnb import storage
 
     def callbacks(path):
@@ -254,7 +253,7 @@ def in_turn(args, dataset, trials, stale, left):
 
     for settings, path in trials:
         with _lock(path):
-            row = None if args.fresh else storage.read_record(path, report.TRIALS.required)
+            row = None if args.fresh else storage.read_record(path, *_kinds(path))
             if row is None:
                 row = trial(
                     dataset, baseline(path.parent), settings, path=path, callbacks=callbacks(path)
@@ -284,7 +283,6 @@ def on_ray(args, dataset, trials, stale, nodes):
     import keras
     import tensorflow
 
-    from pruning import report
     from scnnb import backup, storage
 
     versions = {"keras": keras.__version__, "tensorflow": tensorflow.__version__}
@@ -301,8 +299,7 @@ def on_ray(args, dataset, trials, stale, nodes):
                 continue
             if not (lock := _lock(path, wait=False)):
                 continue
-            needed = ["accuracy", "seconds"] if is_baseline else report.TRIALS.required
-            record = None if path in stale else storage.read_record(path, needed)
+            record = None if path in stale else storage.read_record(path, *_kinds(path))
             missing = missing_exports(path, record, args.export, args.int8_io) if record else []
             todo.remove((settings, path))
             if is_baseline and record and storage.read_model(path) is not None:
@@ -383,7 +380,6 @@ def on_node(
     _import_keras()
     import keras
 
-    from pruning import report
     from scnnb import precision, storage
 
     for package, version in versions.items():
@@ -412,8 +408,8 @@ def on_node(
 
         if name == "baseline":
             baseline()
-            record = storage.read_record(path, [])
-        elif (record := storage.read_record(path, report.TRIALS.required)) is None:
+            record = storage.read_record(path, *_kinds(path))
+        elif (record := storage.read_record(path, *_kinds(path))) is None:
             record = trial(dataset, baseline(), settings, path=path, callbacks=callbacks(path))
         record |= export_stored(path, record, dataset, settings, formats, int8_io)
         made = storage.tree(path.parent).items()
@@ -455,11 +451,13 @@ def analyse_baseline(args, dataset, settings, folder, csv, norms_csv):
     images = "test" if args.max_drop is None else "training"
     if args.max_drop is not None:
         _refuse_chance(model, dataset, settings["seed"], args.max_drop)
+    kinds = {"baseline_accuracy": float, "layers": _are_layers}
+    kinds |= dict.fromkeys(["finished_at", "keras", "tensorflow"], str)
     for criterion in args.criterion:
         settings = {"criterion": criterion, "coupled": args.coupled, "images": images}
         path = folder / "_".join(["sensitivity", *settings.values()])
         with _lock(path):
-            record = None if args.fresh else storage.read_record(path, MEASURED)
+            record = None if args.fresh else storage.read_record(path, kinds)
             if record is None:
                 record = measure_layers(model, dataset, baseline | settings)
                 storage.save_record(path, record)
@@ -492,7 +490,7 @@ def measure_layers(model, dataset, settings):
         settings: dict of plain values, the settings columns of the CSV of sensitivities.
 
     Returns:
-        Dict of plain values, the keys `MEASURED`; `layers` is a list of dicts, one per row.
+        Dict of plain values, the record; `layers` is a list of dicts, one per row.
     """
     import keras
     import tensorflow
@@ -733,7 +731,7 @@ def missing_exports(path, record, formats, int8_io):
         if name in failed
         or not record.get(f"{_column(name)}_bytes", 0) > 0
         or not exports.path_of(path, name).exists()
-        or (name == "litert-int8" and record["litert_int8_io"] != kind)
+        or (name == "litert-int8" and record.get("litert_int8_io") != kind)
     ]
 
 
@@ -844,7 +842,7 @@ def train_or_read_baseline(
 
     path = folder / "baseline"
     with _lock(path):
-        measured = None if fresh else storage.read_record(path, ["accuracy", "seconds"])
+        measured = None if fresh else storage.read_record(path, *_kinds(path))
         baseline = storage.read_model(path) if measured else None
         if baseline is not None:
             print(f"baseline read from {folder}/: test accuracy {measured['accuracy']:.4f}")
@@ -1176,7 +1174,8 @@ def _checked(kind, holds, accepted):
             value = kind(text)
             if holds(value):
                 return value
-        except (ValueError, OSError):  # OSError: a path longer than the system allows
+        # OSError: a path longer than the system allows; OverflowError: infinity as a whole number
+        except (ValueError, OSError, OverflowError):
             pass
         raise argparse.ArgumentTypeError(f"{text.strip()!r} came, but it must be {accepted}")
 
@@ -1230,7 +1229,7 @@ _share = _checked(
 )
 _csv = _checked(
     Path,
-    lambda value: value.suffix == ".csv" and not value.is_dir(),
+    lambda value: value.suffix == ".csv" and (value.is_file() or not value.exists()),
     "the path of a file that ends in .csv, such as results/fashion.csv",
 )
 
@@ -1239,7 +1238,9 @@ def _layer_ratios(text):
     """The name, or the content of the file as one line of JSON."""
     if text.endswith(".json"):
         try:
-            ratios = json.loads(Path(text).read_text())
+            if Path(text).exists() and not Path(text).is_file():  # a pipe may never end
+                raise ValueError("it is no file")
+            ratios = json.loads(Path(text).read_text(encoding="utf-8"))
             if not isinstance(ratios, dict) or not ratios:
                 raise ValueError("it holds no ratios")
             return json.dumps({pattern: _ratio(str(ratio)) for pattern, ratio in ratios.items()})
@@ -1510,6 +1511,36 @@ def _callbacks(path, tensorboard, left=None):
     return found
 
 
+def _kinds(path):
+    """What the record stored under the path must hold, what it may, and where no number may be."""
+    from pruning import report
+
+    columns, added = report.TRIALS.columns, report.TRIALS.added
+    kinds = {name: columns[name] for name in report.TRIALS.required}
+    if path.name == "baseline":
+        kinds = {"accuracy": float, "seconds": float}
+    return kinds, {name: columns[name] for name in added}, report.TRIALS.unmeasured
+
+
+def _are_layers(rows):
+    """Whether this is what `sensitivity.analyse` gives of single layers, and not nothing."""
+    return bool(rows) and isinstance(rows, list) and all(map(_is_layer, rows))
+
+
+def _is_layer(row):
+    return (
+        isinstance(row, dict)
+        and row.keys() == {"layers", "pruning_ratio", "accuracy"}
+        and isinstance(row["layers"], list)
+        and row["layers"]
+        and all(isinstance(layer, str) and layer.strip() for layer in row["layers"])
+        and all(
+            type(row[name]) is float and 0 <= row[name] <= 1
+            for name in ("pruning_ratio", "accuracy")
+        )
+    )
+
+
 def _failed_exports(name, path, record, formats):
     """List of what failed of the exports asked for, at most one line; what int8 loses is told."""
     from pruning import exports
@@ -1526,7 +1557,7 @@ def _failed_exports(name, path, record, formats):
 def _failures(record):
     """`{format: why}` of the exports that failed."""
     told = record.get("failed_exports", "")
-    return dict(each.split(": ", 1) for each in told.split("; ") if each)
+    return dict(each.partition(": ")[::2] for each in told.split("; ") if each)
 
 
 def _column(export):
@@ -1548,8 +1579,8 @@ def _check_csv(csv, table):
     with report.lock(csv):
         try:
             report.check(csv, table)
-        except ValueError as error:
-            storage.set_aside(csv, error)
+        except report.NotARecordError as error:
+            storage.set_aside(Path(os.path.realpath(csv)), error)
 
 
 def _check_space(trials, sizes, formats):
@@ -1614,7 +1645,7 @@ def _left(trials, sizes, stale=(), at_once=1):
         baseline = settings["pruning_ratio"] is None
         trainings = _trainings(settings, sizes)
         try:
-            record = storage.peek(path, [])
+            record = storage.peek(path, *_kinds(path))
         except ValueError:
             record = None
         if record:

@@ -67,6 +67,8 @@ class Backup(keras.callbacks.Callback):
                     np.save(entry, keras.ops.convert_to_numpy(value))
 
     def _restore(self):
+        if not self.path.is_file():  # reading a pipe would wait for ever
+            raise ValueError("it is no file")
         with open(self.path, "rb") as file, np.load(file) as stored:
             if stored["beginning"] != self.beginning:
                 raise ValueError("it began otherwise")
@@ -84,6 +86,8 @@ def progress(path):
 
     `(0, 0.0)` where there is none, or none that can be read.
     """
+    if not path.is_file():
+        return 0, 0.0
     try:
         with open(path, "rb") as file, np.load(file) as stored:
             return int(stored["done"]), float(stored["seconds"])

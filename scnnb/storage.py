@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import sys
 
 import keras
 
@@ -106,21 +108,25 @@ def set_aside(path, reason):
     print(f"{reason}; set aside as {aside.name}")
 
 
-def read_record(path, names):
+def read_record(path, kinds, optional=None, unmeasured=()):
     """The record stored under the path, or None if there is none; a damaged one is set aside.
 
     Args:
         path: pathlib.Path without suffix; only one run at a time may read or write it.
-        names: what it must hold.
+        kinds: `{name: kind}`, what it must hold. A kind is `str`, `int` or `float`, numbers being
+            finite and at least 0, accuracies at most 1; or a function that tells whether a value
+            is right.
+        optional: `{name: kind}`, what it may hold beside.
+        unmeasured: those names of which the value may also be no number.
     """
     try:
-        return peek(path, names)
+        return peek(path, kinds, optional, unmeasured)
     except ValueError as error:
         set_aside(_record_path(path), error)
         return None
 
 
-def peek(path, names):
+def peek(path, kinds, optional=None, unmeasured=()):
     """The record stored under the path, or None if there is none; nothing is changed.
 
     Arguments as for `read_record`.
@@ -128,16 +134,23 @@ def peek(path, names):
     Raises:
         ValueError: it is damaged; the message names the file.
     """
+    file, known = _record_path(path), (optional or {}) | kinds
     try:
-        record = json.loads(_record_path(path).read_text())
+        if file.exists() and not file.is_file():  # reading a pipe would wait for ever
+            raise ValueError("it is no file")
+        record = json.loads(file.read_text())
         if not isinstance(record, dict):
             raise ValueError(f"it holds a {type(record).__name__}")
-        if missing := [name for name in names if name not in record]:
+        if missing := [name for name in kinds if name not in record]:
             raise ValueError(f"it lacks {', '.join(missing)}")
+        for name, value in record.items():
+            missing = name in unmeasured and value != value
+            if name not in known or not (missing or _is_right(name, value, known[name])):
+                raise ValueError(f"it holds {name} {value!r}")
         return record
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{_record_path(path)} is damaged") from error
 
 
@@ -149,6 +162,8 @@ def read_model(path):
     """
     file = model_path(path)
     try:
+        if file.exists() and not file.is_file():  # reading a pipe would wait for ever
+            raise ValueError("it is no file")
         return keras.models.load_model(file, compile=False)
     except Exception:  # a changed byte may make Keras raise nearly anything
         if file.exists():
@@ -202,6 +217,15 @@ def read_network(path, images, num_classes):
 def model_path(path):
     """The `.keras` file of what is stored under the path."""
     return _with_suffix(path, ".keras")
+
+
+def _is_right(name, value, kind):
+    if kind is str:
+        return isinstance(value, str) and not re.search("[\0\ud800-\udfff]", value)
+    if kind not in (int, float):
+        return kind(value)
+    most = 1 if name.endswith("accuracy") else 2**63 - 1 if kind is int else sys.float_info.max
+    return type(value) in (int, kind) and 0 <= value <= most
 
 
 def _record_path(path):

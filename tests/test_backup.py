@@ -175,6 +175,14 @@ def test_every_setting_of_a_training_is_told_to_its_backup(dataset, tmp_path, mo
     assert told[0] != told[1]
 
 
+def test_a_pipe_in_place_of_a_backup_is_set_aside(tmp_path, capsys):
+    file = tmp_path / "a.npz"
+    os.mkfifo(file)
+    assert backup.progress(file) == (0, 0.0)
+    assert backup.Backup(file, compiled(), ()).done == 0
+    assert capsys.readouterr().out.endswith("set aside as a.npz.damaged1\n")
+
+
 def test_a_diverged_training_stays_an_error_however_often_it_is_called(dataset, tmp_path):
     for _ in range(2):
         with pytest.raises(ValueError, match="training diverged"):

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import re
 import subprocess
 import sys
@@ -88,6 +89,7 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
         (["--ray", "fashion"], "argument --ray: 'fashion' came, .* write --ray last"),
         (["--ray", "--cpus-per-trial", "1.5"], "argument --cpus-per-trial: '1.5' came, but it"),
         (["--ray", "--cpus-per-trial", "inf"], "argument --cpus-per-trial: 'inf' came, but it"),
+        (["--ray", "--cpus-per-trial", "-inf"], "argument --cpus-per-trial: '-inf' came, but it"),
         (["--ray", "--gpus-per-trial", "0"], "argument --gpus-per-trial: '0' came, but it must"),
         (["--gpus-per-trial", "0.5"], "--gpus-per-trial came without --ray; give both"),
         (["--sensitivity", "--ray"], "--ray came with --sensitivity, which does not use it"),
@@ -118,6 +120,18 @@ def test_a_file_that_holds_no_layer_ratios_is_a_wrong_argument(content, tmp_path
     assert ended.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert 'ratios.json\' came, but it must be a file such as {"conv1": 0.5, "conv*": 0.2}' in line
+
+
+@pytest.mark.parametrize(
+    ("flag", "name"), [("--layer-ratios", "a.json"), ("--csv", "a.csv"), ("--model", "a.keras")]
+)
+def test_a_pipe_in_place_of_a_file_is_a_wrong_argument(flag, name, tmp_path, capsys):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(SystemExit) as ended:
+        formal.parse([*RIGHT, flag, str(tmp_path / name)])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{name}' came, but it must be" in line
 
 
 def test_a_control_from_scratch_needs_the_epochs_of_the_baseline(small, capsys):

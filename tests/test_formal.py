@@ -163,6 +163,33 @@ def test_a_damaged_csv_is_set_aside_and_written_anew(few, small, call, content):
     assert csv.read_text() == whole
 
 
+def test_a_damaged_csv_behind_a_link_is_set_aside_where_it_is(few, small, call):
+    csv, target = small.parent / "own.csv", small.parent / "kept" / "rows.csv"
+    target.parent.mkdir()
+    target.write_text("a,b\n1,2\n")
+    csv.symlink_to(target)
+    status, out, err = call(
+        small.parent, few, "0.001", 40, 1, 1, 0.4, "--model", small, "--csv", csv
+    )
+    assert (status, err) == (0, "")
+    assert "set aside as rows.csv.damaged1" in out
+    assert csv.is_symlink() and len(report.read_rows(target)) == 1
+    assert target.with_name("rows.csv.damaged1").read_text() == "a,b\n1,2\n"
+
+
+def test_a_name_that_the_terminal_lacks_is_written_as_its_code(tmp_path):
+    code = "import sys, formal; formal.parse = lambda argv: print(sys.argv[1]); formal.main()"
+    name = "\u6a21\u578b.npz"
+    done = subprocess.run(
+        [sys.executable, "-c", code, name],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "\\u6a21\\u578b.npz\n"
+
+
 def test_an_unwritable_place_ends_with_1_and_one_line(tmp_path, call):
     (tmp_path / "results").write_text("a file where the folder should be")
     status, out, err = call(tmp_path, SAMPLE, *SHORT, 0.4)

@@ -1,13 +1,22 @@
 """scnnb/storage.py."""
 
+import json
 import os
 
 import keras
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from keras import layers
 
 from scnnb import storage
+
+KINDS = {"accuracy": float}, {"seed": int, "dataset": str, "latency_ms": float}, ["latency_ms"]
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda each: st.lists(each) | st.dictionaries(st.text() | st.sampled_from(["seed"]), each),
+)
 
 
 def network(units):
@@ -33,9 +42,10 @@ def save(path, model, record):
 
 def test_a_stored_model_comes_back_bit_for_bit_with_its_record(path, model):
     record = {"accuracy": 0.1 + 0.2, "seconds": 12.5, "dataset": "fashion"}
+    kinds = {"accuracy": float, "seconds": float, "dataset": str}
     size = save(path, model, record)
     assert size == storage.model_path(path).stat().st_size
-    assert storage.read_record(path, []) == record
+    assert storage.read_record(path, kinds) == record
     for before, after in zip(
         model.get_weights(), storage.read_model(path).get_weights(), strict=True
     ):
@@ -52,7 +62,7 @@ def test_the_file_does_not_grow_with_the_optimizer(path):
 
 
 def test_where_nothing_is_stored_there_is_no_record(path):
-    assert storage.read_record(path, []) is None
+    assert storage.read_record(path, {}) is None
 
 
 @pytest.mark.parametrize("step", [1, 2])
@@ -71,22 +81,72 @@ def test_a_run_killed_while_it_replaces_what_is_stored_leaves_no_record(
     monkeypatch.setattr(storage.os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
         save(path, model, {"accuracy": 0.5})
-    assert storage.read_record(path, []) is None
+    assert storage.read_record(path, {}) is None
 
 
-@pytest.mark.parametrize("content", [b"", b"foreign", b"\xff", b"[1]", b"null", b'{"seconds": 1}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"foreign",
+        b"\xff",
+        b"[1]",
+        b"null",
+        b'{"seconds": 1}',
+        b'{"accuracy": NaN}',
+        b'{"accuracy": "0.5"}',
+        b'{"accuracy": true}',
+        b'{"accuracy": null}',
+        b'{"accuracy": 1.5}',
+        b'{"accuracy": 1e400}',
+        b'{"accuracy": 0.5, "other": 1}',
+        b'{"accuracy": 0.5, "seed": 9223372036854775808}',
+        b'{"accuracy": 0.5, "seed": 1.0}',
+        b'{"accuracy": 0.5, "dataset": "\\ud800"}',
+        b'{"accuracy": 0.5, "latency_ms": Infinity}',
+        b"[" * 100_000,
+    ],
+)
 def test_a_damaged_record_is_named_and_set_aside_as_it_is(path, capsys, content):
     file = path.parent / "pruned0.4.json"
     for number in (1, 2):
         file.write_bytes(content)
         with pytest.raises(ValueError, match=r"pruned0\.4\.json is damaged"):
-            storage.peek(path, ["accuracy"])
+            storage.peek(path, *KINDS)
         assert file.exists()
-        assert storage.read_record(path, ["accuracy"]) is None
+        assert storage.read_record(path, *KINDS) is None
         told = f"{file} is damaged; set aside as pruned0.4.json.damaged{number}\n"
         assert capsys.readouterr().out == told
         assert not file.exists()
         assert (path.parent / f"pruned0.4.json.damaged{number}").read_bytes() == content
+
+
+def test_what_was_not_measured_is_no_number(path):
+    storage.save_record(path, {"accuracy": 1, "latency_ms": float("nan")})
+    record = storage.read_record(path, *KINDS)
+    assert record.pop("latency_ms") != 0
+    assert record == {"accuracy": 1}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(value=ANY_JSON, accuracy=st.none() | st.floats(0, 1))
+def test_any_json_is_read_or_named_as_damaged(path, value, accuracy):
+    if isinstance(value, dict) and accuracy is not None:
+        value |= {"accuracy": accuracy}
+    (path.parent / "pruned0.4.json").write_text(json.dumps(value))
+    try:
+        assert storage.peek(path, *KINDS)["accuracy"] == accuracy
+    except ValueError as error:
+        assert "is damaged" in str(error)
+
+
+def test_a_pipe_in_place_of_a_record_or_model_is_set_aside(path, capsys):
+    os.mkfifo(path.parent / "pruned0.4.json")
+    assert storage.read_record(path, *KINDS) is None
+    assert "is damaged; set aside as pruned0.4.json.damaged1" in capsys.readouterr().out
+    os.mkfifo(storage.model_path(path))
+    assert storage.read_model(path) is None
+    assert "is damaged; set aside as pruned0.4.keras.damaged1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", [b"", b"foreign", None])
