@@ -20,6 +20,7 @@ import math
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -40,7 +41,16 @@ CRITERIA = "l1 l2 largest random mean-mean mean-std mean-l1 mean-l2 var-l2".spli
 EXPORTS = "litert litert-int8 onnx saved-model".split()
 CALIBRATION_IMAGES = 500  # training images by which int8 finds its ranges
 LOSS_TO_TELL = 0.01  # of accuracy, by int8
+STOPPING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]  # each ends a run tidily
+OF_THE_SYSTEM = [  # errors of a disk or file that come without its name
+    getattr(errno, name)
+    for name in "EDQUOT EFBIG EIO ENOLCK ENOMEM ENOSPC EPIPE EROFS ESTALE".split()
+]
 ANY_RANKING = {"criterion": "l1", "strategy": "independent"}  # where only the shape matters
+
+
+class UserError(Exception):
+    """What the user can mend, in words; of any other error the traceback is shown."""
 
 
 class Baseline(NamedTuple):
@@ -60,29 +70,52 @@ class Baseline(NamedTuple):
 
 
 def main():
-    """Run the command line; returns the exit status: 0 done, 2 wrong arguments, 1 anything else."""
+    """Run the command line; returns the exit status.
+
+    0 done, 2 wrong arguments, 1 anything else; 128 and its number if a signal ended the run.
+    """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller
             setattr(sys, name, open(os.devnull, "w"))
     # `tail -f` follows a redirected run; a letter that the terminal lacks is written as its code
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+    came = []
+
+    def stop(number, frame):
+        came.append(number)
+        raise KeyboardInterrupt
+
     try:
-        experiment(parse(sys.argv[1:]))
-    except KeyboardInterrupt:
-        print("formal.py: stopped; finished rows stay, the same call goes on", file=sys.stderr)
-        return 130
-    # NotImplementedError: the file system has no locks
-    except (OSError, ValueError, MemoryError, NotImplementedError) as error:
+        with _on_signals(stop):
+            with _on_signals(_end_at_once):  # what is imported may swallow an exception
+                args = parse(sys.argv[1:])
+                _import_keras()
+            experiment(args)
+    except (KeyboardInterrupt, Exception) as error:
+        if came or isinstance(error, KeyboardInterrupt):  # on its way it may become another
+            return _stopped(*came[:1] or [signal.SIGINT])
+        if not _is_the_users(error):
+            raise
+        told = str(error) or "there is not enough memory"
         full = getattr(error, "errno", None) == errno.ENOSPC
         advice = "; make room, the same call goes on" if full else ""
-        print(f"formal.py: {' '.join(str(error).split())}{advice}", file=sys.stderr)
+        print(f"formal.py: {' '.join(told.split())}{advice}", file=sys.stderr)
         return 1
     return 0
 
 
+def end(status):
+    """End the process; by the signal that stopped the run, so that a shell ends its loop, too."""
+    if status > 128:
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            sys.stdout.flush()
+        signal.signal(status - 128, signal.SIG_DFL)
+        signal.raise_signal(status - 128)
+    sys.exit(status)
+
+
 def experiment(args):
     """Load, build, refuse what cannot be done; then every trial, or each layer's sensitivity."""
-    _import_keras()
     from scnnb import precision
 
     if args.ray:
@@ -92,8 +125,10 @@ def experiment(args):
 
         tensorflow.config.set_visible_devices([], "GPU")  # they are the trials'
     else:
-        precision.check(args.precision)
-    dataset = data.load(args.dataset).between(args.pixels)
+        with _as_the_users(ValueError):
+            precision.check(args.precision)
+    with _as_the_users(OSError, ValueError, NotImplementedError):
+        dataset = data.load(args.dataset).between(args.pixels)
     print(
         f"{dataset.name}: {len(dataset.train_labels):,} training and {len(dataset.test_labels):,} "
         f"test images {dataset.image_shape}, {dataset.num_classes} classes"
@@ -128,7 +163,7 @@ def experiment(args):
 
 
 def refuse_early(network, trials, sensitivity):
-    """Do with the untrained network what will be done with the trained one, or raise ValueError.
+    """Do with the untrained network what will be done with the trained one, or raise UserError.
 
     Args:
         network: Keras model.
@@ -141,18 +176,19 @@ def refuse_early(network, trials, sensitivity):
     from pruning import cost
     from pruning.sensitivity import measurable
 
-    sizes = {None: [(cost.parameters(network), cost.macs(network))]}
-    if sensitivity:
-        _, reasons = measurable(network, trials[0][0]["coupled"])
-        for reason in reasons:
-            print(f"left out: {reason}")
-        return sizes
-    ratios = {settings["pruning_ratio"]: settings for settings, _ in reversed(trials)}
-    for ratio, settings in ratios.items():
-        sizes[ratio] = [
-            (cost.parameters(model), cost.macs(model))
-            for _, model in cuts(network, settings | ANY_RANKING)
-        ]
+    with _as_the_users(ValueError):
+        sizes = {None: [(cost.parameters(network), cost.macs(network))]}
+        if sensitivity:
+            _, reasons = measurable(network, trials[0][0]["coupled"])
+            for reason in reasons:
+                print(f"left out: {reason}")
+            return sizes
+        ratios = {settings["pruning_ratio"]: settings for settings, _ in reversed(trials)}
+        for ratio, settings in ratios.items():
+            sizes[ratio] = [
+                (cost.parameters(model), cost.macs(model))
+                for _, model in cuts(network, settings | ANY_RANKING)
+            ]
     return sizes
 
 
@@ -204,9 +240,10 @@ def curve(args, dataset, trials, sizes):
                 failed.append(f"{name}: {error}")
                 print(f"FAILED: {failed[-1]}; {left()}")
                 continue
-            report.append_rows(csv, [row])
-            report.write_summary(csv, summary)
-            plots.draw_curve(csv, png)
+            with _as_the_users(report.NotARecordError):  # another program may write it
+                report.append_rows(csv, [row])
+                report.write_summary(csv, summary)
+                plots.draw_curve(csv, png)
             stale.discard(path)
             failed += _failed_exports(name, path, row, args.export)
             print(f"{name}: {_in_words(row)}; {left()}" if nodes else left())
@@ -217,7 +254,7 @@ def curve(args, dataset, trials, sizes):
                 failed += _failed_exports("baseline", path, record, args.export)
     print(f"rows in {csv}, summary in {summary}, curve in {png}, models in {RESULTS}/*/")
     if failed:
-        raise ValueError(f"failed: {'; '.join(failed)}")
+        raise UserError(f"failed: {'; '.join(failed)}")
 
 
 def in_turn(args, dataset, trials, stale, left):
@@ -375,7 +412,7 @@ def on_node(
         below the folder and below that of the logs.
 
     Raises:
-        ValueError: this node has other versions, or cannot compute as asked.
+        UserError: this node has other versions, or cannot compute as asked.
     """
     _import_keras()
     import keras
@@ -384,8 +421,9 @@ def on_node(
 
     for package, version in versions.items():
         if (here := importlib.import_module(package).__version__) != version:
-            raise ValueError(f"a node has {package} {here}, the program {version}; install one")
-    precision.check(settings["precision"])
+            raise UserError(f"a node has {package} {here}, the program {version}; install one")
+    with _as_the_users(ValueError):
+        precision.check(settings["precision"])
     tell("begins")
     with tempfile.TemporaryDirectory() as scratch:
         path, logs = Path(scratch, folder, name), Path(scratch, "logs")
@@ -429,7 +467,8 @@ def sensitivities(args, dataset, trials):
     _check_csv(norms_csv, report.NORMS)
     for settings, path in _baselines(trials):
         analyse_baseline(args, dataset, settings, path.parent, csv, norms_csv)
-    plots.draw_sensitivity(csv, norms_csv, png)
+    with _as_the_users(report.NotARecordError):
+        plots.draw_sensitivity(csv, norms_csv, png)
     print(f"rows in {csv}, L1 norms in {norms_csv}, figure in {png}")
 
 
@@ -465,9 +504,10 @@ def analyse_baseline(args, dataset, settings, folder, csv, norms_csv):
                 print(f"{path.name} is finished since {record['finished_at']}")
         layers = record.pop("layers")
         rows = [row | {"layers": " ".join(row["layers"])} for row in layers]
-        report.append_rows(
-            csv, [baseline | settings | record | row for row in rows], report.SENSITIVITY
-        )
+        with _as_the_users(report.NotARecordError):
+            report.append_rows(
+                csv, [baseline | settings | record | row for row in rows], report.SENSITIVITY
+            )
         if args.max_drop is not None:
             ratios = sensitivity.largest_ratios(record["baseline_accuracy"], layers, args.max_drop)
             path = path.with_name(f"{path.name}_drop{args.max_drop}")
@@ -478,7 +518,8 @@ def analyse_baseline(args, dataset, settings, folder, csv, norms_csv):
         for layer, of_layer in sensitivity.norms(model).items()
         for number, norm in enumerate(of_layer.tolist())
     ]
-    report.append_rows(norms_csv, norms, report.NORMS)
+    with _as_the_users(report.NotARecordError):
+        report.append_rows(norms_csv, norms, report.NORMS)
 
 
 def measure_layers(model, dataset, settings):
@@ -769,21 +810,22 @@ def cuts(model, settings, images=None):
         images: training images, for criteria that look at feature maps.
 
     Raises:
-        ValueError: it cannot be pruned like this.
+        UserError: it cannot be pruned like this.
     """
     import pruning
 
     if settings["schedule"] == "one-shot":
         yield "all layers", _prune(model, settings, images=images)
         return
-    stages = pruning.stages(
-        model,
-        settings["pruning_ratio"],
-        layer_ratios=_ratios(settings),
-        coupled=settings["coupled"],
-    )
+    with _as_the_users(ValueError):
+        stages = pruning.stages(
+            model,
+            settings["pruning_ratio"],
+            layer_ratios=_ratios(settings),
+            coupled=settings["coupled"],
+        )
     if not stages:
-        raise ValueError(f"{model.name}: it has no convolution that could lose a filter")
+        raise UserError(f"{model.name}: it has no convolution that could lose a filter")
     for only in stages:
         model = _prune(model, settings, images=images, only=only)
         yield " ".join(only), model
@@ -883,7 +925,7 @@ def build(network, dataset):
         dataset: Dataset.
 
     Raises:
-        ValueError: the file cannot be read, or does not fit the dataset.
+        UserError: the file cannot be read, or does not fit the dataset.
     """
     import keras
 
@@ -891,8 +933,10 @@ def build(network, dataset):
 
     if network in scnnb.NETWORKS:
         keras.utils.clear_session()  # the names Keras gives count from 0 for every network
-        return scnnb.NETWORKS[network](dataset.image_shape, dataset.num_classes)
-    return storage.read_network(Path(network), dataset.test_images[:1], dataset.num_classes)
+        with _as_the_users(ValueError):
+            return scnnb.NETWORKS[network](dataset.image_shape, dataset.num_classes)
+    with _as_the_users(ValueError):
+        return storage.read_network(Path(network), dataset.test_images[:1], dataset.num_classes)
 
 
 def parse(argv):
@@ -1366,17 +1410,18 @@ def _trial_name(settings):
 def _prune(model, settings, images=None, only=None):
     import pruning
 
-    return pruning.prune(
-        model,
-        settings["pruning_ratio"],
-        layer_ratios=_ratios(settings),
-        criterion=settings["criterion"],
-        strategy=settings["strategy"],
-        coupled=settings["coupled"],
-        only=only,
-        images=images,
-        seed=settings["seed"],
-    )
+    with _as_the_users(ValueError):
+        return pruning.prune(
+            model,
+            settings["pruning_ratio"],
+            layer_ratios=_ratios(settings),
+            criterion=settings["criterion"],
+            strategy=settings["strategy"],
+            coupled=settings["coupled"],
+            only=only,
+            images=images,
+            seed=settings["seed"],
+        )
 
 
 def _ratios(settings):
@@ -1414,6 +1459,8 @@ def _train(model, dataset, settings, **how):
             precision=settings["precision"],
             **how,
         )
+    except training.DivergedError as error:
+        raise UserError(str(error)) from error
     except tensorflow.errors.ResourceExhaustedError as error:
         raise MemoryError("there is not enough memory; take a smaller batchSz") from error
 
@@ -1436,7 +1483,7 @@ def _warn_of_pixels(network, dataset, args):
 
 
 def _refuse_chance(model, dataset, seed, max_drop):
-    """Raise ValueError if no filter can be missed since the network answers by chance.
+    """Raise UserError if no filter can be missed since the network answers by chance.
 
     Chance is to name the most frequent class always, and three standard errors more.
     """
@@ -1448,7 +1495,7 @@ def _refuse_chance(model, dataset, seed, max_drop):
     accuracy = training.accuracy(model, images, labels)
     chance = np.bincount(labels).max() / len(labels)
     if accuracy - max_drop <= chance + 3 * math.sqrt(chance * (1 - chance) / len(labels)):
-        raise ValueError(
+        raise UserError(
             f"--max-drop {max_drop}: the baseline is right on {accuracy:.1%} of {len(labels):,} "
             f"training images, and {chance:.1%} are of one class: it answers by chance, and every "
             "ratio would cost less; train it better, or see --pixels"
@@ -1465,25 +1512,30 @@ def _training_images(dataset, seed, count):
 
 
 def _require(package, flag):
-    """Raise ValueError where an optional package is missing."""
+    """Raise UserError where an optional package is missing."""
     try:
         importlib.import_module(package)
     except ImportError as error:
-        raise ValueError(
+        raise UserError(
             f"{flag} needs the package {package}, which is not installed; "
             "pip install -r requirements-extra.txt"
         ) from error
 
 
+@contextlib.contextmanager
 def _cluster(args):
     """Where trials run with --ray; without, None inside the `with`."""
     if not args.ray:
-        return contextlib.nullcontext()
+        yield None
+        return
     from scnnb import cluster
 
     code = [Path(__file__).parent / name for name in ("formal.py", "data", "scnnb", "pruning")]
     how = {"cpus": args.cpus_per_trial or 1, "gpus": args.gpus_per_trial or 0}
-    return cluster.Cluster(args.ray, code=code, **how)
+    plain = UserError, OSError, MemoryError
+    with _as_the_users(cluster.ClusterError):
+        with cluster.Cluster(args.ray, code=code, plain=plain, **how) as nodes:
+            yield nodes
 
 
 def _callbacks(path, tensorboard, left=None):
@@ -1576,7 +1628,7 @@ def _check_csv(csv, table):
     from scnnb import storage
 
     csv.parent.mkdir(parents=True, exist_ok=True)
-    with report.lock(csv):
+    with _as_the_users(NotImplementedError), report.lock(csv):
         try:
             report.check(csv, table)
         except report.NotARecordError as error:
@@ -1584,7 +1636,7 @@ def _check_csv(csv, table):
 
 
 def _check_space(trials, sizes, formats):
-    """Raise OSError if the disk has no room for the models, exports and backups to come."""
+    """Raise UserError if the disk has no room for the models, exports and backups to come."""
     from pruning import exports
     from scnnb import storage
 
@@ -1598,7 +1650,7 @@ def _check_space(trials, sizes, formats):
         needed += of_trial * sum(not file.exists() for file in files)
     free = shutil.disk_usage(RESULTS).free
     if 4 * needed > free:
-        raise OSError(
+        raise UserError(
             f"{RESULTS}/: {free / 1e6:,.0f} MB are free, but what this call stores may "
             f"need {4 * needed / 1e6:,.0f} MB; make room, or take fewer percentages or seeds"
         )
@@ -1674,16 +1726,61 @@ def _lock(path, wait=True):
     Without waiting, None where another run has it.
     """
     lock = filelock.FileLock(f"{path}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        if not wait:
-            return None
-        print(f"waiting for another run that makes {path.name}")
-        lock.acquire()
+    with _as_the_users(NotImplementedError):  # the file system has no locks
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            if not wait:
+                return None
+            print(f"waiting for another run that makes {path.name}")
+            lock.acquire()
     return lock
+
+
+@contextlib.contextmanager
+def _as_the_users(*kinds):
+    """Errors of these kinds inside the `with` are the user's to mend: they become UserError."""
+    try:
+        yield
+    except kinds as error:
+        if _is_the_users(error):
+            raise
+        raise UserError(str(error) or type(error).__name__) from error
+
+
+def _is_the_users(error):
+    """Whether the user can mend it: said so, of memory, or of a file or disk by the system."""
+    if isinstance(error, OSError):
+        return error.filename is not None or error.errno in OF_THE_SYSTEM
+    return isinstance(error, UserError | MemoryError)
+
+
+@contextlib.contextmanager
+def _on_signals(handle):
+    """What ends a run calls `handle(number, frame)` inside the `with`; what is ignored stays so."""
+    before = {number: signal.getsignal(number) for number in STOPPING}  # nohup ignores SIGHUP
+    before = {number: was for number, was in before.items() if was is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, was in before.items():
+            signal.signal(number, was)
+
+
+def _end_at_once(number, frame):
+    end(_stopped(number))
+
+
+def _stopped(number):
+    """Say that a signal stopped the run; returns the exit status."""
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        print("formal.py: stopped; finished rows stay, the same call goes on", file=sys.stderr)
+    return 128 + number
 
 
 if __name__ == "__main__":
     # as a module, which Ray's workers find by its name
-    sys.exit(importlib.import_module("formal").main())
+    formal = importlib.import_module("formal")
+    formal.end(formal.main())

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import sys
 import time
@@ -16,13 +17,17 @@ SECONDS = 1.0  # to wait for a call that ends
 GRACE = 5.0  # seconds that cancelled calls have to tidy up
 
 
+class ClusterError(Exception):
+    """There is no such cluster, it cannot hold a call, or it went away."""
+
+
 class Cluster:
     """Where calls run that share nothing, each on what it was given of processors and GPUs.
 
     A `with` ends it: calls under way are then cancelled. A terminal shows a line per call.
     """
 
-    def __init__(self, address, *, code, cpus, gpus):
+    def __init__(self, address, *, code, cpus, gpus, plain=OSError):
         """Start Ray on this machine, or connect to a cluster.
 
         Args:
@@ -31,16 +36,19 @@ class Cluster:
             code: list of pathlib.Path, the packages and modules that the nodes get.
             cpus: processors per call, above 0; TensorFlow takes as many threads, at least one.
             gpus: GPUs per call, or the part of one.
+            plain: class, or tuple of classes, of the errors of calls that their words alone
+                explain; of others the traceback is written to stderr.
 
         Raises:
-            OSError: there is no such cluster, or it has other versions of Python or Ray.
-            ValueError: no node of it has as many processors and GPUs.
+            ClusterError: there is no such cluster, it has other versions of Python or Ray, or no
+                node of it has as many processors and GPUs.
         """
+        self.plain = plain
         self.needs = {kind: n for kind, n in (("CPU", cpus), ("GPU", gpus)) if n}
         nodes = _connect(address, code, _environment(cpus, gpus))
         if not any(_holds(node, self.needs) for node in nodes):
             ray.shutdown()
-            raise ValueError(
+            raise ClusterError(
                 f"{_listed(self.needs)} per trial came, but no node has as many; the most are "
                 f"{_listed({k: max(n.get(k, 0) for n in nodes) for k in ('CPU', 'GPU')})}; "
                 "take fewer"
@@ -59,8 +67,9 @@ class Cluster:
     def __exit__(self, kind, error, traceback):
         """Cancel what runs."""
         if self.live:
-            self.live.update("", refresh=True)
-            self.live.stop()
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                self.live.update("", refresh=True)
+                self.live.stop()
         with contextlib.suppress(ray.exceptions.RayError, OSError):  # all results are stored
             for call in self.running:
                 ray.cancel(call)
@@ -70,7 +79,7 @@ class Cluster:
                 ray.cancel(call, force=True)
             ray.shutdown()
         if isinstance(error, ray.exceptions.RayError):
-            raise OSError(f"Ray: {_in_words(error)}") from error
+            raise ClusterError(f"Ray: {_in_words(error)}") from error
 
     def put(self, value):
         """The value in Ray's store, copied to a node once; to be an argument of calls."""
@@ -110,14 +119,17 @@ class Cluster:
         try:
             ready, _ = ray.wait(list(self.running), num_returns=1, timeout=SECONDS)
         except Exception as error:  # of Ray's client plain ones, too
-            raise OSError(f"Ray: {_in_words(error)}") from error
+            raise ClusterError(f"Ray: {_in_words(error)}") from error
         ended = []
         for call in ready:
             name = self.running.pop(call)
             try:
                 ended.append((name, ray.get(call), None))
             except ray.exceptions.RayError as error:
-                ended.append((name, None, _in_words(error)))
+                cause = getattr(error, "cause", None)
+                if cause and not isinstance(cause, self.plain):
+                    print(error, file=sys.stderr)  # with the traceback of the call
+                ended.append((name, None, _in_words(error, self.plain)))
         self._show()
         return ended
 
@@ -150,6 +162,7 @@ class _Board:
 def _connect(address, code, environment):
     """The resources of each node there is."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    terminate = signal.getsignal(signal.SIGTERM)  # Ray puts another handler in its place
     try:
         if ":" in address:  # Ray itself would try for minutes
             host, port = address.removeprefix("ray://").split(":")
@@ -162,8 +175,13 @@ def _connect(address, code, environment):
             **({"include_dashboard": False} if address == "local" else {}),
         )
         return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    except KeyboardInterrupt:
+        ray.shutdown()
+        raise
     except Exception as error:  # of many classes, by what is wrong
-        raise OSError(f"--ray {address}: {_in_words(error)}") from error
+        raise ClusterError(f"--ray {address}: {_in_words(error)}") from error
+    finally:
+        signal.signal(signal.SIGTERM, terminate)
 
 
 def _environment(cpus, gpus):
@@ -191,9 +209,9 @@ def _listed(resources):
     return " and ".join(f"{n:g} {kind}" for kind, n in resources.items())
 
 
-def _in_words(error):
+def _in_words(error, plain=(ValueError, OSError, MemoryError)):
     """What a call raised, or what happened to it, in one line."""
     cause = getattr(error, "cause", None) or error
-    plain = isinstance(cause, ValueError | OSError | MemoryError | ray.exceptions.RayError)
     told = " ".join(str(cause).split())[:500]
+    plain = isinstance(cause, plain) or isinstance(cause, ray.exceptions.RayError)
     return told if plain and told else f"{type(cause).__name__}: {told}"

@@ -24,6 +24,10 @@ OPTIMIZERS = {
 EVALUATION_PIXELS = 200 * 28 * 28  # per batch, whatever the size of an image; more gain nothing
 
 
+class DivergedError(ValueError):
+    """The loss is no longer a finite number."""
+
+
 def train(
     model,
     dataset,
@@ -61,7 +65,7 @@ def train(
         callbacks: Keras callbacks, called after the backup is written.
 
     Raises:
-        ValueError: the loss is no longer a finite number; the model is spoilt.
+        DivergedError: the loss is no longer a finite number; the model is spoilt.
     """
     # even if this training is read back, so that the next one draws what it would have drawn
     seed = np.random.randint(2**31)
@@ -108,7 +112,7 @@ def train(
         )
     loss = history.history["loss"][-1]
     if not np.isfinite(loss):
-        raise ValueError(f"training diverged, its loss is {loss}; take a lower learning rate")
+        raise DivergedError(f"training diverged, its loss is {loss}; take a lower learning rate")
     return state.seconds
 
 

@@ -153,7 +153,7 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(few, network, tmp_path)
         with contextlib.suppress(OSError):  # when all have closed the terminal
             while os.read(driver, 10_000):
                 pass
-        assert process.wait(timeout=30) == 130
+        assert process.wait(timeout=30) == -signal.SIGINT
         assert process.stderr.read().endswith("finished rows stay, the same call goes on\n")
     os.close(driver)
     assert len(list(tmp_path.glob("results/*/baseline.json"))) == 1
@@ -196,7 +196,7 @@ def test_ray_that_is_not_installed_is_told_before_training(few, network, call, m
 def test_a_node_with_another_keras_is_refused():
     how = (("scnnb", None), [], False, False, {"keras": "3.0.0"})
     message = f"a node has keras {keras.__version__}, the program 3.0.0; install one"
-    with pytest.raises(ValueError, match=re.escape(message)):
+    with pytest.raises(formal.UserError, match=re.escape(message)):
         formal.on_node(None, {}, {}, {}, "folder", "baseline", *how, tell=print)
 
 
@@ -205,6 +205,11 @@ def die(file, tell):
     with open(file, "a") as calls:
         calls.write("x")
     os._exit(1)
+
+
+def fail(tell):
+    """As a bug would."""
+    raise ValueError("a fault inside")
 
 
 def threads(tell):
@@ -216,11 +221,14 @@ def threads(tell):
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_is_tried_again_a_bounded_number_of_times(tmp_path):
+def test_a_process_that_dies_is_tried_again_a_bounded_number_of_times_and_a_bug_is_shown(
+    tmp_path, capsys
+):
     code = [Path(__file__), ROOT / "pruning", ROOT / "formal.py", ROOT / "scnnb", ROOT / "data"]
     with cluster.Cluster("local", code=code, cpus=2, gpus=0) as found:
         found.submit("dies", die, tmp_path / "calls")
         found.submit("lives", threads)
+        found.submit("fails", fail)
         ended = {}
         while found.running:
             ended |= {name: (result, error) for name, result, error in found.finished()}
@@ -230,3 +238,5 @@ def test_a_process_that_dies_is_tried_again_a_bounded_number_of_times(tmp_path):
     result, error = ended["dies"]
     assert result is None
     assert "died" in error
+    assert ended["fails"] == (None, "ValueError: a fault inside")
+    assert "in fail\n" in capsys.readouterr().err

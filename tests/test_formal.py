@@ -4,6 +4,7 @@ import contextlib
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,11 +14,14 @@ import filelock
 import pandas as pd
 import pytest
 
-from pruning import report
-from tests.program import run, start
+import formal
+from pruning import cost, report
+from scnnb import training
+from tests.program import FORMAL, run, start
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = str(ROOT / "tests" / "fashion_sample.npz")
+STOPPED = "formal.py: stopped; finished rows stay, the same call goes on\n"
 SHORT = ("0.001", "100", "1", "2")  # lr, batchSz, Epoch1, Epoch2
 
 
@@ -128,17 +132,124 @@ def test_a_run_waits_for_the_one_that_makes_the_same(sweep):
     assert "pruned0.4_retrained2 is finished since" in out
 
 
-def test_ctrl_c_ends_with_130_and_one_line_and_keeps_the_finished_row(few, small, tmp_path):
+def test_ctrl_c_ends_a_run_by_that_signal_with_one_line_and_keeps_the_finished_row(
+    few, small, tmp_path
+):
     process = start(tmp_path, few, "0.001", 20, 1, 20, 0.4, 0.5, "--model", small)
     for line in process.stdout:  # flushed at once, or this would never see it
         if line.startswith("pruning 0.5"):
             break
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert err == "formal.py: stopped; finished rows stay, the same call goes on\n"
+    assert process.returncode == -signal.SIGINT
+    assert err == STOPPED
     rows = report.read_rows(tmp_path / "results" / "few.csv")
     assert rows["pruning_ratio"].tolist() == [0.4]
+    assert not list(tmp_path.rglob("*partial*"))
+
+
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+
+
+@SIGNALS
+def test_a_signal_during_the_run_ends_it_tidily_and_by_that_signal(tmp_path, number):
+    code = (
+        "import formal, pathlib, signal, time\n"
+        "def experiment(args):\n"
+        "    formal._lock(pathlib.Path('made'))\n"
+        "    try:\n"
+        "        print('ready')\n"
+        "        time.sleep(60)\n"
+        "    except KeyboardInterrupt as stopped:\n"
+        "        raise ImportError('as of a package in C') from stopped\n"
+        "    finally:\n"
+        "        print('tidied')\n"
+        "formal.experiment, formal._import_keras = experiment, lambda: None\n"
+        "formal.parse = lambda argv: None\n"
+        "formal.end(formal.main())\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (-number, "tidied\n", STOPPED)
+    assert filelock.FileLock(tmp_path / "made.lock").acquire(timeout=0)
+
+
+@pytest.fixture
+def slow_import(tmp_path):
+    """The variables by which the import of Keras says that it began, and lasts."""
+    (tmp_path / "keras.py").write_text(
+        "import time\nprint('importing', flush=True)\n"
+        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    pass\n"
+    )
+    return {"PYTHONPATH": str(tmp_path)}
+
+
+@SIGNALS
+def test_a_signal_during_the_import_of_keras_ends_by_it(few, tmp_path, slow_import, number):
+    with start(tmp_path, few, *SHORT, 0.4, variables=slow_import) as process:
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (-number, STOPPED)
+
+
+def test_a_hang_up_is_ignored_under_nohup(few, tmp_path, slow_import):
+    ignore = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)}
+    with start(tmp_path, few, *SHORT, 0.4, variables=slow_import, **ignore) as process:
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_ctrl_c_ends_a_loop_of_a_shell(few, tmp_path, slow_import):
+    loop = f"for p in 0.4 0.5; do {sys.executable} {FORMAL} {few} {' '.join(SHORT)} $p; done"
+    with subprocess.Popen(
+        ["bash", "-c", f"{loop}; echo went on"],
+        cwd=tmp_path,
+        env=os.environ | slow_import,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as shell:
+        assert shell.stdout.readline() == "importing\n"
+        os.killpg(shell.pid, signal.SIGINT)  # as a terminal does
+        out, err = shell.communicate(timeout=60)
+    assert (shell.returncode, out, err) == (-signal.SIGINT, "", STOPPED)
+
+
+def test_a_bug_inside_keeps_its_traceback(few, small, call, monkeypatch, tmp_path):
+    def wrong(*arguments, **options):
+        raise ValueError("operands could not be broadcast together")
+
+    for module, name in ((training, "accuracy"), (cost, "training_seconds")):
+        with monkeypatch.context() as patch, pytest.raises(ValueError, match="could not be broad"):
+            patch.setattr(module, name, wrong)
+            call(small.parent, few, "0.001", 40, 1, 1, 0.4, "--model", small)
+    code = "import formal; formal.parse = lambda argv: [].index(0); formal.end(formal.main())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback (most recent call last):\n")
+    assert done.stderr.endswith("ValueError: 0 is not in list\n")
+
+
+def test_what_the_system_says_of_a_file_or_disk_is_one_line_and_any_other_error_is_not():
+    said = [OSError(13, "Permission denied", "a.csv"), OSError(28, "No space left on device")]
+    assert all(map(formal._is_the_users, [*said, MemoryError(), formal.UserError("diverged")]))
+    bugs = [OSError("no words of the system"), OSError(9, "Bad file descriptor"), ValueError("a")]
+    assert not any(map(formal._is_the_users, bugs))
 
 
 def test_a_file_that_is_no_dataset_ends_with_1_and_one_line(tmp_path, call):
@@ -178,7 +289,10 @@ def test_a_damaged_csv_behind_a_link_is_set_aside_where_it_is(few, small, call):
 
 
 def test_a_name_that_the_terminal_lacks_is_written_as_its_code(tmp_path):
-    code = "import sys, formal; formal.parse = lambda argv: print(sys.argv[1]); formal.main()"
+    code = (
+        "import sys, formal; formal._import_keras = lambda: None;"
+        "formal.parse = lambda argv: print(sys.argv[1]); formal.experiment = repr; formal.main()"
+    )
     name = "\u6a21\u578b.npz"
     done = subprocess.run(
         [sys.executable, "-c", code, name],
