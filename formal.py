@@ -1315,13 +1315,13 @@ def _import_keras():
     """Import Keras on TensorFlow, without what TensorFlow's C++ part writes on the way.
 
     TF_CPP_MIN_LOG_LEVEL reaches that part only after it is loaded; before, it writes straight to
-    file descriptor 2. Where the variable is set already, as 0 to see everything, nothing is
-    hidden. Python's own warnings arrive in any case.
+    file descriptor 2. If the variable is 0, nothing is hidden. Python's own warnings arrive in any
+    case.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    hidden = "TF_CPP_MIN_LOG_LEVEL" not in os.environ
+    hidden = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "0"
+    hidden = hidden and "keras" not in sys.modules  # it writes only once
     if hidden:
-        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
         terminal = os.dup(2)
         sys.stderr = open(terminal, "w", buffering=1, errors="backslashreplace")
         with open(os.devnull, "w") as nowhere:
@@ -1339,9 +1339,9 @@ def _import_keras():
 def _quiet():
     """What converters and runtimes write straight to file descriptor 2 is hidden inside the `with`.
 
-    Not where TF_CPP_MIN_LOG_LEVEL asks for more than `_import_keras` does.
+    Not if TF_CPP_MIN_LOG_LEVEL is 0.
     """
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
         yield
         return
     terminal = os.dup(2)

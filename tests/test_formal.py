@@ -212,6 +212,21 @@ def test_a_hang_up_is_ignored_under_nohup(few, tmp_path, slow_import):
     assert process.returncode == -signal.SIGTERM
 
 
+@pytest.mark.parametrize(
+    "level", ["2", *(pytest.param(level, marks=pytest.mark.slow) for level in "013")]
+)
+def test_what_tensorflow_writes_as_it_starts_is_seen_at_level_0_only(level):
+    done = subprocess.run(
+        [sys.executable, "-c", "import formal; formal._import_keras()"],
+        cwd=ROOT,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": level},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert (done.stderr != "") == (level == "0")
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 def test_ctrl_c_ends_a_loop_of_a_shell(few, tmp_path, slow_import):
     loop = f"for p in 0.4 0.5; do {sys.executable} {FORMAL} {few} {' '.join(SHORT)} $p; done"
