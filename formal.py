@@ -10,6 +10,7 @@ once.
 import argparse
 import contextlib
 import datetime
+import difflib
 import errno
 import functools
 import hashlib
@@ -973,13 +974,13 @@ def parse(argv):
         type=_network,
         default="scnnb",
         metavar="NAME|PATH",
-        help=f"Network: {', '.join(scnnb.NETWORKS)} (default scnnb), or the path of a .keras file "
-        "that is trained further. Example: --model vgg16",
+        help=f"Network: {', '.join(scnnb.NETWORKS)} (default scnnb), or the path of a .keras or "
+        ".h5 file that is trained further. Example: --model vgg16",
     )
     add(
         "--trained",
         action="store_true",
-        help="The .keras file is the trained baseline: Epoch1 is not used. "
+        help="The file of --model is the trained baseline: Epoch1 is not used. "
         "Example: --model mine.keras --trained",
     )
     add(
@@ -1169,7 +1170,7 @@ def parse(argv):
     if args.int8_io and "litert-int8" not in args.export:
         parser.error("--int8-io came without --export litert-int8; give both")
     if args.trained and args.model in scnnb.NETWORKS:
-        parser.error(f"--trained came with --model {args.model}; give the path of a .keras file")
+        parser.error(f"--trained came with --model {args.model}; give the path of its file")
     if args.trained and args.control:
         parser.error(f"--trained came with --control {args.control}, which needs Epoch1; give one")
     for flag, given in (("cpus", args.cpus_per_trial), ("gpus", args.gpus_per_trial)):
@@ -1209,10 +1210,31 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage."""
 
     def error(self, message):
+        unknown = re.match("unrecognized arguments: (--[^ =]+)", message)
+        choice = re.match(r".*invalid choice: '(.*)' \(choose from (.*)\)$", message)
+        if unknown:
+            message += _did_you_mean(unknown[1], re.findall(r"--[\w-]+", self.format_usage()))
+        elif choice:
+            message += _did_you_mean(choice[1], re.findall(r"[\w-]+", choice[2]))
         self.exit(2, f"{self.prog}: {' '.join(message.split())}; see --help\n")
 
 
-def _checked(kind, holds, accepted):
+def _did_you_mean(text, names):
+    """The end of a message: which of the names is close to the text, if one is."""
+    known = {name.casefold(): name for name in names}
+    near = difflib.get_close_matches(text.strip().casefold(), known, n=1)
+    return f" (did you mean {known[near[0]]}?)" if near else ""
+
+
+def _as_a_part(text):
+    """The end of a message: which part is so many percent."""
+    number = text.strip().removesuffix("%")
+    if _is_number(number) and 1 < float(number) < 100:
+        return f" (did you mean {float(number) / 100:g}?)"
+    return ""
+
+
+def _checked(kind, holds, accepted, guess=lambda text: ""):
     def convert(text):
         try:
             value = kind(text)
@@ -1221,7 +1243,9 @@ def _checked(kind, holds, accepted):
         # OSError: a path longer than the system allows; OverflowError: infinity as a whole number
         except (ValueError, OSError, OverflowError):
             pass
-        raise argparse.ArgumentTypeError(f"{text.strip()!r} came, but it must be {accepted}")
+        raise argparse.ArgumentTypeError(
+            f"{text.strip()!r} came, but it must be {accepted}{guess(text)}"
+        )
 
     return convert
 
@@ -1236,6 +1260,7 @@ _ratio = _checked(
     lambda text: float(text) + 0.0,  # -0.0 becomes 0.0
     lambda value: 0 <= value < 1,
     "a part from 0 up to, but not including, 1, such as 0.4",
+    _as_a_part,
 )
 _seed = _checked(int, lambda value: 0 <= value < 2**32, "a whole number from 0 to 2^32 - 1")
 _dataset = _checked(
@@ -1251,14 +1276,16 @@ _dataset = _checked(
     ),
     f"{', '.join(data.DATASETS)} or the path of an .npz file or a folder with train/ and test/ "
     "that exists",
+    lambda text: _did_you_mean(text, data.DATASETS),
 )
 _network = _checked(
     str.strip,
     lambda value: (
         value in scnnb.NETWORKS
-        or (value.endswith(".keras") and value.isprintable() and Path(value).is_file())
+        or (value.endswith((".keras", ".h5")) and value.isprintable() and Path(value).is_file())
     ),
-    f"{', '.join(scnnb.NETWORKS)} or the path of a .keras file that exists",
+    f"{', '.join(scnnb.NETWORKS)} or the path of a .keras or .h5 file that exists",
+    lambda text: _did_you_mean(text, scnnb.NETWORKS),
 )
 _address = _checked(
     str.strip,
@@ -1299,6 +1326,7 @@ def _layer_ratios(text):
     if text not in LAYER_RATIOS:
         raise argparse.ArgumentTypeError(
             f"{text!r} came, but it must be {', '.join(LAYER_RATIOS)} or a file that ends in .json"
+            f"{_did_you_mean(text, LAYER_RATIOS)}"
         )
     return text
 

@@ -175,7 +175,7 @@ def read_network(path, images, num_classes):
     """A network that somebody else stored, as a Functional model, not compiled.
 
     Args:
-        path: pathlib.Path of its `.keras` file.
+        path: pathlib.Path of its `.keras` or `.h5` file.
         images: float32 (n, height, width, channels), some images it will get.
         num_classes: number of classes.
 
@@ -185,7 +185,10 @@ def read_network(path, images, num_classes):
     try:
         model = keras.models.load_model(path, compile=False)
     except Exception as error:  # whatever is in a file of somebody else
-        raise ValueError(f"{path}: Keras cannot load it: {error}") from error
+        hint = ""
+        if path.suffix == ".h5":
+            hint = "; load it in the program that made it, and store it there as a .keras file"
+        raise ValueError(f"{path}: Keras cannot load it: {error}{hint}") from error
     if not model.built:
         raise ValueError(f"{path}: it is not built; store it after a call on images")
     inputs, outputs = (getattr(model, name, None) or [] for name in ("inputs", "outputs"))

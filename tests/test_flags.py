@@ -109,6 +109,33 @@ def test_a_wrong_option_is_named(arguments, message, capsys):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "guess"),
+    [
+        (["Fashion", *RIGHT[1:]], "fashion"),
+        ([*RIGHT, "40"], "0.4"),
+        ([*RIGHT, "12.5%"], "0.125"),
+        ([*RIGHT, "--model", "resnet-20"], "resnet20"),
+        ([*RIGHT, "--criterion", "L1"], "l1"),
+        ([*RIGHT, "--export", "litert_int8"], "litert-int8"),
+        ([*RIGHT, "--layer-ratios", "VGG16-a"], "vgg16-A"),
+        ([*RIGHT, "--layerratios", "vgg16-A"], "--layer-ratios"),
+        ([*RIGHT, "--optimiser=sgd"], "--optimizer"),
+        ([*RIGHT, "100"], None),
+        (["pictures", *RIGHT[1:]], None),
+        ([*RIGHT, "--verbose"], None),
+    ],
+)
+def test_what_is_close_to_a_wrong_argument_is_named(arguments, guess, capsys):
+    with pytest.raises(SystemExit):
+        formal.parse(arguments)
+    (line,) = capsys.readouterr().err.splitlines()
+    if guess:
+        assert line.endswith(f" (did you mean {guess}?); see --help")
+    else:
+        assert "did you mean" not in line
+
+
+@pytest.mark.parametrize(
     "content",
     ["", "[" * 100_000, "[]", "{}", '{"conv1": 1}', '{"conv1": "half"}', '{"conv1": null}', "\xff"],
 )

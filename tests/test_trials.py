@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import warnings
 from pathlib import Path
 
 import filelock
@@ -494,6 +495,23 @@ def test_max_drop_is_refused_if_the_baseline_answers_by_chance(tmp_path, call):
         "better, or see --pixels\n"
     )
     assert not list((tmp_path / "results").glob("*/*drop*"))
+
+
+def test_a_network_in_an_h5_file_is_pruned_as_one_in_a_keras_file_is(few, small, call):
+    # Keras warns of the old format
+    with warnings.catch_warnings(action="ignore"):
+        keras.models.load_model(small).save(small.with_suffix(".h5"))
+    for file in (small, small.with_suffix(".h5")):
+        status, _, err = call(small.parent, few, *SHORT, 0.5, "--model", file, "--trained")
+        assert (status, err) == (0, "")
+    one, other = report.read_rows(small.parent / "results" / "few.csv").to_dict("records")
+    assert (one["model"], other["model"]) == ("small.keras", "small.h5")
+    for name in ("parameters", "baseline_accuracy", "pruned_accuracy", "accuracy"):
+        assert one[name] == other[name]
+    small.with_suffix(".h5").write_bytes(b"no model")
+    status, _, err = call(small.parent, few, *SHORT, 0.5, "--model", small.with_suffix(".h5"))
+    assert status == 1
+    assert re.fullmatch(r"formal\.py: .*small\.h5: Keras cannot .* as a \.keras file\n", err)
 
 
 def test_a_stored_network_that_does_not_fit_ends_with_1_and_one_line(tmp_path, call):
