@@ -141,7 +141,8 @@ def test_what_fails_for_good_is_told_at_the_end_and_the_others_go_on(few, networ
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(few, network, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_keeps_what_is_done_and_leaves_no_process(few, network, tmp_path, number):
     arguments = (few, *SHORT[:3], 3000, 0.0, "--model", network, "--control", "scratch", "--ray")
     driver, terminal = pty.openpty()
     with start(tmp_path, *arguments, stdout=terminal, start_new_session=True) as process:
@@ -149,11 +150,14 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(few, network, tmp_path)
         shown = ""
         while not re.search(r"seed 0 \S+  epoch \d+/300\d  loss ", shown):
             shown += os.read(driver, 10_000).decode()
-        os.killpg(process.pid, signal.SIGINT)
+        if number == signal.SIGINT:  # of a terminal all get it
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
         with contextlib.suppress(OSError):  # when all have closed the terminal
             while os.read(driver, 10_000):
                 pass
-        assert process.wait(timeout=30) == -signal.SIGINT
+        assert process.wait(timeout=30) == -number
         assert process.stderr.read().endswith("finished rows stay, the same call goes on\n")
     os.close(driver)
     assert len(list(tmp_path.glob("results/*/baseline.json"))) == 1
