@@ -1,11 +1,12 @@
 """What a filter is worth by the feature maps it makes of training images."""
 
+import functools
 import math
 
 import keras
 import numpy as np
 
-from pruning import graph, groups, surgery
+from pruning import groups, surgery
 
 CRITERIA = {  # over the images, of one map
     "mean-mean": ("mean", "mean"),
@@ -67,40 +68,38 @@ def batches(images):
 def _watching(model, statistic, seen):
     """A copy of the network that leaves the statistic of its maps in `seen` at every call."""
     copy = surgery.cut(groups.find(model), {})
-    paths = {id(m.call.layer): path for path, m in groups.find(copy).members.items()}
-    watched = {}
 
-    def replace(layer):
-        if graph.is_functional(layer):
-            return keras.models.clone_model(layer, clone_function=replace)
-        if id(layer) not in paths:
-            return layer  # the copy is ours: that its layers get another node hurts nobody
-        if id(layer) not in watched:
-            watched[id(layer)] = _Watched(layer, paths[id(layer)], statistic, seen)
-        return watched[id(layer)]
-
-    return replace(copy)
-
-
-class _Watched(keras.layers.Layer):
-    """A layer with filters that tells what its maps are before its activation.
-
-    Its own activation would come before anybody else sees the maps: it is called here instead.
-    """
-
-    def __init__(self, layer, path, statistic, seen):
-        super().__init__(name=layer.name, dtype=layer.dtype_policy)
-        self.layer, self.activation = layer, getattr(layer, "activation", None)
-        if self.activation:
-            layer.activation = keras.activations.linear
-        # a dict as attribute would be copied by Keras
-        self.tell = lambda maps: seen.setdefault(path, []).append(statistic(maps))
-
-    def call(self, inputs):
-        maps = self.layer(inputs)
+    def report(path, maps):
         flat = keras.ops.reshape(maps, (keras.ops.shape(maps)[0], -1, maps.shape[-1]))
-        self.tell(keras.ops.cast(flat, "float32"))
-        return self.activation(maps) if self.activation else maps
+        seen.setdefault(path, []).append(statistic(keras.ops.cast(flat, "float32")))
+
+    for path, member in groups.find(copy).members.items():
+        _watch(member.call.layer, functools.partial(report, path))
+    return copy
+
+
+def _watch(layer, report):
+    """Have a layer of our own copy report what its maps are before its activation.
+
+    The layer stays in its place in the graph, where no other one could take it: a tensor that Keras
+    calls sparse, as `x * 2.0`, enters no layer that does not say what it makes of it.
+    """
+    if activation := getattr(layer, "activation", None):
+
+        def reporting(maps):
+            report(maps)
+            return activation(maps)
+
+        layer.activation = reporting
+    else:
+        call = layer.call
+
+        def reporting(*args, **kwargs):
+            maps = call(*args, **kwargs)
+            report(maps)
+            return maps
+
+        layer.call = reporting
 
 
 class _Running:

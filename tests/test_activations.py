@@ -129,3 +129,36 @@ def test_prune_removes_the_filter_whose_maps_score_lowest():
         for criterion in ("mean-mean", "mean-std")
     ]
     assert kept == [0, 2]
+
+
+def nested_with_numbers(x):
+    inputs = keras.Input((1, 2, 1))
+    return keras.Model(inputs, layers.Conv2D(1, 1, name="inner")(2 * inputs) + 1.0)(x)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        lambda x: (2 * x + 1) / 1.0 - 1.0,
+        lambda x: x * np.float32([[[2.0]]]),
+        lambda x: layers.Conv2D(1, 1, use_bias=False, kernel_initializer="ones")(x) * 2.0,
+        lambda x: nested_with_numbers(x) * 0.0 + 2 * x,
+    ],
+)
+def test_layers_behind_operators_with_numbers_are_watched(before):
+    images = keras.Input((1, 2, 1))
+    x = layers.Conv2D(1, 1, name="conv", use_bias=False, kernel_initializer="ones")(before(images))
+    model = keras.Model(images, layers.Dense(2)(layers.Flatten()(1.0 - x)))
+    scores = activations.scores(model, IMAGES, "mean-mean")
+    assert scores["conv"] == pytest.approx([2 * 2.25])
+
+
+def test_a_mask_passes_through_a_watched_layer():
+    words = keras.Input((3,), dtype="int32")
+    x = layers.Embedding(4, 1, mask_zero=True, name="words")(words)
+    x = layers.Dense(1, kernel_initializer="ones")(x)
+    x = layers.GlobalAveragePooling1D()(x)
+    model = keras.Model(words, layers.Dense(1, kernel_initializer="ones", name="last")(x))
+    model.get_layer("words").set_weights([np.array([[100.0], [1], [2], [3]])])
+    scores = activations.scores(model, np.array([[1, 2, 0], [3, 0, 0]]), "mean-mean")
+    assert scores["last"] == pytest.approx([(1.5 + 3) / 2])
