@@ -78,8 +78,9 @@ def prune(
 
     Raises:
         ValueError: an argument is out of range, a pattern matches no layer, a layer cannot be
-            pruned, which the message names with the reason, or nothing would be pruned although a
-            ratio is above 0. Nothing is cut then.
+            pruned, or not be copied since it is not Keras' own and its config lacks what it
+            computes with, which the message names with the reason, or nothing would be pruned
+            although a ratio is above 0. Nothing is cut then.
         TypeError: the model is not built from layers that can be listed.
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.

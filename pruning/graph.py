@@ -27,6 +27,7 @@ class Call(NamedTuple):
         inputs: list of Tensor.
         constants: list of the other arguments, such as the 3.0 of `x + 3.0`.
         outputs: list of Tensor.
+        arguments: `(args, kwargs)` of the call, with keras.KerasTensor of the sizes that enter.
     """
 
     path: str
@@ -34,6 +35,7 @@ class Call(NamedTuple):
     inputs: list
     constants: list
     outputs: list
+    arguments: tuple
 
     def __str__(self):
         """As messages name it: `backbone/conv1 (Conv2D)`."""
@@ -112,11 +114,11 @@ def _follow(model, prefix, inputs, calls):
         constants = [a for a in arguments if not isinstance(a, keras.KerasTensor)]
         if is_functional(layer):
             starts = [Tensor(tensor.shape) for tensor in entering]
-            calls.append(Call(path, layer, entering, [], starts))
+            calls.append(Call(path, layer, entering, [], starts, (args, kwargs)))
             leaving = _follow(nested, f"{path}/", starts, calls)
         else:
             leaving = [Tensor(output.shape) for output in keras.tree.flatten(symbol)]
-            calls.append(Call(path, layer, entering, constants, leaving))
+            calls.append(Call(path, layer, entering, constants, leaving, (args, kwargs)))
         tensors.update((id(s), t) for s, t in zip(keras.tree.flatten(symbol), leaving, strict=True))
         return symbol
 

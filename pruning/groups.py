@@ -53,6 +53,7 @@ class Channels(NamedTuple):
 
     Attributes:
         model: the network.
+        calls: list of graph.Call, the first of each layer.
         names: `{path: all paths of this layer}`, by the path of its first call; those of nested
             models too.
         flows: `{id(layer): Flow}` of each layer's first call; for a nested model the list of
@@ -64,6 +65,7 @@ class Channels(NamedTuple):
     """
 
     model: keras.Model
+    calls: list
     names: dict
     flows: dict
     members: dict
@@ -93,6 +95,7 @@ def find(model):
         paths_of[id(call.layer)].append(call.path)
     return Channels(
         model=model,
+        calls=list({id(call.layer): call for call in reversed(walked.calls)}.values()),
         names={paths[0]: paths for paths in paths_of.values()},
         flows=flows | {id(model): [numbering.features[tensor] for tensor in walked.inputs]},
         members={member.call.path: member for member in numbering.members.values()},

