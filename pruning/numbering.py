@@ -92,9 +92,7 @@ class Numbering:
         if not isinstance(flow, Flow):
             raise ValueError(f"its rule returns {type(flow).__name__}; let it return a Flow")
         if not _fits(flow, call):
-            raise ValueError(
-                "its weights or outputs are not those its rule knows (merge LoRA first)"
-            )
+            raise ValueError(why_unfit(call.layer))
         if flow.weights or flow.config:
             self._tie_to_first_call(call.layer, flow, incoming)
         self.ties += flow.together
@@ -147,6 +145,15 @@ class Numbering:
     def _numbers(self, n):
         self.size += n
         return np.arange(self.size - n, self.size)
+
+
+def why_unfit(layer):
+    """Why a layer's weights or outputs are not those that its type has, and what to do."""
+    if getattr(layer, "quantization_mode", None):
+        return "it is quantised; prune first, then quantise"
+    if getattr(layer, "lora_enabled", False):
+        return "it holds LoRA's weights beside its own; merge LoRA first"
+    return "its weights or outputs are not those its rule knows"
 
 
 def _fits(flow, call):

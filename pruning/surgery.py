@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from pruning import copies, graph
+from pruning.numbering import why_unfit
 from pruning.rules import rule_for
 from pruning.rules.flow import as_array, count
 
@@ -142,6 +143,9 @@ def _smaller_layer(layer, flow, stays, copy):
 def _hand_over(layer, small, flow, stays):
     """Give the copy what stays of the weights."""
     axes = flow.weights if flow else [{}] * len(layer.weights)
+    if not flow and [w.shape for w in layer.weights] != [w.shape for w in small.weights]:
+        name = f"{layer.name} ({type(layer).__name__})"
+        raise ValueError(f"{name}: it cannot be copied: {why_unfit(layer)}")
     for weight, new, channels_along in zip(layer.weights, small.weights, axes, strict=True):
         values = as_array(weight)
         for axis, channels in channels_along.items():

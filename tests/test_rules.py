@@ -366,7 +366,7 @@ def test_a_layer_without_a_rule_off_the_pruned_path_is_copied(message):
 def test_weights_that_a_rule_does_not_know_are_refused():
     model = network(stack(lambda: [layers.Conv2D(4, 1, name="adapted")]))
     model.get_layer("adapted").enable_lora(2)
-    with pytest.raises(ValueError, match=r"adapted \(Conv2D\): its weights or outputs are not"):
+    with pytest.raises(ValueError, match=r"adapted \(Conv2D\): it holds LoRA"):
         prune(model, 0.5)
 
 
@@ -427,3 +427,34 @@ def test_a_subclass_of_a_known_layer_is_not_taken_for_it():
 
     with pytest.raises(ValueError, match=r"own \(Standardized\): there is no rule for this type"):
         prune(network(stack(lambda: [Standardized(4, 1, name="own")])), 0.5)
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method:UserWarning")
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda dense: dense.quantize("int8"), "it is quantised; prune first, then quantise"),
+        (lambda dense: dense.enable_lora(2), "it holds LoRA's weights .*; merge LoRA first"),
+    ],
+)
+def test_weights_that_a_rule_does_not_know_are_told_by_their_cause(change, reason):
+    model = network(stack(lambda: [layers.Dense(4, name="changed")]))
+    change(model.get_layer("changed"))
+    with pytest.raises(ValueError, match=rf"changed \(Dense\): {reason}"):
+        prune(model, 0.5)
+
+
+def test_a_rule_that_does_not_fit_the_weights_is_told(monkeypatch):
+    monkeypatch.setitem(rules.RULES, layers.Dense, rules.same_channels)
+    model = network(stack(lambda: [layers.Dense(8, name="changed")]))
+    with pytest.raises(ValueError, match=r"changed \(Dense\): its weights .* its rule knows; filt"):
+        prune(model, 0.5)
+
+
+def test_a_quantised_layer_whose_weights_stand_in_another_order_is_not_copied():
+    model = network(stack(lambda: [layers.Dense(8, name="changed")]))
+    model.get_layer("changed").quantize("float8")
+    with pytest.raises(
+        ValueError, match=r"changed \(Dense\): it cannot be copied: it is quantised"
+    ):
+        prune(model, 0)
