@@ -65,9 +65,103 @@ def test_a_nested_model_of_any_image_size_is_counted_at_the_size_it_gets():
     assert cost.macs(keras.Model(images, nested(images))) == 3 * 2 * (9 * 3 * 2)
 
 
+class _Own(layers.Layer):
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=shape[-1:], name="kernel")
+
+    def call(self, x, states=None):
+        return x * self.kernel if states is None else (x * self.kernel, states)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+SEQUENCES = {  # one layer on 5 steps of 4 values: its multiply-adds
+    "SimpleRNN": (lambda: layers.SimpleRNN(3), 5 * (4 * 3 + 3 * 3)),
+    "LSTM": (lambda: layers.LSTM(3), 5 * 4 * (4 * 3 + 3 * 3)),
+    "GRU": (lambda: layers.GRU(3, return_sequences=True), 5 * 3 * (4 * 3 + 3 * 3)),
+    "Bidirectional": (lambda: layers.Bidirectional(layers.LSTM(3)), 2 * 5 * 4 * (4 * 3 + 3 * 3)),
+    "RNN of cells": (
+        lambda: layers.RNN([layers.LSTMCell(3), layers.GRUCell(2)]),
+        5 * (4 * (4 * 3 + 3 * 3) + 3 * (3 * 2 + 2 * 2)),
+    ),
+    "TimeDistributed": (lambda: layers.TimeDistributed(layers.Dense(3)), 5 * 4 * 3),
+    "a model at every step": (
+        lambda: layers.TimeDistributed(
+            keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.Dense(2)])
+        ),
+        5 * (4 * 3 + 3 * 2),
+    ),
+    "SpectralNormalization": (
+        lambda: layers.SpectralNormalization(layers.Conv1D(3, 2)),
+        4 * 2 * 4 * 3,
+    ),
+    "EinsumDense": (lambda: layers.EinsumDense("abc,cd->abd", (5, 3)), 5 * 4 * 3),
+    "EinsumDense, over steps": (lambda: layers.EinsumDense("abc,bd->adc", (6, 4)), 5 * 4 * 6),
+    "EinsumDense, heads": (
+        lambda: layers.EinsumDense("...x,xhd->...hd", (2, 3)),
+        5 * 4 * 2 * 3,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_a_layer_of_sequences_is_counted_as_by_hand(name):
+    build, macs = SEQUENCES[name]
+    assert cost.macs(keras.Sequential([keras.Input((5, 4)), build()])) == macs
+
+
+@pytest.mark.parametrize("return_sequences", [False, True])
+def test_a_recurrent_convolution_is_counted_at_every_step_and_position(return_sequences):
+    layer = layers.ConvLSTM2D(2, 3, return_sequences=return_sequences)
+    macs = 7 * (3 * 2) * 4 * 9 * (6 * 2 + 2 * 2)  # steps, positions, gates, kernel
+    assert cost.macs(keras.Sequential([keras.Input((7, 5, 4, 6)), layer])) == macs
+
+
+def test_attention_is_counted_as_by_hand():
+    query, value = keras.Input((5, 4)), keras.Input((7, 6))
+    mask = keras.Input((5, 7), dtype="bool")
+    attention = layers.MultiHeadAttention(2, key_dim=3, value_dim=8)
+    output = attention(attention_mask=mask, value=value, query=query)
+    projections = 5 * 4 * 2 * 3 + 7 * 6 * 2 * 3 + 7 * 6 * 2 * 8 + 5 * 2 * 8 * 4
+    assert cost.macs(keras.Model([query, value, mask], output)) == (
+        projections + 2 * 5 * 7 * 3 + 2 * 5 * 7 * 8
+    )
+    output = layers.GroupQueryAttention(3, 4, 2)(query, query)  # 4 heads, 2 of keys and values
+    projections = 5 * 4 * 4 * 3 + 2 * (5 * 4 * 2 * 3) + 5 * 4 * 3 * 4
+    assert cost.macs(keras.Model(query, output)) == projections + 2 * (4 * 5 * 5 * 3)
+    for layer in (layers.Attention(), layers.Attention(use_scale=True), layers.AdditiveAttention()):
+        values = keras.Input((7, 4))
+        model = keras.Model([query, values], layer([query, values]))
+        assert cost.macs(model) == 5 * 7 * 4 + 5 * 7 * 4
+
+
+def test_attention_over_rows_is_counted_row_by_row():
+    maps = keras.Input((5, 7, 4))
+    output = layers.MultiHeadAttention(1, 3, attention_axes=2)(maps, maps)
+    assert cost.macs(keras.Model(maps, output)) == 4 * (35 * 4 * 3) + 2 * 5 * (7 * 7 * 3)
+
+
+def test_looking_up_an_embedding_costs_nothing():
+    stack = [keras.Input((5,)), layers.Embedding(9, 4), layers.Dense(3)]
+    assert cost.macs(keras.Sequential(stack)) == 5 * 4 * 3
+
+
 def test_what_cannot_be_counted_is_refused_by_name():
-    model = keras.Sequential([keras.Input((5, 4)), layers.LSTM(3, name="memory")])
-    with pytest.raises(ValueError, match=r"memory \(LSTM\): its MACs cannot be counted"):
+    model = keras.Sequential([keras.Input((5, 4)), _Own(name="own")])
+    with pytest.raises(ValueError, match=r"own \(_Own\): its MACs cannot be counted; it is not kn"):
+        cost.macs(model)
+    wrapped = layers.TimeDistributed(_Own(), name="steps")
+    model = keras.Sequential([keras.Input((5, 4)), wrapped])
+    with pytest.raises(ValueError, match=r"steps \(TimeDistributed\): .*how a _Own computes"):
+        cost.macs(model)
+    cell = _Own()
+    cell.state_size = cell.output_size = 4
+    model = keras.Sequential([keras.Input((5, 4)), layers.RNN(cell, name="steps")])
+    with pytest.raises(ValueError, match=r"steps \(RNN\): .*how a _Own computes"):
+        cost.macs(model)
+    model = keras.Sequential([keras.Input((None, 4)), layers.LSTM(3, name="memory")])
+    with pytest.raises(ValueError, match=r"memory \(LSTM\): its image size is not fixed"):
         cost.macs(model)
     model = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(2, 3, name="conv1")])
     with pytest.raises(ValueError, match=r"conv1 \(Conv2D\): its image size is not fixed"):

@@ -1,0 +1,207 @@
+"""Multiply-accumulates (MACs) of one call of a layer, by its type.
+
+What is counted is the products of tensors: a layer's kernels, and in attention queries with keys
+and weights with values. Biases, normalisations, activations, gates and look-ups are not.
+"""
+
+import inspect
+import math
+
+from keras import layers
+
+from pruning import graph
+from pruning.rules import convolutions, rule_for
+
+
+def macs(call):
+    """Multiply-adds of one call for one image; of a nested model none, since its calls have theirs.
+
+    Args:
+        call: graph.Call.
+
+    Raises:
+        ValueError: the type holds weights and is not known, or a size is not fixed.
+    """
+    if graph.is_functional(call.layer):
+        return 0
+    if type(call.layer) in ATTENTION:
+        return ATTENTION[type(call.layer)](call)
+    entering, leaving = (tensors[0].shape if tensors else () for tensors in call[2:5:2])
+    return _of_layer(call.layer, entering, leaving, call)
+
+
+def _of_layer(layer, entering, leaving, call):
+    """Of a layer that may stand in the wrapper that is called."""
+    if graph.is_functional(layer):
+        return sum(map(macs, graph.trace(graph.functional(layer)).calls))
+    rule = rule_for(layer)
+    if rule in BY_RULE:
+        positions = (_product(shape[1:-1], call) for shape in (entering, leaving))
+        return BY_RULE[rule](layer, *positions)
+    if type(layer) in BY_TYPE:
+        return BY_TYPE[type(layer)](layer, entering, leaving, call)
+    if rule is None and (getattr(layer, "weights", ()) or type(layer) in ATTENTION):
+        raise ValueError(
+            f"{call}: its MACs cannot be counted; "
+            f"it is not known how a {type(layer).__name__} computes"
+        )
+    return 0
+
+
+def _product(sizes, call):
+    if None in sizes:
+        raise ValueError(f"{call}: its image size is not fixed, so that MACs cannot be counted")
+    return math.prod(sizes)
+
+
+def _per_output(layer, entering, leaving):
+    return leaving * math.prod(layer.kernel.shape)
+
+
+def _per_input(layer, entering, leaving):
+    return entering * math.prod(layer.kernel.shape)
+
+
+def _separable(layer, entering, leaving):
+    sizes = [math.prod(k.shape) for k in (layer.depthwise_kernel, layer.pointwise_kernel)]
+    return leaving * sum(sizes)
+
+
+def _none(layer, entering, leaving, call):
+    return 0
+
+
+def _wrapped(layer, entering, leaving, call):
+    return _of_layer(layer.layer, entering, leaving, call)
+
+
+def _at_every_step(layer, entering, leaving, call):
+    inner = (shape[:1] + shape[2:] for shape in (entering, leaving))
+    return _product(entering[1:2], call) * _of_layer(layer.layer, *inner, call)
+
+
+def _both_ways(layer, entering, leaving, call):
+    both = (layer.forward_layer, layer.backward_layer)
+    return sum(_of_layer(each, entering, leaving, call) for each in both)
+
+
+def _recurrent(layer, entering, leaving, call):
+    """At every step all gates read the input and the state: gates * units * (inputs + units).
+
+    Source: Hochreiter, Schmidhuber 1997, Long Short-Term Memory (4 gates, as of Gers et al. 2000);
+    Cho et al. 2014, Learning Phrase Representations using RNN Encoder-Decoder, section 2.3 (3).
+    """
+    cells = layer.cell.cells if type(layer.cell) is layers.StackedRNNCells else [layer.cell]
+    if unknown := [type(c).__name__ for c in cells if type(c) not in CELLS]:
+        raise ValueError(
+            f"{call}: its MACs cannot be counted; it is not known how a {unknown[0]} computes"
+        )
+    return _product(entering[1:2], call) * sum(_kernels(cell) for cell in cells)
+
+
+def _recurrent_convolution(layer, entering, leaving, call):
+    """At every step and position 4 gates read the input and the state, each with a kernel.
+
+    Source: Shi et al. 2015, Convolutional LSTM Network, formula 3, without its peepholes.
+    """
+    positions = _product(leaving[2 if layer.return_sequences else 1 : -1], call)
+    return _product(entering[1:2], call) * positions * _kernels(layer.cell)
+
+
+def _kernels(cell):
+    return math.prod(cell.kernel.shape) + math.prod(cell.recurrent_kernel.shape)
+
+
+def _einsum(layer, entering, leaving, call):
+    """Each value of the input meets the kernel along the axes that the input does not have.
+
+    Source: the definition of Einstein's summation: one product for each choice of all indices.
+    """
+    given, kernel = layer.equation.split("->")[0].split(",")
+    own = [
+        size
+        for letter, size in zip(kernel.strip(), layer.kernel.shape, strict=True)
+        if letter not in given
+    ]
+    return _product(entering[1:], call) * math.prod(own)
+
+
+def _multi_head_attention(call):
+    """The projections of queries, keys, values and outputs; each query with each key and value.
+
+    Source: Vaswani et al. 2017, Attention Is All You Need, section 3.2. A causal mask saves none.
+    """
+    layer = call.layer
+    axes = layer.get_config()["attention_axes"]
+    heads = layer.num_heads, layer.num_heads
+    return _heads(call, heads, layer.key_dim, layer.value_dim, axes)
+
+
+def _grouped_query_attention(call):
+    """As `_multi_head_attention`, with fewer heads of keys and values than of queries.
+
+    Source: Ainslie et al. 2023, GQA: Training Generalized Multi-Query Transformer Models.
+    """
+    layer = call.layer
+    heads = layer.num_query_heads, layer.num_key_value_heads
+    return _heads(call, heads, layer.head_dim, layer.head_dim, None)
+
+
+def _heads(call, heads, key_size, value_size, axes):
+    of_queries, of_values = heads
+    given = _arguments(call)
+    query, value = given["query"].shape, given["value"].shape
+    key = value if given.get("key") is None else given["key"].shape
+    queries, keys, values = (_product(shape[1:-1], call) for shape in (query, key, value))
+    attended = _product([value[axis] for axis in axes] if axes else value[1:-1], call)
+    projections = (
+        queries * query[-1] * of_queries * key_size
+        + keys * key[-1] * of_values * key_size
+        + values * value[-1] * of_values * value_size
+        + queries * of_queries * value_size * call.outputs[0].shape[-1]
+    )
+    return projections + queries * attended * of_queries * (key_size + value_size)
+
+
+def _attention(call):
+    """Each query with each key, then the weights with the values; there is no projection.
+
+    Source: Luong et al. 2015, Effective Approaches to Attention-based Neural Machine Translation,
+    section 3.1; Bahdanau et al. 2015, Neural Machine Translation by Jointly Learning to Align and
+    Translate, appendix A.1.2, for AdditiveAttention.
+    """
+    query, value, *_ = (tensor.shape for tensor in _arguments(call)["inputs"])
+    pairs = _product(query[1:-1], call) * _product(value[-2:-1], call)
+    return pairs * (query[-1] + value[-1])
+
+
+def _arguments(call):
+    args, kwargs = call.arguments
+    return inspect.signature(call.layer.call).bind(*args, **kwargs).arguments
+
+
+BY_RULE = {  # multiply-adds by the layer, its positions that come in and those that go out
+    convolutions.convolution: _per_output,
+    convolutions.depthwise_convolution: _per_output,
+    convolutions.dense: _per_output,
+    convolutions.transposed_convolution: _per_input,
+    convolutions.separable_convolution: _separable,
+}
+BY_TYPE = {  # by the layer, the shapes that come in and go out, and the call
+    layers.Embedding: _none,
+    layers.SpectralNormalization: _wrapped,  # which measures its kernel in training only
+    layers.TimeDistributed: _at_every_step,
+    layers.Bidirectional: _both_ways,
+    **dict.fromkeys([layers.LSTM, layers.GRU, layers.SimpleRNN, layers.RNN], _recurrent),
+    **dict.fromkeys(
+        [layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D], _recurrent_convolution
+    ),
+    layers.EinsumDense: _einsum,
+}
+ATTENTION = {  # by the call, whose arguments have names
+    layers.MultiHeadAttention: _multi_head_attention,
+    layers.GroupQueryAttention: _grouped_query_attention,
+    layers.Attention: _attention,
+    layers.AdditiveAttention: _attention,
+}
+CELLS = (layers.LSTMCell, layers.GRUCell, layers.SimpleRNNCell)
