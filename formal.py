@@ -172,13 +172,18 @@ def refuse_early(network, trials, sensitivity):
         sensitivity: whether layers are only analysed.
 
     Returns:
-        `{pruning ratio: [(parameters, MACs) after each cut]}`, and under None of the network.
+        `{pruning ratio: [(parameters, MACs) after each cut]}`, and under None of the network. MACs
+        are None where they cannot be counted.
     """
     from pruning import cost
     from pruning.sensitivity import measurable
 
     with _as_the_users(ValueError):
-        sizes = {None: [(cost.parameters(network), cost.macs(network))]}
+        try:
+            cost.macs(network)
+        except ValueError as error:
+            print(f"MACs are left out: {error}")
+        sizes = {None: [(cost.parameters(network), _macs(network))]}
         if sensitivity:
             _, reasons = measurable(network, trials[0][0]["coupled"])
             for reason in reasons:
@@ -187,7 +192,7 @@ def refuse_early(network, trials, sensitivity):
         ratios = {settings["pruning_ratio"]: settings for settings, _ in reversed(trials)}
         for ratio, settings in ratios.items():
             sizes[ratio] = [
-                (cost.parameters(model), cost.macs(model))
+                (cost.parameters(model), _macs(model))
                 for _, model in cuts(network, settings | ANY_RANKING)
             ]
     return sizes
@@ -639,8 +644,8 @@ def trial(dataset, baseline, settings, *, path, callbacks=()):
         **found,
         "baseline_parameters": cost.parameters(baseline.model),
         "baseline_accuracy": baseline.accuracy,
-        "macs": cost.macs(smaller),
-        "baseline_macs": cost.macs(baseline.model),
+        "macs": _macs(smaller),
+        "baseline_macs": _macs(baseline.model),
         "baseline_seconds": baseline.seconds,
         "finished_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "keras": keras.__version__,
@@ -1460,6 +1465,16 @@ def _ratios(settings):
     return LAYER_RATIOS[text] if text in LAYER_RATIOS else json.loads(text or "{}")
 
 
+def _macs(model):
+    """Multiply-accumulates for one image, or None where they cannot be counted."""
+    from pruning import cost
+
+    try:
+        return cost.macs(model)
+    except ValueError:
+        return None
+
+
 def _in_words(row):
     accuracies = (
         f"{row['pruned_accuracy']:.4f} right after pruning, {row['accuracy']:.4f} after retraining"
@@ -1595,7 +1610,8 @@ def _kinds(path):
     """What the record stored under the path must hold, what it may, and where no number may be."""
     from pruning import report
 
-    columns, added = report.TRIALS.columns, report.TRIALS.added
+    columns = {n: int if k == report.COUNT else k for n, k in report.TRIALS.columns.items()}
+    added = report.TRIALS.added
     kinds = {name: columns[name] for name in report.TRIALS.required}
     if path.name == "baseline":
         kinds = {"accuracy": float, "seconds": float}
@@ -1700,7 +1716,7 @@ def _with_baselines(trials):
 
 def _trainings(settings, sizes):
     """`[(epochs, MACs)]` of a trial, or of a baseline."""
-    macs = [macs for _, macs in sizes[settings["pruning_ratio"]]]
+    macs = [macs or 0 for _, macs in sizes[settings["pruning_ratio"]]]  # 0: an epoch as any other
     if settings["pruning_ratio"] is None:
         return [(settings["epoch1"], macs[-1])]
     if settings["control"]:

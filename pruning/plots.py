@@ -132,11 +132,13 @@ def _curve(rows):
     means = report.summarised(rows)
     exported = [name for name in EXPORT_LINES if means[f"{name}_bytes_mean"].notna().any()]
     figure = Figure(layout="constrained")
-    panels = figure.subplots(1, len(SIZES) + bool(exported), sharey=True)
+    sizes = {size: label for size, label in SIZES.items() if means[size].notna().any()}
+    panels = figure.subplots(1, len(sizes) + bool(exported), sharey=True, squeeze=False)[0]
     constant = [name for name in report.TRIALS.settings if name not in ("pruning_ratio", "seed")]
     varying = [name for name in constant if means[name][means["control"] == ""].nunique() > 1]
-    for axes, (size, label) in zip(panels, SIZES.items(), strict=False):
-        _draw_means(axes, means, size, constant, varying)
+    for axes, (size, label) in zip(panels, sizes.items(), strict=False):
+        counted = means[means[size].notna()].astype({size: int, f"baseline_{size}": int})
+        _draw_means(axes, counted, size, constant, varying)
         axes.set_xlabel(label)
         if means[f"baseline_{size}"].max() > WIDE * means[size].min():
             axes.set_xscale("log")

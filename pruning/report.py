@@ -15,6 +15,9 @@ class NotARecordError(ValueError):
     """A file is not a CSV of the table it should be."""
 
 
+COUNT = "Int64"  # pandas' type of whole numbers that may be missing
+
+
 class Table(NamedTuple):
     """What a CSV holds.
 
@@ -37,7 +40,8 @@ class Table(NamedTuple):
     @property
     def unmeasured(self):
         """The columns that may hold no number."""
-        return [name for name, value in self.added.items() if value != value]
+        counts = [name for name, kind in self.columns.items() if kind == COUNT]
+        return counts + [name for name, value in self.added.items() if value != value]
 
 
 _BASELINE = {  # what shapes the baseline, in the columns from the beginning
@@ -79,8 +83,8 @@ TRIALS = Table(
         "pruned_accuracy": float,
         "baseline_parameters": int,
         "baseline_accuracy": float,
-        "macs": int,
-        "baseline_macs": int,
+        "macs": COUNT,
+        "baseline_macs": COUNT,
         "criterion": str,
         "strategy": str,
         "schedule": str,
@@ -217,6 +221,8 @@ def read_rows(path, table=TRIALS):
             raise ValueError(f"its columns are {', '.join(rows.columns)}")
         floats = [name for name in [*MEASURED, *_OF_EXPORTS] if name in rows.columns]
         rows[floats] = rows[floats].replace("", "nan")  # what was not measured
+        counts = [name for name, kind in table.columns.items() if kind == COUNT]
+        rows[counts] = rows[counts].astype(object).map(lambda value: value or None)
         rows = rows.assign(**{name: table.added[name] for name in added})
         rows = rows[list(table.columns)].astype(table.columns)
         _check_numbers(rows, table)
@@ -279,7 +285,7 @@ def summarised(rows):
         of rows of which one was not measured.
     """
     keys = [name for name in TRIALS.settings if name != "seed"]
-    groups = rows.groupby([*keys, *SIZES], sort=False)
+    groups = rows.groupby([*keys, *SIZES], sort=False, dropna=False)
     columns = {"n": groups.size()}
     for name in SUMMARISED:
         columns[f"{name}_mean"] = groups[name].agg(lambda values: values.mean(skipna=False))

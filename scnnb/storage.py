@@ -144,7 +144,7 @@ def peek(path, kinds, optional=None, unmeasured=()):
         if missing := [name for name in kinds if name not in record]:
             raise ValueError(f"it lacks {', '.join(missing)}")
         for name, value in record.items():
-            missing = name in unmeasured and value != value
+            missing = name in unmeasured and (value is None or value != value)
             if name not in known or not (missing or _is_right(name, value, known[name])):
                 raise ValueError(f"it holds {name} {value!r}")
         return record

@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 
 import filelock
+import keras
 import pandas as pd
 import pytest
+from keras import layers
 
 import formal
 from pruning import cost, report
@@ -341,3 +343,18 @@ def test_a_terminal_shows_the_progress_bar_of_keras(few, small, tmp_path):
     assert (process.returncode, err) == (0, "")
     assert b"\x08" in seen or b"\r" in seen.replace(b"\r\n", b"")
     assert b"2/2" in seen
+
+
+def test_a_network_whose_macs_cannot_be_counted_is_pruned_without_them(few, tmp_path, call):
+    images = keras.Input((None, None, 1))
+    x = layers.Conv2D(4, 3, 2, name="conv1")(images)
+    answer = layers.Dense(10, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+    keras.Model(images, answer).save(tmp_path / "any.keras")
+    arguments = (few, 0.001, 20, 1, 1, 0.5, "--model", "any.keras")
+    status, out, err = call(tmp_path, *arguments, "--csv", "a.csv")
+    assert (status, err) == (0, "")
+    assert out.count("MACs are left out: conv1 (Conv2D): its image size is not fixed") == 1
+    rows = report.read_rows(tmp_path / "a.csv")
+    assert rows[["macs", "baseline_macs"]].isna().all(axis=None)
+    assert rows["parameters"].tolist() == [1 * 9 * 2 + 2 + 2 * 10 + 10]
+    assert "about" in call(tmp_path, *arguments[:5], 0.5, 0.7, *arguments[6:], "--dry-run")[1]

@@ -277,6 +277,27 @@ def test_a_mean_over_rows_of_which_one_was_not_measured_is_no_number(tmp_path):
     assert found["accuracy_mean"] == row()["accuracy"]
 
 
+def test_macs_that_cannot_be_counted_stay_empty_and_others_whole_numbers(tmp_path):
+    csv, uncounted = tmp_path / "a.csv", {"macs": None, "baseline_macs": None}
+    rows = [
+        row(),
+        row(seed=1),
+        row(model="own", **uncounted),
+        row(model="own", seed=1, **uncounted),
+    ]
+    report.append_rows(csv, rows[:2])
+    first = csv.read_text()
+    report.append_rows(csv, rows[2:])
+    assert csv.read_text().startswith(first) and ",3803832,7865344,l1," in first
+    assert csv.read_text().count(",0.9,,,l1,") == 2
+    assert report.read_rows(csv)["macs"].tolist() == [3803832, 3803832, pd.NA, pd.NA]
+    assert report.summarised(report.read_rows(csv))["n"].tolist() == [2, 2]
+    figure = plots._curve(report.read_rows(csv))
+    assert [len(points(axes)) for axes in figure.axes] == [5, 3]  # one network less
+    figure = plots._curve(report.read_rows(csv).query("model == 'own'"))
+    assert [axes.get_xlabel() for axes in figure.axes] == ["parameters"]
+
+
 def test_a_row_without_a_column_is_refused(tmp_path):
     with pytest.raises(ValueError, match="row has the columns .*seed; give dataset, model"):
         report.append_rows(tmp_path / "a.csv", [{"seed": 1}])
