@@ -53,7 +53,8 @@ def scores(model, images, criterion):
     running = {}  # layer path: _Running
     for batch in batches(arrays[0]):
         seen.clear()
-        watching(keras.tree.map_structure(lambda array, batch=batch: array[batch], images))
+        given = keras.tree.map_structure(lambda array, batch=batch: array[batch], images)
+        watching(given, training=False)  # else layers that augment would
         for path, values in seen.items():
             running.setdefault(path, _Running()).add(np.concatenate(values))
     return {path: getattr(values, over_images) for path, values in running.items()}

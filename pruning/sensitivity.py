@@ -137,7 +137,8 @@ def _accuracies(channels, cuts, images, labels, progress):
         values = network.values(images[batch])
         for index, (silenced, part) in enumerate(measured):
             network.silence(silenced)
-            probabilities = part.model([values[id(tensor)] for tensor in part.entering])
+            given = [values[id(tensor)] for tensor in part.entering]
+            probabilities = part.model(given, training=False)
             classes = np.argmax(keras.ops.convert_to_numpy(probabilities), axis=-1)
             correct[index] += np.sum(classes == labels[batch])
         if progress:
@@ -233,7 +234,7 @@ class _Network:
         """`{id of a tensor: its value for these images}` of all that enter a part."""
         self.silence([])
         model, tensors = self._before
-        values = keras.tree.flatten(model(images)) if model else []
+        values = keras.tree.flatten(model(images, training=False)) if model else []
         found = {id(t): value for t, value in zip(tensors, values, strict=True)}
         return found | {id(self._whole.inputs[0]): keras.ops.convert_to_tensor(images)}
 

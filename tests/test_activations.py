@@ -162,3 +162,12 @@ def test_a_mask_passes_through_a_watched_layer():
     model.get_layer("words").set_weights([np.array([[100.0], [1], [2], [3]])])
     scores = activations.scores(model, np.array([[1, 2, 0], [3, 0, 0]]), "mean-mean")
     assert scores["last"] == pytest.approx([(1.5 + 3) / 2])
+
+
+def test_augmentation_inside_the_network_rests():
+    images = keras.Input((1, 2, 1))
+    x = layers.RandomBrightness(0.9, value_range=(0, 9))(images)
+    x = layers.Conv2D(1, 1, kernel_initializer="ones", name="conv1")(x)
+    model = keras.Model(images, layers.Dense(2)(layers.Flatten()(x)))
+    scores = activations.scores(model, IMAGES, "mean-mean")
+    assert scores["conv1"] == pytest.approx([2.25])

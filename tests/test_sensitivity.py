@@ -196,3 +196,16 @@ def test_norms_are_those_of_the_convolutions_only():
     assert list(norms) == ["conv1", "conv2"]
     kernel = model.get_layer("conv2").kernel.numpy()
     np.testing.assert_allclose(norms["conv2"], np.abs(kernel).sum(axis=(0, 1, 2)), rtol=1e-6)
+
+
+def test_augmentation_inside_the_network_rests():
+    images = keras.Input((4, 4, 3))
+    turned = layers.RandomTranslation(0.5, 0.5)  # before all parts, and in them
+    x = turned(conv(4, name="conv1")(turned(images)))
+    x = layers.Flatten()(conv(4, name="conv2")(x))
+    model = randomise(keras.Model(images, layers.Dense(9, "softmax")(x)))
+    values = np.random.default_rng(0).uniform(-1, 1, (200, 4, 4, 3))
+    labels = np.argmax(model(values, training=False), axis=-1)
+    accuracy, rows = sensitivity.analyse(model, values, labels, criterion=judge(model, "l1"))
+    assert accuracy == 1
+    assert rows == sensitivity.analyse(model, values, labels, criterion=judge(model, "l1"))[1]
