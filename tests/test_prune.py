@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pruning import prune
+from pruning import prune, sensitivity
 from scnnb.model import build_scnnb
 from tests import fresh_process
 from tests.silenced import images_for, predict, randomise
@@ -173,3 +173,18 @@ def test_a_nested_subclassed_model_is_refused_where_it_would_be_pruned():
     x = Subclassed(name="opaque")(layers.Conv2D(4, 1)(images))
     with pytest.raises(ValueError, match=r"opaque \(Subclassed\): there is no rule"):
         prune(keras.Model(images, layers.Dense(2)(x)), 0.5)
+
+
+@pytest.mark.parametrize("policy", ["float16", "bfloat16", "float64"])
+def test_a_network_of_another_precision_that_returns_a_dict_is_pruned(policy):
+    images = keras.Input((4, 4, 3), dtype=policy)
+    x = layers.Conv2D(4, 1, dtype=policy, name="conv1")(images)
+    x = layers.GlobalAveragePooling2D(dtype=policy)(x)
+    model = keras.Model(images, {"classes": layers.Dense(2, "softmax", dtype=policy)(x)})
+    values = np.random.default_rng(0).uniform(size=(6, 4, 4, 3))
+    pruned = prune(model, 0.5, criterion="mean-std", images=values)
+    assert pruned.get_layer("conv1").filters == 2
+    assert pruned(values)["classes"].dtype == model(values)["classes"].dtype == policy
+    judged = {"conv1": np.arange(4)}
+    accuracy, rows = sensitivity.analyse(model, values, np.ones(6), criterion=judged)
+    assert len(rows) == 9 and 0 <= accuracy <= 1
