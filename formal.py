@@ -632,9 +632,9 @@ def trial(dataset, baseline, settings, *, path, callbacks=()):
     keras.utils.set_random_seed(settings["seed"])
     make = train_from_scratch if settings["control"] else prune_and_retrain
     smaller, found = make(baseline.model, dataset, settings, path=path, callbacks=callbacks)
+    batch_size = min(settings["batch_size"], len(dataset.train_labels))  # as a step of training
     one, batch = (
-        np.resize(dataset.test_images[:n], (n, *dataset.image_shape))
-        for n in (1, settings["batch_size"])
+        np.resize(dataset.test_images[:n], (n, *dataset.image_shape)) for n in (1, batch_size)
     )
     calls = [machine.inference(smaller), baseline.infer]
     latency, baseline_latency = machine.seconds_per_call(calls, one)
@@ -653,8 +653,8 @@ def trial(dataset, baseline, settings, *, path, callbacks=()):
         "model_bytes": storage.save_model(path, smaller),
         "latency_ms": round(latency * 1000, 3),
         "baseline_latency_ms": round(baseline_latency * 1000, 3),
-        "throughput": round(settings["batch_size"] / batch_seconds, 1),
-        "baseline_throughput": round(settings["batch_size"] / baseline_batch_seconds, 1),
+        "throughput": round(batch_size / batch_seconds, 1),
+        "baseline_throughput": round(batch_size / baseline_batch_seconds, 1),
         "peak_memory_mb": round(machine.peak_memory_mb(), 1),
         "machine": machine.name(),
     }

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from keras import layers
 
-from pruning import report
+from pruning import machine, report
 from scnnb import backup, storage
 
 ROOT = Path(__file__).parent.parent
@@ -175,6 +175,29 @@ def test_fresh_begins_anew_where_a_run_was_stopped(few, small, call, monkeypatch
         "1 of 1 trials done, 0 epochs left",
     ]
     assert len(re.findall("^epoch ", out, re.MULTILINE)) == 4
+
+
+def test_the_measured_batch_holds_no_more_images_than_a_training_step(
+    few, small, call, monkeypatch, tmp_path
+):
+    with np.load(few) as stored:
+        arrays = {name: value[:30] if "train" in name else value for name, value in stored.items()}
+    np.savez(tmp_path / "thirty.npz", **arrays)  # training images; 40 test images
+    sizes = []
+
+    def seconds_per_call(calls, images):
+        sizes.append(len(images))
+        return [0.5, 2.0]
+
+    monkeypatch.setattr(machine, "seconds_per_call", seconds_per_call)
+    for batch, images in ((4, 4), (10_000_000, 30)):
+        arguments = ("thirty.npz", "0.001", batch, 1, 1, 0.5, "--model", small)
+        status, out, err = call(tmp_path, *arguments)
+        assert (status, err) == (0, "")
+        assert sizes[-2:] == [1, images]
+        row = report.read_rows(tmp_path / "results" / "thirty.csv").iloc[-1]
+        assert row["throughput"] == images / 0.5
+        assert row["baseline_throughput"] == images / 2
 
 
 @pytest.mark.parametrize("suffix", ["keras", "json"])
