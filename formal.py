@@ -208,12 +208,12 @@ def show_grid(trials, sizes):
         epochs = sum(epochs for epochs, _ in trainings)
         backups = [backup.backup_path(path, number) for number in range(len(trainings))]
         done = sum(backup.progress(file)[0] for file in backups)
-        state = f"epoch {done} of {epochs}" if done else f"{epochs} epochs left"
+        state = f"epoch {done} of {epochs}" if done else f"{_epochs(epochs)} left"
         try:
             if record := storage.peek(path, *_kinds(path)):
                 state = f"done, test accuracy {record.get('accuracy', math.nan):.4f}"
         except ValueError as error:
-            state = f"{error}, {epochs} epochs left"
+            state = f"{error}, {_epochs(epochs)} left"
         print(f"seed {settings['seed']}  {path.name:40} {state}")
     print(_left(trials, sizes))
 
@@ -240,7 +240,7 @@ def curve(args, dataset, trials, sizes):
         if nodes:
             rows = on_ray(args, dataset, trials, stale, nodes)
         else:
-            rows = in_turn(args, dataset, trials, stale, left)
+            rows = in_turn(args, dataset, trials, stale, lambda: _time_left(trials, sizes, stale))
         for name, path, row, error in rows:
             if error:
                 failed.append(f"{name}: {error}")
@@ -263,7 +263,7 @@ def curve(args, dataset, trials, sizes):
         raise UserError(f"failed: {'; '.join(failed)}")
 
 
-def in_turn(args, dataset, trials, stale, left):
+def in_turn(args, dataset, trials, stale, time_left):
     """Make every trial's row, one after the other; a seed's baseline is made for the first.
 
     Args:
@@ -271,7 +271,7 @@ def in_turn(args, dataset, trials, stale, left):
         dataset: Dataset.
         trials: list of `(settings, path)`.
         stale: set of paths that are to be made anew; a baseline made is taken out.
-        left: function that tells in words what is left.
+        time_left: function that says how much time all of it may take, `""` if not known yet.
 
     Yields:
         `(name, path, row, None)`.
@@ -279,7 +279,7 @@ def in_turn(args, dataset, trials, stale, left):
     from scnnb import storage
 
     def callbacks(path):
-        return _callbacks(path, args.tensorboard, left)
+        return _callbacks(path, args.tensorboard, time_left)
 
     @functools.lru_cache(maxsize=1)  # the trials of a seed follow each other
     def baseline(folder):
@@ -1581,25 +1581,19 @@ def _cluster(args):
             yield nodes
 
 
-def _callbacks(path, tensorboard, left=None):
+def _callbacks(path, tensorboard, time_left=None):
     """Keras callbacks of the training whose model is stored under the path.
 
     Args:
         path: pathlib.Path without suffix.
         tensorboard: pathlib.Path of the folder for TensorBoard's logs, or None.
-        left: function that tells in words what is left, asked once the training has had an epoch.
+        time_left: function whose answer is printed with every epoch, or None.
     """
     import keras
 
-    found, told = [], []
-    if left:
+    from scnnb import training
 
-        def tell(epoch, logs):
-            if not told:
-                told.append(epoch)
-                print(left())
-
-        found.append(keras.callbacks.LambdaCallback(on_epoch_end=tell))
+    found = [training.EpochLines(time_left)] if time_left else []
     if tensorboard:
         folder = tensorboard / path.parent.name / path.name
         found.append(keras.callbacks.TensorBoard(folder, write_graph=False))
@@ -1727,6 +1721,32 @@ def _trainings(settings, sizes):
 def _left(trials, sizes, stale=(), at_once=1):
     """What is left of the grid, and how long it may take by the epochs seen, in words.
 
+    Arguments as for `_remaining`.
+    """
+    from pruning import cost
+
+    finished, epochs, seconds = _remaining(trials, sizes, stale, at_once)
+    message = f"{finished} of {len(trials)} trials done, {_epochs(epochs)} left"
+    if not epochs:
+        return message
+    if seconds is None:
+        return f"{message}; no epoch seen yet that would tell how long they take"
+    return f"{message}, {cost.duration(seconds)}"
+
+
+def _time_left(trials, sizes, stale):
+    """How long what is left of the grid may take, in words; empty if no epoch tells yet."""
+    from pruning import cost
+
+    *_, seconds = _remaining(trials, sizes, stale)
+    return "" if seconds is None else f"{cost.duration(seconds)} left"
+
+
+def _remaining(trials, sizes, stale=(), at_once=1):
+    """What is left of the grid: `(finished trials, epochs left, seconds these may take)`.
+
+    The seconds are None as long as no epoch has been seen.
+
     Args:
         trials: list of `(settings, path)`.
         sizes: as `refuse_early` returns them.
@@ -1736,7 +1756,7 @@ def _left(trials, sizes, stale=(), at_once=1):
     from pruning import cost
     from scnnb import backup, storage
 
-    left, seen, finished = [], [], 0
+    left, seen, finished = {}, [], 0
     for settings, path in _with_baselines(trials):
         baseline = settings["pruning_ratio"] is None
         trainings = _trainings(settings, sizes)
@@ -1744,24 +1764,31 @@ def _left(trials, sizes, stale=(), at_once=1):
             record = storage.peek(path, *_kinds(path))
         except ValueError:
             record = None
-        if record:
-            seconds = record.get("seconds" if baseline else "retrain_seconds")
-            if len(trainings) == 1 and seconds:
-                seen.append((*trainings[0], seconds))
+        if record and len(trainings) == 1:
+            ((epochs, macs),) = trainings
+            if seconds := record.get("seconds" if baseline else "retrain_seconds"):
+                seen.append((macs, [seconds / epochs]))
         if record and path not in stale:
             finished += not baseline
             continue
+        left[path] = []
         for number, (epochs, macs) in enumerate(trainings):
-            done, seconds = backup.progress(backup.backup_path(path, number))
-            left.append((epochs - done, macs))
-            seen += [(done, macs, seconds)] if done else []
-    told = f"{finished} of {len(trials)} trials done, {sum(n for n, _ in left)} epochs left"
-    if not left:
-        return told
+            done, _, epoch_seconds = backup.progress(backup.backup_path(path, number))
+            left[path].append((epochs - done, macs))
+            seen += [(macs, epoch_seconds)] if epoch_seconds else []
+    epochs = sum(epochs for trainings in left.values() for epochs, _ in trainings)
     if not seen:
-        return f"{told}; no epoch seen yet that would tell how long they take"
-    minutes = math.ceil(cost.training_seconds(left, seen) / min(at_once, len(left)) / 60)
-    return f"{told}, about {minutes // 60} h {minutes % 60:02} min"
+        return finished, epochs, None
+    seconds = {path: cost.training_seconds(each, seen) for path, each in left.items()}
+    # however many run side by side, a trial comes after its baseline
+    chains = [
+        sum(seconds.get(each, 0) for each in {path, path.with_name("baseline")}) for path in seconds
+    ]
+    return finished, epochs, max([sum(seconds.values()) / at_once, *chains])
+
+
+def _epochs(number):
+    return f"{number} epoch" if number == 1 else f"{number} epochs"
 
 
 def _lock(path, wait=True):

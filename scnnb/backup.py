@@ -31,7 +31,8 @@ class Backup(keras.callbacks.Callback):
             settings: what shapes the training beside the model; its text counts.
         """
         super().__init__()
-        self.path, self.done, self.seconds = path, 0, 0.0
+        self.path, self.done, self.seconds, self.epoch_seconds = path, 0, 0.0, []
+        self.traced = False
         model.optimizer.build(model.trainable_variables)
         if path is None:
             return
@@ -48,14 +49,25 @@ class Backup(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Take the time."""
-        self.start = time.monotonic()
+        self.start, self.ends = time.monotonic(), []
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Take the time."""
+        self.ends.append(time.monotonic())
 
     def on_epoch_end(self, epoch, logs=None):
         """Store what the next epoch follows from."""
-        self.seconds += time.monotonic() - self.start
+        seconds = time.monotonic() - self.start
+        self.seconds += seconds
+        if self.traced:
+            self.epoch_seconds.append(seconds)
+        elif len(self.ends) > 2:
+            self.epoch_seconds.append(_without_tracing(self.ends))
+        self.traced = True
         if self.path is None or not np.isfinite(logs["loss"]):  # then the model is spoilt
             return
-        told = {"beginning": self.beginning, "done": epoch + 1, "seconds": self.seconds}
+        told = {"beginning": self.beginning, "done": epoch + 1}
+        told |= {"seconds": self.seconds, "epoch_seconds": self.epoch_seconds}
         storage.replace(self.path, lambda file: self._write(file, told))
 
     def _write(self, file, told):
@@ -74,7 +86,7 @@ class Backup(keras.callbacks.Callback):
                 raise ValueError("it began otherwise")
             # all are read, and with that their checksums compared, before one is assigned
             values = [stored[f"arr_{number}"] for number in range(len(self.variables))]
-            self.done, self.seconds = int(stored["done"]), float(stored["seconds"])
+            self.done, self.seconds, self.epoch_seconds = _progress(stored)
         for variable, value in zip(self.variables, values, strict=True):
             if value.dtype.kind == "V":  # bfloat16, which is no type of NumPy's own
                 value = value.view(keras.ops.convert_to_numpy(variable).dtype)
@@ -82,17 +94,18 @@ class Backup(keras.callbacks.Callback):
 
 
 def progress(path):
-    """`(epochs done, their seconds)` of the training whose backup this is.
+    """`(epochs done, their seconds, [seconds of an epoch])` of the training whose backup this is.
 
-    `(0, 0.0)` where there is none, or none that can be read.
+    The last are without what is only done once in a call, and lack an epoch that does not tell.
+    `(0, 0.0, [])` where there is none, or none that can be read.
     """
     if not path.is_file():
         return 0, 0.0
     try:
         with open(path, "rb") as file, np.load(file) as stored:
-            return int(stored["done"]), float(stored["seconds"])
+            return _progress(stored)
     except Exception:  # as above
-        return 0, 0.0
+        return 0, 0.0, []
 
 
 def backup_path(path, number=0):
@@ -122,3 +135,20 @@ def remove(path):
     """
     for file in path.parent.glob(f"{path.name}.backup*.npz"):
         os.unlink(file)
+
+
+def _progress(stored):
+    epoch_seconds = stored.get("epoch_seconds", np.array([]))  # an older backup lacks it
+    return int(stored["done"]), float(stored["seconds"]), epoch_seconds.tolist()
+
+
+def _without_tracing(ends):
+    """Seconds of an epoch whose first and last step take as long as the others usually do.
+
+    The first waits until the step is traced; for the last, of fewer images, a compiler may begin
+    anew.
+
+    Args:
+        ends: of the steps, list of at least three times.
+    """
+    return (ends[-2] - ends[0]) / (len(ends) - 2) * len(ends)

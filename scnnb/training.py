@@ -46,7 +46,7 @@ def train(
     Sparse categorical cross-entropy on the training images, shuffled anew in every epoch. Their
     order, dropout, shifts and flips follow `keras.utils.set_random_seed`, to be called before the
     model is made. On a processor some kernels are fused; the model keeps its layers. A terminal
-    shows Keras' progress bar; elsewhere each epoch is one plain line.
+    shows Keras' progress bar; elsewhere each epoch is one plain line, by `EpochLines`.
 
     With a backup, a training that was killed goes on behind its last whole epoch, to the result it
     would have had; one that had ended is read back. The file stays.
@@ -62,7 +62,8 @@ def train(
             `augmentation.crop_and_flip` does.
         precision: as `precision.computing_in` takes it; the weights are float32 in any case.
         backup: pathlib.Path of an `.npz` file that is written after every epoch; its folder exists.
-        callbacks: Keras callbacks, called after the backup is written.
+        callbacks: Keras callbacks, called after the backup is written; `EpochLines` are added if
+            there are none among them.
 
     Raises:
         DivergedError: the loss is no longer a finite number; the model is spoilt.
@@ -94,6 +95,8 @@ def train(
         first_epoch=state.done,
         augment=augment,
     )
+    if not any(isinstance(each, EpochLines) for each in callbacks):
+        callbacks = [EpochLines(), *callbacks]
     terminal = sys.stdout.isatty()
     with computing_in(precision, model), fused(model):
         history = copy.fit(
@@ -105,7 +108,8 @@ def train(
             verbose=1 if terminal else 0,
             callbacks=[
                 keras.callbacks.TerminateOnNaN(),
-                *([] if terminal else [_PlainLines()]),
+                # first, so that its bar has ended when others print; Keras itself adds it last
+                *([keras.callbacks.ProgbarLogger()] if terminal else []),
                 state,
                 *callbacks,
             ],
@@ -138,15 +142,34 @@ def accuracy(model, images, labels):
     return correct / len(labels)
 
 
-class _PlainLines(keras.callbacks.Callback):
-    """One line per epoch, written at once, for output that goes to a file."""
+class EpochLines(keras.callbacks.Callback):
+    """What is printed at the end of an epoch, at once.
+
+    In a file one line, the time left at its end; on a terminal, where Keras shows the epoch, the
+    time left on a line of its own.
+    """
+
+    def __init__(self, left=lambda: ""):
+        """Take a function that says how much time is left, `""` if that is not known yet."""
+        super().__init__()
+        self.left = left
 
     def on_epoch_begin(self, epoch, logs=None):
+        """Take the time."""
         self.start = time.monotonic()
 
+    def on_train_batch_end(self, batch, logs=None):
+        """Take the time, which that of storing a backup does not count to."""
+        self.end = time.monotonic()
+
     def on_epoch_end(self, epoch, logs=None):
-        print(
-            f"epoch {epoch + 1}/{self.params['epochs']}  loss {logs['loss']:.4f}  "
-            f"training accuracy {logs['accuracy']:.4f}  {time.monotonic() - self.start:.1f} s",
-            flush=True,
-        )
+        """Print the line."""
+        parts = [
+            f"epoch {epoch + 1}/{self.params['epochs']}",
+            f"loss {logs['loss']:.4f}",
+            f"training accuracy {logs['accuracy']:.4f}",
+            f"{self.end - self.start:.1f} s",
+        ]
+        parts = [*([] if sys.stdout.isatty() else parts), self.left()]
+        if line := "  ".join(filter(None, parts)):
+            print(line, flush=True)

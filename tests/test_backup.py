@@ -66,7 +66,7 @@ def test_a_resumed_training_ends_bit_for_bit_as_an_unbroken_one(
     for epoch, batch in ((0, 1), (1, 2), (3, 0)):
         with pytest.raises(Killed):
             training.train(built(), dataset, **how, backup=file, callbacks=[kill_in(epoch, batch)])
-        done, seconds = backup.progress(file)
+        done, seconds, _ = backup.progress(file)
         assert done == epoch
         assert seconds > trained or not epoch
     resumed = built()
@@ -99,6 +99,51 @@ def test_an_unbroken_training_is_the_same_with_and_without_a_backup(dataset, tmp
     training.train(model := built(), dataset, **HOW, backup=stored)
     assert weights(model) == weights(without)
     assert os.listdir(tmp_path) == ["a.npz"]
+
+
+def at(clock, state, epoch, *ends):
+    """An epoch whose steps end at these times, begun at the time of the clock and ended with it."""
+    state.on_epoch_begin(epoch)
+    for batch, clock[0] in enumerate(ends):
+        state.on_train_batch_end(batch)
+    state.on_epoch_end(epoch, {"loss": 1.0})
+
+
+def test_the_seconds_of_epochs_leave_out_the_steps_that_are_traced(tmp_path, monkeypatch):
+    """Those are the first and the last, of fewer images, in the first epoch of every call."""
+    clock, file = [0.0], tmp_path / "a.npz"
+    monkeypatch.setattr(backup.time, "monotonic", lambda: clock[0])
+    state = backup.Backup(file, compiled(), "settings")
+    at(clock, state, 0, 100, 102, 104, 150)  # two seconds each without those
+    assert backup.progress(file) == (1, 150, [8])
+    at(clock, state, 1, 153, 155, 157, 159)
+    assert backup.progress(file) == (2, 159, [8, 9])
+    clock[0] = 1000.0
+    resumed = backup.Backup(file, compiled(), "settings")
+    at(clock, resumed, 2, 1050, 1053, 1056, 1060)
+    assert backup.progress(file) == (3, 219, [8, 9, 12])
+
+
+def test_the_first_epoch_of_two_steps_tells_nothing_of_the_next_ones(tmp_path, monkeypatch):
+    clock, file = [0.0], tmp_path / "a.npz"
+    monkeypatch.setattr(backup.time, "monotonic", lambda: clock[0])
+    state = backup.Backup(file, compiled(), "settings")
+    at(clock, state, 0, 100, 150)
+    assert backup.progress(file) == (1, 150, [])
+    at(clock, state, 1, 151, 152)
+    assert backup.progress(file) == (2, 152, [2])
+
+
+def test_a_backup_that_lacks_the_seconds_of_epochs_is_gone_on_with(dataset, tmp_path):
+    file = tmp_path / "a.npz"
+    with pytest.raises(Killed):
+        training.train(built(), dataset, **HOW, backup=file, callbacks=[kill_in(1, 0)])
+    with np.load(file) as stored:
+        np.savez(file, **{name: stored[name] for name in stored if name != "epoch_seconds"})
+    assert backup.progress(file)[0] == 1
+    assert backup.progress(file)[2] == []
+    training.train(built(), dataset, **HOW, backup=file)
+    assert len(backup.progress(file)[2]) == 3
 
 
 @pytest.mark.parametrize("part", [0, 0.9, "flipped", "foreign"])
@@ -212,6 +257,6 @@ def test_backups_of_one_model_are_told_from_those_of_another(tmp_path):
     files = [backup.backup_path(one), backup.backup_path(one, 1), backup.backup_path(other)]
     for file in files:
         file.touch()
-        assert backup.progress(file) == (0, 0.0)
+        assert backup.progress(file) == (0, 0.0, [])
     backup.remove(one)
     assert list(tmp_path.iterdir()) == files[2:]

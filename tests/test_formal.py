@@ -329,9 +329,11 @@ def test_an_unwritable_place_ends_with_1_and_one_line(tmp_path, call):
     assert "epoch" not in out
 
 
-def test_a_terminal_shows_the_progress_bar_of_keras(few, small, tmp_path):
+def test_a_terminal_shows_the_bar_of_keras_once_per_epoch_and_the_time_left_below(
+    few, small, tmp_path
+):
     ours, theirs = pty.openpty()
-    arguments = (few, "0.001", 20, 1, 1, 0.4, "--model", small)
+    arguments = (few, "0.001", 10, 2, 1, 0.4, "--model", small)
     process = start(tmp_path, *arguments, stdout=theirs)
     os.close(theirs)
     seen = b""
@@ -341,8 +343,13 @@ def test_a_terminal_shows_the_progress_bar_of_keras(few, small, tmp_path):
     _, err = process.communicate(timeout=60)
     os.close(ours)
     assert (process.returncode, err) == (0, "")
-    assert b"\x08" in seen or b"\r" in seen.replace(b"\r\n", b"")
-    assert b"2/2" in seen
+    time_left = "(less than|about) .* left"
+    lines = [
+        line for line in seen.decode().split("\r\n") if re.search(f"/4.*loss|{time_left}$", line)
+    ]
+    assert [bool(re.fullmatch(time_left, line)) for line in lines] == [False, True] * 3
+    for bar in lines[::2]:
+        assert re.match("\x1b.*4/4.* loss: [0-9.]+ *$", re.split("[\r\b]+", bar)[-1])
 
 
 def test_a_network_whose_macs_cannot_be_counted_is_pruned_without_them(few, tmp_path, call):

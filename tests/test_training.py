@@ -1,8 +1,10 @@
 """scnnb/training.py."""
 
 import gc
+import io
 import os
 import re
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from scnnb import batches, training
+from scnnb import backup, batches, training
 
 
 @pytest.fixture
@@ -132,6 +134,34 @@ def test_redirected_output_is_one_plain_line_per_epoch(dataset, capsys):
         assert re.fullmatch(
             rf"epoch {number}/2  loss \d+\.\d{{4}}  training accuracy \d\.\d{{4}}  \d+\.\d s", line
         )
+
+
+def test_in_a_file_the_time_left_ends_the_line_of_its_epoch(dataset, tmp_path, capsys):
+    answers = []
+
+    def left():  # the epoch is in its backup by now
+        answers.append(f"{10 * (2 - backup.progress(file)[0])} min left" if answers else "")
+        return answers[-1]
+
+    file = tmp_path / "a.npz"
+    trained(dataset, seed=1, backup=file, callbacks=[training.EpochLines(left)])
+    first, second = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"epoch 1/2  loss .*  training accuracy .*  \d+\.\d s", first)
+    assert re.fullmatch(r"epoch 2/2  loss .*  training accuracy .*  \d+\.\d s  0 min left", second)
+
+
+def test_on_a_terminal_the_time_left_has_a_line_of_its_own_below_the_bar(dataset, monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    times = iter(["about 12 min left", ""])
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", terminal)
+        trained(dataset, seed=1, callbacks=[training.EpochLines(lambda: next(times))])
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in terminal.getvalue().split("\n")]
+    epoch1, bar1, told, epoch2, bar2, after = lines
+    assert (epoch1, told, epoch2, after) == ("Epoch 1/2", "about 12 min left", "Epoch 2/2", "")
+    for bar in (bar1, bar2):
+        assert re.split("[\r\b]+", bar)[-1].startswith("4/4 ")
 
 
 def test_a_diverged_training_is_an_error_and_no_result(dataset):
