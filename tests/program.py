@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 FORMAL = str(Path(__file__).parent.parent / "formal.py")
+HANGS = 3600  # seconds, by which no test decides: only what would never end takes them
 
 
 def start(folder, *arguments, variables=None, **options):
@@ -19,6 +20,15 @@ def start(folder, *arguments, variables=None, **options):
 
 def run(folder, *arguments, variables=None):
     """What a process came to: status, stdout, stderr."""
-    with start(folder, *arguments, variables=variables) as process:
-        out, err = process.communicate(timeout=100)
+    return finish(start(folder, *arguments, variables=variables))
+
+
+def finish(process):
+    """What a process under way comes to: status, stdout, stderr."""
+    with process:
+        try:
+            out, err = process.communicate(timeout=HANGS)
+        except BaseException:
+            process.kill()
+            raise
     return process.returncode, out, err

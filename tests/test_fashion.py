@@ -148,7 +148,7 @@ def test_an_archive_that_cannot_be_unpacked_is_quoted(places, monkeypatch, tmp_p
 
 
 def test_a_package_manager_that_hangs_is_ended(places, monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", fake_programs(tmp_path / "bin", apt_get="exec sleep 60"))
+    monkeypatch.setenv("PATH", fake_programs(tmp_path / "bin", apt_get="exec sleep infinity"))
     monkeypatch.setattr(fashion, "APT_SECONDS", 0.2)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(OSError, match="apt-get took longer than 0.2 s"):

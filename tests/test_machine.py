@@ -1,7 +1,7 @@
 """pruning/machine.py: what is measured on this machine."""
 
+import itertools
 import math
-import time
 
 import keras
 import numpy as np
@@ -11,14 +11,39 @@ from keras import layers
 from pruning import machine
 
 
-def test_the_times_are_those_of_each_call_in_its_place(monkeypatch):
-    monkeypatch.setattr(machine, "SECONDS", 0.0)
-    slow, quick = machine.seconds_per_call([lambda images: time.sleep(0.05), len], np.zeros(3))
-    assert 0.05 <= slow < 0.5
-    assert quick < 0.05
+@pytest.fixture
+def clock(monkeypatch):
+    """The time that machine.py sees: `[seconds]`."""
+    now = [0.0]
+    monkeypatch.setattr(machine.time, "perf_counter", lambda: now[0])
+    return now
 
 
-def test_calls_take_turns_after_a_warm_up():
+def takes(clock, *seconds):
+    """A function of images that takes so long by the clock, call after call."""
+    times = itertools.cycle(seconds)
+
+    def call(images):
+        clock[0] += next(times)
+
+    return call
+
+
+def test_the_times_are_the_medians_of_each_call_in_its_place(clock):
+    slow, quick = takes(clock, 0.25), takes(clock, 0.0625, 0.0625, 64.0)
+    assert machine.seconds_per_call([slow, quick], np.zeros(3)) == [0.25, 0.0625]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "counted"), [(0.0, machine.CALLS), (0.5, 8), (99, machine.LEAST_CALLS)]
+)
+def test_calls_that_take_long_are_made_less_often(clock, seconds, counted):
+    calls, long = [], takes(clock, seconds)
+    machine.seconds_per_call([calls.append, long], np.zeros(3))
+    assert len(calls) == machine.WARM_UP + counted
+
+
+def test_calls_take_turns_after_a_warm_up(clock):
     calls, images = [], np.zeros((3, 2, 2, 1))
 
     def note(name):
