@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import filelock
 import keras
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from ray.cluster_utils import Cluster as Nodes
 import formal
 from pruning import machine, report
 from scnnb import cluster
-from tests.program import run, start
+from tests.program import HANGS, finish, run, start
 
 ROOT = Path(__file__).parent.parent
 SHORT = ("0.001", "10", "1", "1")  # lr, batchSz, Epoch1, Epoch2
@@ -101,14 +102,19 @@ def test_a_node_that_dies_loses_nothing_and_what_is_finished_is_only_exported_af
     grid = (few, *SHORT, 0.0, 0.5, "--seeds", 0, 1, "--model", network, "--control", "scratch")
     make_alone(tmp_path / "alone", *grid)
     csv = tmp_path / "results" / "few.csv"
-    with two_nodes() as (nodes, second), start(tmp_path, *grid, "--ray", nodes.address) as process:
-        while process.poll() is None and not csv.exists():
-            time.sleep(0.05)
+    (last,) = (tmp_path / "alone").glob("results/*_seed1_*/scratch0.5_epochs2.json")
+    last = tmp_path / last.relative_to(tmp_path / "alone").with_suffix("")
+    last.parent.mkdir(parents=True)
+    with two_nodes() as (nodes, second), filelock.FileLock(f"{last}.lock") as waited_for:
+        process = start(tmp_path, *grid, "--ray", nodes.address)
+        lines = iter(process.stdout.readline, "")
+        shown = [next(line for line in lines if "trials done" in line)]
         nodes.remove_node(second, allow_graceful=False)
-        out, err = process.communicate(timeout=100)
-    assert (process.returncode, err) == (0, "")
-    assert "Raylet is terminated" in out  # Ray's words, long before the grid was done
-    assert "FAILED" not in out
+        shown += [next(line for line in lines if "Raylet is terminated" in line)]  # Ray's words
+        waited_for.release()  # so that until now the grid was not done
+        status, out, err = finish(process)
+    assert (status, err) == (0, "")
+    assert "FAILED" not in "".join(shown) + out
     pd.testing.assert_frame_equal(rows(tmp_path), rows(tmp_path / "alone"))
     same_networks(tmp_path / "alone", tmp_path)
     (tmp_path / "before.csv").write_text(before := csv.read_text())
@@ -143,12 +149,13 @@ def test_what_fails_for_good_is_told_at_the_end_and_the_others_go_on(few, networ
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_keeps_what_is_done_and_leaves_no_process(few, network, tmp_path, number):
-    arguments = (few, *SHORT[:3], 3000, 0.0, "--model", network, "--control", "scratch", "--ray")
+    epochs = 10**9  # which take years
+    arguments = (few, *SHORT[:3], epochs, 0.0, "--model", network, "--control", "scratch", "--ray")
     driver, terminal = pty.openpty()
     with start(tmp_path, *arguments, stdout=terminal, start_new_session=True) as process:
         os.close(terminal)
         shown = ""
-        while not re.search(r"seed 0 \S+  epoch \d+/300\d  loss ", shown):
+        while not re.search(r"seed 0 \S+  epoch \d+/100000000\d  loss ", shown):
             shown += os.read(driver, 10_000).decode()
         if number == signal.SIGINT:  # of a terminal all get it
             os.killpg(process.pid, number)
@@ -157,12 +164,12 @@ def test_a_signal_keeps_what_is_done_and_leaves_no_process(few, network, tmp_pat
         with contextlib.suppress(OSError):  # when all have closed the terminal
             while os.read(driver, 10_000):
                 pass
-        assert process.wait(timeout=30) == -number
+        assert process.wait(timeout=HANGS) == -number, process.stderr.read()
         assert process.stderr.read().endswith("finished rows stay, the same call goes on\n")
     os.close(driver)
     assert len(list(tmp_path.glob("results/*/baseline.json"))) == 1
     pgrep = ["pgrep", "-s", str(process.pid)]
-    end = time.monotonic() + 20
+    end = time.monotonic() + HANGS
     while subprocess.run(pgrep, stdout=subprocess.DEVNULL).returncode == 0:
         assert time.monotonic() < end  # Ray's own may take a moment
         time.sleep(0.2)
