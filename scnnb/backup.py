@@ -100,7 +100,7 @@ def progress(path):
     `(0, 0.0, [])` where there is none, or none that can be read.
     """
     if not path.is_file():
-        return 0, 0.0
+        return 0, 0.0, []
     try:
         with open(path, "rb") as file, np.load(file) as stored:
             return _progress(stored)

@@ -19,7 +19,7 @@ from keras import layers
 import formal
 from pruning import cost, report
 from scnnb import training
-from tests.program import FORMAL, finish, run, start
+from tests.program import FORMAL, HANGS, finish, run, start
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = str(ROOT / "tests" / "fashion_sample.npz")
@@ -162,7 +162,7 @@ def test_a_signal_during_the_run_ends_it_tidily_and_by_that_signal(tmp_path, num
         "    formal._lock(pathlib.Path('made'))\n"
         "    try:\n"
         "        print('ready')\n"
-        "        time.sleep(60)\n"
+        "        time.sleep(3600)\n"
         "    except KeyboardInterrupt as stopped:\n"
         "        raise ImportError('as of a package in C') from stopped\n"
         "    finally:\n"
@@ -181,7 +181,7 @@ def test_a_signal_during_the_run_ends_it_tidily_and_by_that_signal(tmp_path, num
     ) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=HANGS)
     assert (process.returncode, out, err) == (-number, "tidied\n", STOPPED)
     assert filelock.FileLock(tmp_path / "made.lock").acquire(timeout=0)
 
@@ -191,7 +191,7 @@ def slow_import(tmp_path):
     """The variables by which the import of Keras says that it began, and lasts."""
     (tmp_path / "keras.py").write_text(
         "import time\nprint('importing', flush=True)\n"
-        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    pass\n"
+        "try:\n    time.sleep(3600)\nexcept KeyboardInterrupt:\n    pass\n"
     )
     return {"PYTHONPATH": str(tmp_path)}
 
@@ -201,7 +201,7 @@ def test_a_signal_during_the_import_of_keras_ends_by_it(few, tmp_path, slow_impo
     with start(tmp_path, few, *SHORT, 0.4, variables=slow_import) as process:
         assert process.stdout.readline() == "importing\n"
         process.send_signal(number)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=HANGS)
     assert (process.returncode, err) == (-number, STOPPED)
 
 
@@ -211,7 +211,7 @@ def test_a_hang_up_is_ignored_under_nohup(few, tmp_path, slow_import):
         assert process.stdout.readline() == "importing\n"
         process.send_signal(signal.SIGHUP)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=HANGS)
     assert process.returncode == -signal.SIGTERM
 
 
@@ -244,7 +244,7 @@ def test_ctrl_c_ends_a_loop_of_a_shell(few, tmp_path, slow_import):
     ) as shell:
         assert shell.stdout.readline() == "importing\n"
         os.killpg(shell.pid, signal.SIGINT)  # as a terminal does
-        out, err = shell.communicate(timeout=60)
+        out, err = shell.communicate(timeout=HANGS)
     assert (shell.returncode, out, err) == (-signal.SIGINT, "", STOPPED)
 
 
