@@ -1,0 +1,128 @@
+"""A network as a device needs it: without layers that only training uses, in float32."""
+
+import keras
+from keras import layers
+
+from pruning import graph
+
+OTHER_FLOATS = {"float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16"}
+_NAMES = (  # layers that return at inference what they are given; RandomCrop does not
+    "ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise SpatialDropout1D "
+    "SpatialDropout2D SpatialDropout3D AugMix CutMix MixUp RandAugment RandomBrightness "
+    "RandomColorDegeneration RandomColorJitter RandomContrast RandomElasticTransform RandomErasing "
+    "RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective "
+    "RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear "
+    "RandomTranslation RandomZoom"
+)
+# not all exist in every version
+TRAINING_ONLY = [getattr(layers, name) for name in _NAMES.split() if hasattr(layers, name)]
+
+
+def for_inference(model):
+    """The network that computes at inference what the model does, in float32.
+
+    Layers of `TRAINING_ONLY` are left out, and a layer of another float type is made again in
+    float32 with the same weights. Inputs and outputs are in the order of `model.inputs` and
+    `model.outputs`, also where the model has dicts.
+
+    Args:
+        model: built Functional or Sequential Keras model; it is left untouched.
+
+    Returns:
+        Functional model. It shares the layers of the given one if none of them has to change.
+
+    Raises:
+        ValueError: a layer cannot be copied, or the model is not built.
+        TypeError: the model is not built from layers that can be listed.
+    """
+    model = graph.functional(model)
+    if any(map(_changes, graph.layers(model))):
+        copies = {}  # id of the model's layer: (the layer, its copy)
+        model = _copied(model, copies)
+        for layer, copy in copies.values():
+            if isinstance(layer, keras.Layer) and not graph.is_functional(layer):
+                _hand_over(layer, copy)
+    return keras.Model(_one_or_list(model.inputs), _one_or_list(model.outputs), name=model.name)
+
+
+def _changes(layer):
+    if isinstance(layer, layers.InputLayer):
+        return layer.output.dtype in OTHER_FLOATS
+    return type(layer) in TRAINING_ONLY or layer.dtype_policy.name in OTHER_FLOATS
+
+
+def _copied(model, copies):
+    def copy(layer):
+        if id(layer) not in copies:
+            make = _copied_model if graph.is_functional(layer) else _copied_layer
+            copies[id(layer)] = layer, make(layer, copies)
+        return copies[id(layer)][1]
+
+    inputs = [
+        keras.Input(
+            batch_shape=symbol.shape,
+            dtype="float32" if symbol.dtype in OTHER_FLOATS else symbol.dtype,
+            name=symbol.name,
+        )
+        for symbol in model.inputs
+    ]
+    return keras.models.clone_model(
+        model,
+        input_tensors=keras.tree.pack_sequence_as(model.input, inputs),
+        clone_function=copy,
+        call_function=_call,
+    )
+
+
+def _copied_model(model, copies):
+    return _copied(graph.functional(model), copies)
+
+
+def _copied_layer(layer, copies):
+    # what a Lambda computes is known to be the user's own here
+    how = {"safe_mode": False} if isinstance(layer, layers.Lambda) else {}
+    try:
+        return type(layer).from_config(_in_float32(layer.get_config()), **how)
+    except Exception as error:  # the layer of a user may raise anything
+        raise ValueError(
+            f"{layer.name} ({type(layer).__name__}): it cannot be copied: {error}"
+        ) from error
+
+
+def _call(layer, *args, **kwargs):
+    if type(layer) not in TRAINING_ONLY:
+        return layer(*args, **kwargs)
+    given, *_ = *args, *kwargs.values()
+    return keras.tree.map_structure(_as_float, given)
+
+
+def _as_float(symbol):
+    return symbol if "float" in symbol.dtype else keras.ops.cast(symbol, "float32")
+
+
+def _in_float32(config):
+    """The config with float32 wherever it names another float type."""
+    if isinstance(config, list):
+        return [_in_float32(each) for each in config]
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: "float32" if key == "dtype" and _name(value) in OTHER_FLOATS else _in_float32(value)
+        for key, value in config.items()
+    }
+
+
+def _name(dtype):
+    """The name of a type, or of the policy that a config holds."""
+    return dtype["config"].get("name") if isinstance(dtype, dict) else dtype
+
+
+def _hand_over(layer, copy):
+    for weight, new in zip(layer.weights, copy.weights, strict=True):
+        new.assign(keras.ops.cast(weight, new.dtype))
+    if hasattr(copy, "finalize_state"):  # preprocessing layers compute with a copy of the weights
+        copy.finalize_state()
+
+
+def _one_or_list(symbols):
+    return symbols[0] if len(symbols) == 1 else symbols
