@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from pruning import machine
-from pruning.exports import bytes_of
+from pruning.exports import bytes_of, quiet
 
 BATCH = 250  # images at once for the accuracy, where the file takes more than one
 TOLERANCE = 1e-4  # of a probability, for float32
@@ -28,11 +28,20 @@ def load(path, file_format, *, threads):
 
     Returns:
         Function of float32 array (n, height, width, channels) that returns float32 (n, classes).
+        It takes a list of arrays if the file has several inputs, in the order of `model.inputs`,
+        and returns a list if it has several outputs, in the order of `model.outputs`.
 
     Raises:
         ImportError: the runtime is not installed.
     """
-    return _LOADERS[file_format](os.fspath(path), threads)
+    with quiet():
+        run = _LOADERS[file_format](os.fspath(path), threads)
+
+    def answer(images):
+        found = run(list(images) if isinstance(images, list | tuple) else [images])
+        return found[0] if len(found) == 1 else found
+
+    return answer
 
 
 def measure(path, file_format, images, labels, expected, *, threads):
@@ -50,8 +59,16 @@ def measure(path, file_format, images, labels, expected, *, threads):
         `({"bytes": of the file, "accuracy": 0..1, "latency_ms": median for one image}, what is
         wrong in words, empty if nothing is)`. Of float formats, that is answers that differ from
         Keras' by more than `TOLERANCE`, or predictions that agree for less than `AGREEMENT`.
+
+    Raises:
+        ValueError: the file does not turn one array of images into one array of probabilities.
     """
     answer = load(path, file_format, threads=threads)
+    if isinstance(images, list | tuple) or not isinstance(answer(images[:1]), np.ndarray):
+        raise ValueError(
+            f"{path}: it has several inputs or outputs; only a file that turns images into class "
+            "probabilities can be measured"
+        )
     found = answers(answer, images)
     (seconds,) = machine.seconds_per_call([answer], np.asarray(images[:1]))
     classes = found.argmax(axis=-1)
@@ -88,17 +105,26 @@ def _litert(path, threads):
 
     interpreter = Interpreter(path, num_threads=threads)
     interpreter.allocate_tensors()
-    (entering,), (leaving,) = interpreter.get_input_details(), interpreter.get_output_details()
+    signature = interpreter.get_signature_runner()  # it alone tells which tensor is which
+    entering = _in_order(signature.get_input_details(), "input")
+    leaving = _in_order(signature.get_output_details(), "output")
 
-    def answer(images):
-        found = []
-        for image in images:
-            interpreter.set_tensor(entering["index"], _quantised(image[np.newaxis], entering))
-            interpreter.invoke()
-            found.append(_real(interpreter.get_tensor(leaving["index"]), leaving))
-        return np.concatenate(found)
+    def answer_one(*images):
+        for image, tensor in zip(images, entering, strict=True):
+            interpreter.set_tensor(tensor["index"], _quantised(image[np.newaxis], tensor))
+        interpreter.invoke()
+        return [_real(interpreter.get_tensor(tensor["index"]), tensor) for tensor in leaving]
+
+    def answer(parts):
+        found = [answer_one(*images) for images in zip(*parts, strict=True)]
+        return [np.concatenate(of_one_output) for of_one_output in zip(*found, strict=True)]
 
     return answer
+
+
+def _in_order(tensors, name):
+    several = len(tensors) > 1
+    return [tensors[f"{name}_{n}"] for n in range(len(tensors))] if several else [*tensors.values()]
 
 
 def _quantised(values, tensor):
@@ -121,15 +147,21 @@ def _onnx(path, threads):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    (entering,) = session.get_inputs()
-    return lambda images: session.run(None, {entering.name: images})[0]
+    names = [entering.name for entering in session.get_inputs()]
+    return lambda parts: session.run(None, dict(zip(names, parts, strict=True)))
 
 
 def _saved_model(path, threads):
     import tensorflow as tf
 
     loaded = tf.saved_model.load(path)  # holds the variables
-    return lambda images: loaded.serve(tf.constant(images)).numpy()
+
+    def answer(parts):
+        given = [tf.constant(part) for part in parts]
+        found = loaded.serve(given if len(given) > 1 else given[0])
+        return [output.numpy() for output in (found if isinstance(found, list) else [found])]
+
+    return answer
 
 
 _LOADERS = {

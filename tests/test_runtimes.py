@@ -54,3 +54,10 @@ def test_a_file_that_does_not_agree_with_keras_is_wrong(one_hot, change, told):
     expected[0, 1] += change  # class 0 becomes class 1 by 2.0
     _, wrong = runtimes.measure(path, "onnx", images, np.zeros(5), expected, threads=1)
     assert wrong.startswith(told.replace("e.00", "e+00")) and bool(wrong) == bool(told)
+
+
+def test_several_outputs_cannot_be_measured(tmp_path):
+    images, path = keras.Input((1, 1, 3)), tmp_path / "two.onnx"
+    pruning.export(keras.Model(images, [2 * images, 3 * images]), path, "onnx")
+    with pytest.raises(ValueError, match="two.onnx: it has several inputs or outputs; only a file"):
+        runtimes.measure(path, "onnx", np.ones((5, 1, 1, 3), "float32"), None, None, threads=1)
