@@ -24,6 +24,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -47,6 +48,7 @@ OF_THE_SYSTEM = [  # errors of a disk or file that come without its name
     getattr(errno, name)
     for name in "EDQUOT EFBIG EIO ENOLCK ENOMEM ENOSPC EPIPE EROFS ESTALE".split()
 ]
+ERROR_LENGTH = 300  # characters, of an export that failed
 ANY_RANKING = {"criterion": "l1", "strategy": "independent"}  # where only the shape matters
 
 
@@ -274,7 +276,7 @@ def in_turn(args, dataset, trials, stale, time_left):
         time_left: function that says how much time all of it may take, `""` if not known yet.
 
     Yields:
-        `(name, path, row, None)`.
+        `(name, path, row, None)`; of a trial made now, first without exports and then with them.
     """
     from scnnb import storage
 
@@ -301,6 +303,8 @@ def in_turn(args, dataset, trials, stale, time_left):
                 row = trial(
                     dataset, baseline(path.parent), settings, path=path, callbacks=callbacks(path)
                 )
+                if args.export:  # whatever they end in, the row is in the CSV
+                    yield path.name, path, row, None
             else:
                 print(f"{path.name} is finished since {row['finished_at']}: {_in_words(row)}")
             row |= export_stored(path, row, dataset, settings, args.export, args.int8_io)
@@ -365,6 +369,12 @@ def on_ray(args, dataset, trials, stale, nodes):
             lock.release()
         for name, made, error in nodes.finished():
             settings, path, lock, exported = under_way.pop(name)
+            if error and exported:  # the row of the finished trial stays
+                record = storage.read_record(path, report.TRIALS.required)
+                failed = _failures(record) | dict.fromkeys(exported, error)
+                record["failed_exports"] = _in_one_line(failed)
+                storage.save_record(path, record)
+                made, error = (record, {}, {}), None
             record, files, logs = made or (None, {}, {})
             storage.place(path.parent, files)
             storage.place(args.tensorboard, logs)
@@ -729,7 +739,7 @@ def export_stored(path, record, dataset, settings, formats, int8_io):
     Returns:
         Dict of plain values, the columns of the CSV that are new.
     """
-    from pruning import exports, machine, runtimes
+    from pruning import exports, machine
     from scnnb import storage
 
     wanted = missing_exports(path, record, formats, int8_io)
@@ -738,28 +748,34 @@ def export_stored(path, record, dataset, settings, formats, int8_io):
     failed, kind = _failures(record), "int8" if int8_io else "float32"
     found, model = {"export_threads": machine.cores()}, storage.read_model(path)
     if model is None:
-        failed |= dict.fromkeys(wanted, "its .keras file is not there, call with --fresh")
+        why = "its .keras file is not there, call with --fresh"
+    else:
+        prepared, why = _attempt(_prepared, model, dataset.test_images)
+    if why:
+        failed |= dict.fromkeys(wanted, why)
         wanted = []
     else:
-        expected = runtimes.answers(machine.inference(model), dataset.test_images)
+        model, expected = prepared
     for name in wanted:
         file = exports.path_of(path, name)
-        measured, wrong = write_and_measure(
-            model, file, name, dataset, expected, settings["seed"], int8_io
+        result, why = _attempt(
+            write_and_measure, model, file, name, dataset, expected, settings["seed"], int8_io
         )
+        nothing = dict.fromkeys(("bytes", "accuracy", "latency_ms"), math.nan)
+        measured, wrong = result or (nothing, why)
         found |= {f"{_column(name)}_{what}": value for what, value in measured.items()}
         if name == "litert-int8":
             found["litert_int8_io"] = kind
         failed.pop(name, None)
         if wrong:
-            failed[name] = wrong.replace("; ", ", ")
-            print(f"EXPORT FAILED: {file.name}: {failed[name]}")
+            failed[name] = wrong
+            print(f"EXPORT FAILED: {file.name}: {wrong}")
             continue
         print(
             f"{file.name}: {measured['bytes']:,} bytes, test accuracy {measured['accuracy']:.4f}, "
             f"{measured['latency_ms']} ms for one image on {machine.cores()} threads"
         )
-    found["failed_exports"] = "; ".join(f"{name}: {why}" for name, why in failed.items())
+    found["failed_exports"] = _in_one_line(failed)
     storage.save_record(path, record | found)
     return found
 
@@ -783,26 +799,42 @@ def missing_exports(path, record, formats, int8_io):
 
 
 def write_and_measure(model, file, name, dataset, expected, seed, int8_io):
-    """One export of a network, as `runtimes.measure` returns it; nothing measured if it failed."""
+    """One export of a network, as `runtimes.measure` returns it."""
     from pruning import exports, machine, runtimes
 
     images = None
     if name == "litert-int8":
         images, _ = _training_images(dataset, seed, CALIBRATION_IMAGES)
         images = images[:]
+    exports.export(model, file, name, images=images, int8_io=int8_io)
+    return runtimes.measure(
+        file, name, dataset.test_images, dataset.test_labels, expected, threads=machine.cores()
+    )
+
+
+def _prepared(model, images):
+    """The network as it is exported, and what it answers in Keras."""
+    from pruning import inference, machine, runtimes
+
+    network = inference.for_inference(model)
+    return network, runtimes.answers(machine.inference(network), images)
+
+
+def _attempt(function, *arguments):
+    """`(what the function returns, "")`, or `(None, what it raised)` in one line.
+
+    Converters and runtimes raise nearly anything. A full disk and too little memory are raised on:
+    what comes after would fail, too.
+    """
     try:
-        with _quiet():
-            exports.export(model, file, name, images=images, int8_io=int8_io)
-            return runtimes.measure(
-                file,
-                name,
-                dataset.test_images,
-                dataset.test_labels,
-                expected,
-                threads=machine.cores(),
-            )
-    except ValueError as error:
-        return dict.fromkeys(("bytes", "accuracy", "latency_ms"), math.nan), str(error)
+        return function(*arguments), ""
+    except MemoryError:
+        raise
+    except Exception as error:
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            raise
+        told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        return None, textwrap.shorten(told, ERROR_LENGTH, placeholder=" ...") or "ValueError"
 
 
 def cuts(model, settings, images=None):
@@ -1368,25 +1400,6 @@ def _import_keras():
     keras.config.set_floatx("float32")
 
 
-@contextlib.contextmanager
-def _quiet():
-    """What converters and runtimes write straight to file descriptor 2 is hidden inside the `with`.
-
-    Not if TF_CPP_MIN_LOG_LEVEL is 0.
-    """
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
-        yield
-        return
-    terminal = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
-
-
 def _as_baseline(model, measured):
     from pruning import machine
 
@@ -1648,6 +1661,11 @@ def _failures(record):
     """`{format: why}` of the exports that failed."""
     told = record.get("failed_exports", "")
     return dict(each.partition(": ")[::2] for each in told.split("; ") if each)
+
+
+def _in_one_line(failures):
+    """The failures as `_failures` reads them: the column `failed_exports`."""
+    return "; ".join(f"{name}: {why.replace('; ', ', ')}" for name, why in failures.items())
 
 
 def _column(export):

@@ -1,10 +1,14 @@
 """formal.py --export: rows, files and messages."""
 
+import contextlib
+import errno
 import importlib
 import math
 
+import keras
 import pandas as pd
 import pytest
+from keras import layers
 
 import formal
 from pruning import exports, report, runtimes
@@ -100,6 +104,115 @@ def test_a_format_that_cannot_be_written_costs_no_other(export, monkeypatch):
     told = r"onnx: functional_?\d* cannot be written as onnx: no such operation, sorry"
     assert rows["failed_exports"].str.fullmatch(told).all()
     assert rows["onnx_bytes"].isna().all() and (rows["litert_bytes"] > 0).all()
+
+
+def fail(error):
+    """A function that raises the error."""
+
+    def failing(*arguments, **options):
+        raise error
+
+    return failing
+
+
+def test_a_file_that_does_not_run_costs_no_row_and_no_other_format(export, monkeypatch):
+    class InvalidGraph(Exception):
+        """As onnxruntime has it, of no class that says more."""
+
+    monkeypatch.setitem(runtimes._LOADERS, "onnx", fail(InvalidGraph("no such node;\nsorry")))
+    status, out, err, rows = export("--export", "onnx", "litert")
+    assert status == 1
+    why = "onnx: InvalidGraph: no such node, sorry"
+    trials = ("pruned0.0_retrained1", "pruned0.5_retrained1", "baseline")
+    assert err == f"formal.py: failed: {'; '.join(f'{name}: {why}' for name in trials)}\n"
+    assert rows["failed_exports"].tolist() == [why] * 2
+    assert rows["onnx_bytes"].isna().all() and (rows["litert_bytes"] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (ValueError("bad  shape"), "bad shape"),
+        (KeyError("name"), "KeyError: 'name'"),
+        (AttributeError(), "AttributeError:"),
+        (ValueError(), "ValueError"),
+        (ImportError("no onnx"), "ImportError: no onnx"),
+        (PermissionError(errno.EACCES, "no"), "PermissionError: [Errno 13] no"),
+        (RuntimeError("word " * 1000), "RuntimeError: " + "word " * 56 + "..."),
+    ],
+)
+def test_whatever_an_export_raises_is_told_in_one_line(error, why):
+    assert formal._attempt(fail(error)) == (None, why)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (OSError(errno.ENOSPC, "full"), 1, "full; make room, the same call goes on"),
+        pytest.param(MemoryError("no memory"), 1, "no memory", marks=pytest.mark.slow),
+        pytest.param(KeyboardInterrupt(), 130, "stopped; finished", marks=pytest.mark.slow),
+    ],
+)
+def test_what_ends_the_program_in_an_export_costs_no_row(
+    export, monkeypatch, error, status, message
+):
+    monkeypatch.setitem(exports._WRITERS, "onnx", fail(error))
+    ended, _, err, rows = export("--export", "onnx")
+    assert ended == status
+    assert message in err
+    assert rows["pruning_ratio"].tolist() == [0.0]
+
+
+class Inline:
+    """A Cluster that calls at once, in this process; a call of exports dies."""
+
+    places, full = 1, False
+
+    def put(self, value):
+        """The value itself."""
+        return value
+
+    def submit(self, name, function, *arguments):
+        """Call it."""
+        died = name.endswith("exports")
+        made = None if died else function(*arguments, tell=lambda line: None)
+        self.ended = [(name, made, "the worker died; sorry" if died else None)]
+
+    def finished(self):
+        """What the last call came to."""
+        ended, self.ended = self.ended, []
+        return ended
+
+
+def test_a_node_that_dies_in_an_export_costs_no_row(few, small, call, monkeypatch):
+    monkeypatch.setattr(formal, "_cluster", lambda args: contextlib.nullcontext(Inline()))
+    status, out, err = call(
+        small.parent, few, *SHORT, 0.5, "--model", small, "--export", "litert", "--ray"
+    )
+    assert status == 1
+    assert err == (
+        "formal.py: failed: seed 0 pruned0.5_retrained1 exports: litert: the worker died, sorry\n"
+    )
+    (row,) = report.read_rows(small.parent / "results" / "few.csv").to_dict("records")
+    assert row["failed_exports"] == "litert: the worker died, sorry"
+    assert row["accuracy"] >= 0
+
+
+@pytest.mark.slow
+def test_augmentation_and_mixed_precision_inside_the_network_are_exported(few, tmp_path, call):
+    keras.utils.set_random_seed(0)
+    images = keras.Input((28, 28, 1))
+    x = layers.RandomRotation(0.1)(layers.RandomFlip("horizontal")(images))
+    x = layers.Conv2D(4, 3, 2, name="conv1", dtype="mixed_float16")(x)
+    x = layers.Conv2D(4, 3, 2, name="conv2", dtype="mixed_float16")(x)
+    x = layers.Dropout(0.2)(layers.GlobalAveragePooling2D()(x))
+    keras.Model(images, layers.Dense(10, "softmax")(x)).save(tmp_path / "own.keras")
+    (tmp_path / "ratios.json").write_text('{"conv1": 0.5}')
+    arguments = (few, *SHORT, 0.0, "--model", "own.keras", "--layer-ratios", "ratios.json")
+    status, out, err = call(tmp_path, *arguments, "--export", *NAMES)
+    assert (status, err) == (0, ""), out
+    rows = report.read_rows(tmp_path / "results" / "few.csv")
+    assert (rows[report.EXPORTED] > 0).all(axis=None)
 
 
 def test_what_int8_loses_is_told(export, monkeypatch):
