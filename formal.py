@@ -370,7 +370,7 @@ def on_ray(args, dataset, trials, stale, nodes):
         for name, made, error in nodes.finished():
             settings, path, lock, exported = under_way.pop(name)
             if error and exported:  # the row of the finished trial stays
-                record = storage.read_record(path, report.TRIALS.required)
+                record = storage.read_record(path, *_kinds(path))
                 failed = _failures(record) | dict.fromkeys(exported, error)
                 record["failed_exports"] = _in_one_line(failed)
                 storage.save_record(path, record)
