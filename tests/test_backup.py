@@ -82,7 +82,10 @@ def test_a_resumed_training_ends_bit_for_bit_as_an_unbroken_one(
     assert weights(again) == weights(unbroken)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["bfloat16", *(pytest.param(p, marks=pytest.mark.slow) for p in ("float64", "mixed_float16"))],
+)
 def test_a_training_in_another_precision_resumes_as_well(dataset, tmp_path, dtype):
     training.train(unbroken := built(dtype=dtype), dataset, **HOW | {"epochs": 2})
     how = HOW | {"epochs": 2, "backup": tmp_path / "a.npz"}
@@ -223,7 +226,7 @@ def test_every_setting_of_a_training_is_told_to_its_backup(dataset, tmp_path, mo
 def test_a_pipe_in_place_of_a_backup_is_set_aside(tmp_path, capsys):
     file = tmp_path / "a.npz"
     os.mkfifo(file)
-    assert backup.progress(file) == (0, 0.0)
+    assert backup.progress(file) == (0, 0.0, [])
     assert backup.Backup(file, compiled(), ()).done == 0
     assert capsys.readouterr().out.endswith("set aside as a.npz.damaged1\n")
 

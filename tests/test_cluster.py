@@ -179,9 +179,10 @@ def test_a_signal_keeps_what_is_done_and_leaves_no_process(few, network, tmp_pat
     ("options", "message"),
     [
         (["--ray", "127.0.0.1:1"], "--ray 127.0.0.1:1: .*Connection refused"),
-        (
+        pytest.param(
             ["--ray", "--cpus-per-trial", 500],
             "500 CPU per trial came, but no node has as many; .* and 0 GPU; take fewer",
+            marks=pytest.mark.slow,
         ),
     ],
 )

@@ -118,6 +118,12 @@ def under_way(path, epoch_seconds):
     np.savez(backup.backup_path(path), **done)
 
 
+def store_record(path, **measured):
+    """Store the record of a baseline or trial; what is not given is 0 or empty."""
+    kinds, *_ = formal._kinds(path)
+    storage.save_record(path, {name: kind() for name, kind in kinds.items()} | measured)
+
+
 def test_the_time_left_is_that_of_the_usual_epoch_of_each_network_left(grid, tmp_path):
     trials, sizes = grid
     assert formal._remaining(*grid) == (0, 2 * 7 + 4 * 60, None)
@@ -125,14 +131,15 @@ def test_the_time_left_is_that_of_the_usual_epoch_of_each_network_left(grid, tmp
     seed0, seed1 = tmp_path / "0", tmp_path / "1"
     under_way(seed0 / "baseline", [4.0, 90.0, 5.0])
     assert formal._remaining(*grid) == (0, 251, 251 * 5)  # pruned ones as long: none is seen
-    storage.save_record(seed0 / "baseline", {"seconds": 28.0})  # an epoch of 4
+    store_record(seed0 / "baseline", seconds=28.0)  # an epoch of 4
     os.remove(backup.backup_path(seed0 / "baseline"))
     under_way(seed0 / "0.5", [2.0])
     assert formal._remaining(*grid) == (0, 246, 59 * 2 + 60 * 4 + 7 * 4 + 60 * 2 + 60 * 4)
     assert formal._time_left(*grid, ()) == "about 12 min left"  # 746 seconds
     assert formal._left(*grid) == "0 of 4 trials done, 246 epochs left, about 12 min"
-    for path in (seed0 / "0.5", seed0 / "0.0", seed1 / "baseline", seed1 / "0.5"):
-        storage.save_record(path, {"seconds": 28.0, "retrain_seconds": 120.0})
+    store_record(seed1 / "baseline", seconds=28.0)
+    for path in (seed0 / "0.5", seed0 / "0.0", seed1 / "0.5"):
+        store_record(path, retrain_seconds=120.0)
     under_way(seed1 / "0.0", [3.0] * 59)
     assert formal._left(*grid) == "3 of 4 trials done, 1 epoch left, less than a minute"
     stale = {seed1 / "0.5"}
