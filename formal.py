@@ -34,12 +34,13 @@ import filelock
 import data
 import scnnb
 from data.dataset import PIXELS
+from pruning import criteria
+from pruning.paper import LAYER_RATIOS
 
 RESULTS = Path("results")
 TRAINING_IMAGES = 10_000  # to measure on where ratios are chosen
 PIXEL_IMAGES = 500  # training images on which ranges of pixel values are compared
 CLEARLY = 0.1  # of accuracy, by which another range must be better to be named
-CRITERIA = "l1 l2 largest random mean-mean mean-std mean-l1 mean-l2 var-l2".split()
 EXPORTS = "litert litert-int8 onnx saved-model".split()
 CALIBRATION_IMAGES = 500  # training images by which int8 finds its ranges
 LOSS_TO_TELL = 0.01  # of accuracy, by int8
@@ -1030,7 +1031,7 @@ def parse(argv):
     )
     add(
         "--criterion",
-        choices=CRITERIA,
+        choices=[*criteria.OF_KERNELS, *criteria.OF_FEATURE_MAPS],
         nargs="+",
         action="extend",
         metavar="NAME",
@@ -1229,11 +1230,11 @@ def parse(argv):
         if getattr(args, name) not in (parser.get_default(name), []):
             flag = f"--{name.replace('_', '-')}"
             parser.error(f"{flag} came with --sensitivity, which does not use it; leave one out")
-    of_maps = [name for name in args.criterion if "-" in name]
+    of_maps = [name for name in args.criterion if name in criteria.OF_FEATURE_MAPS]
     if args.strategy == "greedy" and of_maps:
         parser.error(
             f"--strategy greedy came with --criterion {of_maps[0]}; greedy leaves out parts of "
-            f"kernels: give {', '.join(name for name in CRITERIA if '-' not in name)}"
+            f"kernels: give {', '.join(criteria.OF_KERNELS)}"
         )
     if args.augment and args.dataset == "mnist":
         parser.error(
@@ -1357,9 +1358,6 @@ def _layer_ratios(text):
                 f"{text!r} came, but it must be a file such as "
                 f'{{"conv1": 0.5, "conv*": 0.2}}: {error}'
             ) from error
-    _import_keras()  # the paper's names are in a package that needs it
-    from pruning.paper import LAYER_RATIOS
-
     if text not in LAYER_RATIOS:
         raise argparse.ArgumentTypeError(
             f"{text!r} came, but it must be {', '.join(LAYER_RATIOS)} or a file that ends in .json"
@@ -1472,8 +1470,6 @@ def _prune(model, settings, images=None, only=None):
 
 def _ratios(settings):
     """`{layer name or glob: ratio}`."""
-    from pruning.paper import LAYER_RATIOS
-
     text = settings["layer_ratios"]
     return LAYER_RATIOS[text] if text in LAYER_RATIOS else json.loads(text or "{}")
 

@@ -6,15 +6,8 @@ import math
 import keras
 import numpy as np
 
-from pruning import groups, surgery
+from pruning import criteria, groups, surgery
 
-CRITERIA = {  # over the images, of one map
-    "mean-mean": ("mean", "mean"),
-    "mean-std": ("mean", "std"),
-    "mean-l1": ("mean", "l1"),
-    "mean-l2": ("mean", "l2"),
-    "var-l2": ("variance", "l2"),
-}
 _OF_A_MAP = {  # maps (n, positions, filters): float32 (n, filters)
     "mean": lambda maps: keras.ops.mean(maps, axis=1),
     "std": lambda maps: keras.ops.std(maps, axis=1),
@@ -33,8 +26,9 @@ def scores(model, images, criterion):
         model: built Functional or Sequential Keras model. It is left untouched.
         images: float array (n, height, width, channels), or what else the network takes, training
             images; a list of arrays where it has several inputs.
-        criterion: a key of `CRITERIA`: `"mean-std"` is the mean over the images of the standard
-            deviation of a map, `"var-l2"` the variance over the images of the L2 norm of a map.
+        criterion: a key of `criteria.OF_FEATURE_MAPS`: `"mean-std"` is the mean over the images of
+            the standard deviation of a map, `"var-l2"` the variance over the images of the L2 norm
+            of a map.
 
     Returns:
         `{layer path: float64 array (filters,)}` of all layers with filters.
@@ -44,7 +38,7 @@ def scores(model, images, criterion):
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, figure 9.
     """
-    over_images, of_a_map = CRITERIA[criterion]
+    over_images, of_a_map = criteria.OF_FEATURE_MAPS[criterion]
     arrays = keras.tree.flatten(images)
     if not arrays or not all(hasattr(array, "shape") and len(array) for array in arrays):
         raise ValueError("images holds none; give an array of training images")

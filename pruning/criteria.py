@@ -1,4 +1,7 @@
-"""What a filter is worth by its weights: a kernel in, one score per filter out; the lowest go."""
+"""What a filter is worth, by the names of the criteria; the filters of the lowest scores go.
+
+It needs no Keras: the command line takes the names from here.
+"""
 
 import zlib
 
@@ -55,3 +58,18 @@ def random(kernel, seed=0):
     """
     content = zlib.crc32(np.ascontiguousarray(kernel).tobytes())
     return np.random.default_rng([seed, content]).uniform(size=kernel.shape[-1])
+
+
+OF_KERNELS = {  # function of a kernel: one score per filter
+    "l1": l1_norm,
+    "l2": l2_norm,
+    "largest": largest,
+    "random": random,
+}
+OF_FEATURE_MAPS = {  # over the images, of one map; `activations.scores` computes them
+    "mean-mean": ("mean", "mean"),
+    "mean-std": ("mean", "std"),
+    "mean-l1": ("mean", "l1"),
+    "mean-l2": ("mean", "l2"),
+    "var-l2": ("variance", "l2"),
+}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pruning import activations, prune, rules
+from pruning import activations, criteria, prune, rules
 from scnnb.model import build_scnnb
 from tests.silenced import images_for, randomise
 
@@ -31,14 +31,14 @@ BY_HAND = {
 }
 
 
-@pytest.mark.parametrize("criterion", activations.CRITERIA)
+@pytest.mark.parametrize("criterion", criteria.OF_FEATURE_MAPS)
 @pytest.mark.parametrize("options", [{}, {"activation": "relu"}])
 def test_scores_of_hand_made_maps_before_normalisation_and_activation(criterion, options):
     scores = activations.scores(identity(**options), IMAGES, criterion)
     np.testing.assert_allclose(scores["conv1"], BY_HAND[criterion], rtol=1e-6)
 
 
-@pytest.mark.parametrize("criterion", activations.CRITERIA)
+@pytest.mark.parametrize("criterion", criteria.OF_FEATURE_MAPS)
 def test_streamed_scores_equal_those_of_all_maps_at_once(criterion, monkeypatch):
     model = randomise(build_scnnb((8, 8, 3), 3))
     images = images_for(model, 7)

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 import formal
-import pruning
-from pruning import activations, exports, report, runtimes
+from pruning import criteria, exports, report, runtimes
 
 ROOT = Path(__file__).parent.parent
 RIGHT = ["fashion", "0.001", "128", "35", "30", "0.4"]
@@ -234,8 +233,14 @@ def test_right_arguments_are_taken_in_any_order_with_options():
     assert formal.parse([*RIGHT, "--layer-ratios", "vgg16-A"]).layer_ratios == "vgg16-A"
 
 
-def test_the_flag_names_the_criteria_there_are():
-    assert formal.CRITERIA == [*pruning.CRITERIA, *activations.CRITERIA]
+def test_the_flag_takes_every_criterion_and_the_help_names_each(capsys):
+    names = "l1 l2 largest random mean-mean mean-std mean-l1 mean-l2 var-l2".split()
+    assert formal.parse([*RIGHT, "--criterion", *names]).criterion == names
+    assert names == [*criteria.OF_KERNELS, *criteria.OF_FEATURE_MAPS]
+    with pytest.raises(SystemExit):
+        formal.parse(["--help"])
+    words = re.findall(r"[\w-]+", capsys.readouterr().out.replace("-\n", "-"))
+    assert set(names) <= set(words)
 
 
 def test_the_flag_names_the_formats_there_are():

@@ -1,4 +1,4 @@
-"""pruning.prune: what its users rely on."""
+"""pruning/pruner.py: what users of `prune` rely on."""
 
 import logging
 

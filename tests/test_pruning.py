@@ -1,0 +1,16 @@
+"""pruning/__init__.py: the public functions."""
+
+import pytest
+
+import pruning
+
+
+def test_the_public_functions_are_there_by_name():
+    names = {"export", "judge", "prune", "stages"}
+    assert names <= set(dir(pruning)) and names == set(pruning.__all__)
+    assert {name: getattr(pruning, name).__name__ for name in names} == {n: n for n in names}
+
+
+def test_a_name_that_is_not_there_is_refused():
+    with pytest.raises(AttributeError, match="module 'pruning' has no attribute 'cut'"):
+        pruning.cut  # noqa: B018
