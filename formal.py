@@ -35,13 +35,13 @@ import data
 import scnnb
 from data.dataset import PIXELS
 from pruning import criteria
+from pruning.exports import FORMATS
 from pruning.paper import LAYER_RATIOS
 
 RESULTS = Path("results")
 TRAINING_IMAGES = 10_000  # to measure on where ratios are chosen
 PIXEL_IMAGES = 500  # training images on which ranges of pixel values are compared
 CLEARLY = 0.1  # of accuracy, by which another range must be better to be named
-EXPORTS = "litert litert-int8 onnx saved-model".split()
 CALIBRATION_IMAGES = 500  # training images by which int8 finds its ranges
 LOSS_TO_TELL = 0.01  # of accuracy, by int8
 STOPPING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]  # each ends a run tidily
@@ -144,9 +144,7 @@ def experiment(args):
         _require("tensorboard", "--tensorboard")
         args.tensorboard.mkdir(parents=True, exist_ok=True)
     for name in args.export:
-        from pruning import runtimes
-
-        for package in runtimes.PACKAGES[name]:
+        for package in FORMATS[name].packages:
             _require(package, f"--export {name}")
     content = _content(dataset, network, args.model)
     trials = [
@@ -740,7 +738,7 @@ def export_stored(path, record, dataset, settings, formats, int8_io):
     Returns:
         Dict of plain values, the columns of the CSV that are new.
     """
-    from pruning import exports, machine
+    from pruning import machine
     from scnnb import storage
 
     wanted = missing_exports(path, record, formats, int8_io)
@@ -758,15 +756,16 @@ def export_stored(path, record, dataset, settings, formats, int8_io):
     else:
         model, expected = prepared
     for name in wanted:
-        file = exports.path_of(path, name)
+        file_format = FORMATS[name]
+        file = file_format.path_of(path)
         result, why = _attempt(
             write_and_measure, model, file, name, dataset, expected, settings["seed"], int8_io
         )
         nothing = dict.fromkeys(("bytes", "accuracy", "latency_ms"), math.nan)
         measured, wrong = result or (nothing, why)
-        found |= {f"{_column(name)}_{what}": value for what, value in measured.items()}
-        if name == "litert-int8":
-            found["litert_int8_io"] = kind
+        found |= {f"{file_format.column}_{what}": value for what, value in measured.items()}
+        if file_format.quantised:
+            found[f"{file_format.column}_io"] = kind
         failed.pop(name, None)
         if wrong:
             failed[name] = wrong
@@ -786,39 +785,37 @@ def missing_exports(path, record, formats, int8_io):
 
     Arguments as for `export_stored`.
     """
-    from pruning import exports
-
     failed, kind = _failures(record), "int8" if int8_io else "float32"
     return [
         name
-        for name in formats
+        for name, column in ((name, FORMATS[name].column) for name in formats)
         if name in failed
-        or not record.get(f"{_column(name)}_bytes", 0) > 0
-        or not exports.path_of(path, name).exists()
-        or (name == "litert-int8" and record.get("litert_int8_io") != kind)
+        or not record.get(f"{column}_bytes", 0) > 0
+        or not FORMATS[name].path_of(path).exists()
+        or (FORMATS[name].quantised and record.get(f"{column}_io") != kind)
     ]
 
 
 def write_and_measure(model, file, name, dataset, expected, seed, int8_io):
-    """One export of a network, as `runtimes.measure` returns it."""
-    from pruning import exports, machine, runtimes
+    """One export of a network, as `measuring.measure` returns it."""
+    from pruning import export, machine
+    from pruning.exports import measuring
 
     images = None
-    if name == "litert-int8":
+    if FORMATS[name].quantised:
         images, _ = _training_images(dataset, seed, CALIBRATION_IMAGES)
         images = images[:]
-    exports.export(model, file, name, images=images, int8_io=int8_io)
-    return runtimes.measure(
-        file, name, dataset.test_images, dataset.test_labels, expected, threads=machine.cores()
-    )
+    export(model, file, name, images=images, int8_io=int8_io)
+    return measuring.measure(file, FORMATS[name], *dataset.test, expected, threads=machine.cores())
 
 
 def _prepared(model, images):
     """The network as it is exported, and what it answers in Keras."""
-    from pruning import inference, machine, runtimes
+    from pruning import machine
+    from pruning.exports import inference, measuring
 
     network = inference.for_inference(model)
-    return network, runtimes.answers(machine.inference(network), images)
+    return network, measuring.answers(machine.inference(network), images)
 
 
 def _attempt(function, *arguments):
@@ -1150,7 +1147,7 @@ def parse(argv):
     )
     add(
         "--export",
-        choices=EXPORTS,
+        choices=FORMATS,
         nargs="+",
         action="extend",
         metavar="FORMAT",
@@ -1205,7 +1202,7 @@ def parse(argv):
     args = parser.parse_intermixed_args(values)
     args.criterion = list(dict.fromkeys(args.criterion or ["l1"]))
     args.export = list(dict.fromkeys(args.export or []))
-    if args.int8_io and "litert-int8" not in args.export:
+    if args.int8_io and not any(FORMATS[name].quantised for name in args.export):
         parser.error("--int8-io came without --export litert-int8; give both")
     if args.trained and args.model in scnnb.NETWORKS:
         parser.error(f"--trained came with --model {args.model}; give the path of its file")
@@ -1642,12 +1639,10 @@ def _is_layer(row):
 
 def _failed_exports(name, path, record, formats):
     """List of what failed of the exports asked for, at most one line; what int8 loses is told."""
-    from pruning import exports
-
     for each in formats:
-        loss = record["accuracy"] - record.get(f"{_column(each)}_accuracy", math.nan)
+        loss = record["accuracy"] - record.get(f"{FORMATS[each].column}_accuracy", math.nan)
         if loss > LOSS_TO_TELL:
-            file = exports.path_of(path, each)
+            file = FORMATS[each].path_of(path)
             print(f"ATTENTION: {file.name} loses {100 * loss:.1f} points of accuracy")
     why = record.get("failed_exports") if formats else ""
     return [f"{name}: {why}"] if why else []
@@ -1662,11 +1657,6 @@ def _failures(record):
 def _in_one_line(failures):
     """The failures as `_failures` reads them: the column `failed_exports`."""
     return "; ".join(f"{name}: {why.replace('; ', ', ')}" for name, why in failures.items())
-
-
-def _column(export):
-    """What the columns of an export begin with."""
-    return export.replace("-", "_")
 
 
 def _csv_path(args, dataset):
@@ -1689,7 +1679,6 @@ def _check_csv(csv, table):
 
 def _check_space(trials, sizes, formats):
     """Raise UserError if the disk has no room for the models, exports and backups to come."""
-    from pruning import exports
     from scnnb import storage
 
     ((parameters, _),) = sizes[None]
@@ -1698,7 +1687,7 @@ def _check_space(trials, sizes, formats):
     needed = (1 + stages) * 3 * parameters
     for settings, path in _with_baselines(trials):
         of_trial, _ = sizes[settings["pruning_ratio"]][-1]
-        files = [storage.model_path(path), *(exports.path_of(path, name) for name in formats)]
+        files = [storage.model_path(path), *(FORMATS[name].path_of(path) for name in formats)]
         needed += of_trial * sum(not file.exists() for file in files)
     free = shutil.disk_usage(RESULTS).free
     if 4 * needed > free:

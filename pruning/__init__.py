@@ -3,7 +3,7 @@
 import importlib
 
 _PUBLIC = {  # name: the module that defines it
-    "export": "pruning.exports",
+    "export": "pruning.exports.writing",
     "judge": "pruning.pruner",
     "prune": "pruning.pruner",
     "stages": "pruning.pruner",

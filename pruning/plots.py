@@ -1,5 +1,6 @@
 """Pictures from the CSV; never called by training."""
 
+import itertools
 import os
 import warnings
 
@@ -7,12 +8,13 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from pruning import report
+from pruning.exports import FORMATS
 
 LEAST_SPAN = 0.02  # of the accuracy axis, so that the noise of a seed does not look like a trend
 LEGEND_LINES = 20  # of one column
 LINE = 0.22  # inches of one line of a legend
 SIZES = {"parameters": "parameters", "macs": "multiply-accumulates (MACs) for one image"}
-EXPORT_LINES = {"litert": "o-", "litert_int8": "s--", "onnx": "^:", "saved_model": "v-."}
+EXPORT_LINES = ["o-", "s--", "^:", "v-."]  # of the formats in their order, then again
 WIDE = 20  # more than so many times the parameters: different networks, on a logarithmic axis
 
 
@@ -130,7 +132,11 @@ def _shortened(layers):
 
 def _curve(rows):
     means = report.summarised(rows)
-    exported = [name for name in EXPORT_LINES if means[f"{name}_bytes_mean"].notna().any()]
+    exported = {
+        file_format: line
+        for file_format, line in zip(FORMATS.values(), itertools.cycle(EXPORT_LINES), strict=False)
+        if means[f"{file_format.column}_bytes_mean"].notna().any()
+    }
     figure = Figure(layout="constrained")
     sizes = {size: label for size, label in SIZES.items() if means[size].notna().any()}
     panels = figure.subplots(1, len(sizes) + bool(exported), sharey=True, squeeze=False)[0]
@@ -206,13 +212,15 @@ def _draw_means(axes, means, size, constant, varying):
 def _draw_exports(axes, means, exported, constant, varying):
     """Accuracy of every format against the size of its file, a line per setting."""
     axes.set_xlabel("size of the exported file in MB (10^6 bytes)")
-    sizes = means[[f"{name}_bytes_mean" for name in exported]]
+    first, *_ = exported
+    sizes = means[[f"{file_format.column}_bytes_mean" for file_format in exported]]
     if sizes.max(axis=None) > 2 * sizes.min(axis=None):
         axes.set_xscale("log")  # int8 is a quarter of float32
     axes.xaxis.set_major_formatter("{x:,g}")
     for number, (_, curve) in enumerate(means.groupby(constant, sort=False)):
         told = _told(curve.iloc[0], varying)
-        for name in exported:
+        for file_format, line in exported.items():
+            name = file_format.column
             points = curve[curve[f"{name}_bytes_mean"].notna()].sort_values(f"{name}_bytes_mean")
             if points.empty:
                 continue
@@ -220,14 +228,14 @@ def _draw_exports(axes, means, exported, constant, varying):
                 points[f"{name}_bytes_mean"] / 1e6,
                 points[f"{name}_accuracy_mean"],
                 yerr=points[f"{name}_accuracy_std"].fillna(0),  # of one seed
-                fmt=EXPORT_LINES[name],
+                fmt=line,
                 color=f"C{number}",
                 markersize=8,
                 fillstyle="none",
                 capsize=3,
                 label=": ".join(filter(None, [f"exported, {name}", told])),
             )
-            if name in ("litert_int8", exported[0]):
+            if file_format.quantised or file_format == first:
                 for _, row in points.iterrows():
                     axes.annotate(
                         f"{row['pruning_ratio']:g}",

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import filelock
 import pandas as pd
 
+from pruning.exports import FORMATS
+
 
 class NotARecordError(ValueError):
     """A file is not a CSV of the table it should be."""
@@ -62,9 +64,13 @@ MEASURED = [  # of each row, on its machine
     "baseline_throughput",
     "peak_memory_mb",
 ]
-EXPORTS = ["litert", "litert_int8", "onnx", "saved_model"]
-EXPORTED = [f"{name}_{what}" for name in EXPORTS for what in ("bytes", "accuracy", "latency_ms")]
+EXPORTED = [
+    f"{file_format.column}_{what}"
+    for file_format in FORMATS.values()
+    for what in ("bytes", "accuracy", "latency_ms")
+]
 _OF_EXPORTS = [*EXPORTED, "export_threads"]
+_INT8_IO = [f"{each.column}_io" for each in FORMATS.values() if each.quantised]
 _VERSIONS = {"finished_at": str, "keras": str, "tensorflow": str}
 _ADDED_TO_BASELINE = {  # what shapes it, too, and what older rows meant
     "precision": "float32",
@@ -105,7 +111,7 @@ TRIALS = Table(
         "machine": str,
         "precision": str,
         **dict.fromkeys(_OF_EXPORTS, float),
-        "litert_int8_io": str,
+        **dict.fromkeys(_INT8_IO, str),
         "failed_exports": str,
         "content": str,
         "pixels": str,
@@ -132,7 +138,7 @@ TRIALS = Table(
         "machine": "",
         **_ADDED_TO_BASELINE,
         **dict.fromkeys(_OF_EXPORTS, math.nan),
-        "litert_int8_io": "",
+        **dict.fromkeys(_INT8_IO, ""),
         "failed_exports": "",
     },
 )

@@ -1,6 +1,7 @@
 """formal.py --export: rows, files and messages."""
 
 import contextlib
+import dataclasses
 import errno
 import importlib
 import math
@@ -11,7 +12,9 @@ import pytest
 from keras import layers
 
 import formal
-from pruning import exports, report, runtimes
+from pruning import report
+from pruning.exports import FORMATS, measuring
+from pruning.exports.writing import bytes_of
 
 SHORT = ("0.001", "40", "1", "1")  # lr, batchSz, Epoch1, Epoch2
 NAMES = ["litert", "litert-int8", "onnx", "saved-model"]
@@ -44,8 +47,8 @@ def test_every_row_holds_size_accuracy_and_latency_of_every_format(export, small
     ):
         (stored,) = (small.parent / "results").glob(f"*/{stem}.keras")
         for name in NAMES:
-            path = exports.path_of(stored.with_name(stem), name)
-            assert exports.bytes_of(path) == row[f"{name.replace('-', '_')}_bytes"]
+            path = FORMATS[name].path_of(stored.with_name(stem))
+            assert bytes_of(path) == row[f"{name.replace('-', '_')}_bytes"]
     assert len(list((small.parent / "results").glob("*/baseline*"))) >= 2 + len(NAMES)
     means = pd.read_csv(small.parent / "results" / "few-summary.csv")
     assert means["onnx_bytes_mean"].tolist() == rows["onnx_bytes"].tolist()
@@ -81,7 +84,7 @@ def test_int8_files_are_made_anew_for_another_input(export):
 @pytest.mark.slow
 def test_a_file_that_answers_otherwise_is_a_failed_export_until_it_does_not(export, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(runtimes, "TOLERANCE", -1.0)
+        patch.setattr(measuring, "TOLERANCE", -1.0)
         status, out, err, rows = export("--export", "onnx")
     assert status == 1
     assert err.startswith("formal.py: failed: pruned0.0_retrained1: onnx: differs from Keras")
@@ -98,12 +101,17 @@ def test_a_format_that_cannot_be_written_costs_no_other(export, monkeypatch):
     def refuse(*arguments):
         raise RuntimeError("no such operation; sorry\nand much more")
 
-    monkeypatch.setitem(exports._WRITERS, "onnx", refuse)
+    change_onnx(monkeypatch, writer=refuse)
     status, out, err, rows = export("--export", "onnx", "litert")
     assert status == 1
     told = r"onnx: functional_?\d* cannot be written as onnx: no such operation, sorry"
     assert rows["failed_exports"].str.fullmatch(told).all()
     assert rows["onnx_bytes"].isna().all() and (rows["litert_bytes"] > 0).all()
+
+
+def change_onnx(monkeypatch, **changes):
+    """Have ONNX written or loaded by another function."""
+    monkeypatch.setitem(FORMATS, "onnx", dataclasses.replace(FORMATS["onnx"], **changes))
 
 
 def fail(error):
@@ -119,7 +127,7 @@ def test_a_file_that_does_not_run_costs_no_row_and_no_other_format(export, monke
     class InvalidGraph(Exception):
         """As onnxruntime has it, of no class that says more."""
 
-    monkeypatch.setitem(runtimes._LOADERS, "onnx", fail(InvalidGraph("no such node;\nsorry")))
+    change_onnx(monkeypatch, loader=fail(InvalidGraph("no such node;\nsorry")))
     status, out, err, rows = export("--export", "onnx", "litert")
     assert status == 1
     why = "onnx: InvalidGraph: no such node, sorry"
@@ -156,7 +164,7 @@ def test_whatever_an_export_raises_is_told_in_one_line(error, why):
 def test_what_ends_the_program_in_an_export_costs_no_row(
     export, monkeypatch, error, status, message
 ):
-    monkeypatch.setitem(exports._WRITERS, "onnx", fail(error))
+    change_onnx(monkeypatch, writer=fail(error))
     ended, _, err, rows = export("--export", "onnx")
     assert ended == status
     assert message in err
@@ -216,13 +224,13 @@ def test_augmentation_and_mixed_precision_inside_the_network_are_exported(few, t
 
 
 def test_what_int8_loses_is_told(export, monkeypatch):
-    original = runtimes.measure
+    original = measuring.measure
 
-    def lossy(path, name, *arguments, **options):
-        measured, wrong = original(path, name, *arguments, **options)
+    def lossy(*arguments, **options):
+        measured, wrong = original(*arguments, **options)
         return measured | {"accuracy": 0.0}, wrong
 
-    monkeypatch.setattr(runtimes, "measure", lossy)
+    monkeypatch.setattr(measuring, "measure", lossy)
     monkeypatch.setattr(formal, "LOSS_TO_TELL", -1.0)  # so few images may all be wrong
     status, out, _, rows = export("--export", "litert-int8")
     assert status == 0

@@ -1,6 +1,5 @@
-"""pruning/exports.py: files of every format, as their own runtimes read them."""
+"""pruning/exports/: files of every format, as their own runtimes read them."""
 
-import errno
 import os
 import subprocess
 import sys
@@ -9,13 +8,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter
 from keras import layers
 
 import pruning
 import scnnb
-from pruning import exports, runtimes
+from pruning.exports import FORMATS, measuring
+from pruning.exports.writing import bytes_of
 
 IMAGES = np.random.default_rng(0).random((40, 16, 16, 3), np.float32)
 
@@ -44,19 +42,19 @@ def models():
 
 
 def exported(model, folder, name, **options):
-    path = exports.path_of(folder / "model0.5", name)
+    path = FORMATS[name].path_of(folder / "model0.5")
     options = {"images": IMAGES} | options
     return path, pruning.export(model, path, name, **options)
 
 
-@pytest.mark.parametrize("name", exports.FORMATS)
+@pytest.mark.parametrize("name", FORMATS)
 def test_a_pruned_network_answers_the_same_in_its_runtime_and_is_smaller(models, tmp_path, name):
     sizes = {}
     for model in models:
         path, size = exported(model, tmp_path, name)
-        assert size == exports.bytes_of(path)
+        assert size == bytes_of(path)
         sizes[model] = size
-        answer = runtimes.load(path, name, threads=2)
+        answer = FORMATS[name].load(path, threads=2)
         tolerance = 0.1 if name == "litert-int8" else 1e-5
         np.testing.assert_allclose(answer(IMAGES), model(IMAGES), atol=tolerance)
     whole, pruned = sizes.values()
@@ -64,57 +62,7 @@ def test_a_pruned_network_answers_the_same_in_its_runtime_and_is_smaller(models,
     assert len(list(tmp_path.iterdir())) == 1  # nothing partial is left
 
 
-def test_int8_is_int8_inside_and_float32_or_int8_outside(models, tmp_path):
-    _, model = models
-    float_bytes = exported(model, tmp_path, "litert")[1]
-    answers = []
-    for int8_io, outside in ((False, np.float32), (True, np.int8)):
-        path, size = exported(model, tmp_path, "litert-int8", int8_io=int8_io)
-        assert size < float_bytes
-        interpreter = Interpreter(str(path))
-        interpreter.allocate_tensors()
-        (entering,), (leaving,) = interpreter.get_input_details(), interpreter.get_output_details()
-        assert entering["dtype"] == leaving["dtype"] == outside
-        inside = {tensor["dtype"] for tensor in interpreter.get_tensor_details()} - {outside}
-        assert inside <= {np.int8, np.int32}
-        answers.append(runtimes.load(path, "litert-int8", threads=1)(IMAGES))
-    np.testing.assert_allclose(*answers, atol=0.01)
-
-
-def test_a_file_is_replaced_when_the_new_one_is_whole(models, tmp_path, monkeypatch):
-    def fail_half_way(model, partial, *options):
-        Path(partial).write_text("half")
-        raise RuntimeError("no such operation\nand much more")
-
-    for name in ("litert", "saved-model"):
-        path, _ = exported(models[0], tmp_path, name)
-        before = exports.bytes_of(path)
-        with monkeypatch.context() as patch:
-            patch.setitem(exports._WRITERS, name, fail_half_way)
-            with pytest.raises(
-                ValueError, match=f"cannot be written as {name}: no such operation$"
-            ):
-                exported(models[1], tmp_path, name)
-        assert exports.bytes_of(path) == before
-        assert exported(models[1], tmp_path, name)[1] == exports.bytes_of(path) < before
-    assert len(list(tmp_path.iterdir())) == 2
-
-
-@pytest.mark.parametrize(
-    ("name", "images", "message"),
-    [
-        ("tflite", IMAGES, "format 'tflite' came; give litert, litert-int8, onnx, saved-model"),
-        ("litert-int8", None, "litert-int8 came without images; give some hundred training images"),
-        ("litert-int8", IMAGES[:0], "litert-int8 came without images"),
-    ],
-)
-def test_what_cannot_be_written_is_refused(models, tmp_path, name, images, message):
-    with pytest.raises(ValueError, match=message):
-        pruning.export(models[0], tmp_path / "x", name, images=images)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("name", exports.FORMATS)
+@pytest.mark.parametrize("name", FORMATS)
 def test_a_network_with_augmentation_in_mixed_precision_runs_in_every_format(name, tmp_path):
     def sequential(*augmentation, policy):
         with_policy = [layers.Conv2D(4, 3, dtype=policy), layers.ReLU(dtype=policy)]
@@ -129,93 +77,35 @@ def test_a_network_with_augmentation_in_mixed_precision_runs_in_every_format(nam
     plain.set_weights(model.get_weights())
     path, _ = exported(model, tmp_path, name)
     tolerance = 0.1 if name == "litert-int8" else 1e-5
-    answers = runtimes.load(path, name, threads=1)(IMAGES)
+    answers = FORMATS[name].load(path, threads=1)(IMAGES)
     np.testing.assert_allclose(answers, plain(IMAGES), atol=tolerance)
 
 
-@pytest.mark.parametrize("name", exports.FORMATS)
+@pytest.mark.parametrize("name", FORMATS)
 def test_several_inputs_and_outputs_are_in_the_order_of_the_model(name, tmp_path):
     first, second = keras.Input((2,), name="b"), keras.Input((2,), name="a")
     model = keras.Model([first, second], [first - 2 * second, first + second, 3 * second])
-    path = exports.path_of(tmp_path / "several", name)
+    path = FORMATS[name].path_of(tmp_path / "several")
     one, two = np.random.default_rng(0).random((2, 40, 2), np.float32)
     pruning.export(model, path, name, images=[one, two])
-    found = runtimes.load(path, name, threads=1)([one, two])
+    found = FORMATS[name].load(path, threads=1)([one, two])
     tolerance = 0.05 if name == "litert-int8" else 1e-5
     for answer, expected in zip(found, [one - 2 * two, one + two, 3 * two], strict=True):
         np.testing.assert_allclose(answer, expected, atol=tolerance)
-
-
-@pytest.mark.parametrize("images", [IMAGES, [IMAGES], [IMAGES, IMAGES[:5]]])
-def test_images_that_do_not_fit_the_inputs_are_refused(tmp_path, images):
-    inputs = [keras.Input((16, 16, 3)) for _ in range(2)]
-    model = keras.Model(inputs, layers.Add()(inputs))
-    with pytest.raises(ValueError, match="arrays of .* examples; give 2, one for each input"):
-        pruning.export(model, tmp_path / "x.tflite", "litert-int8", images=images)
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("litert", "as litert: LiteRT has no operation MatrixInverse$"),
-        ("onnx", "as onnx: No Op registered for MatrixInverse "),
-    ],
-)
-def test_an_operation_that_the_runtime_does_not_have_is_refused(tmp_path, name, message):
-    images = keras.Input((3, 3))
-    model = keras.Model(images, keras.ops.inv(images))
-    with pytest.raises(ValueError, match=message):
-        exported(model, tmp_path, name)
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_subclassed_network_is_refused(tmp_path):
-    class Own(keras.Model):
-        def call(self, images):
-            return 2 * images
-
-    model = Own(name="own")
-    model(IMAGES)
-    with pytest.raises(ValueError, match="^own cannot be written as litert: it is a subclassed"):
-        exported(model, tmp_path, "litert")
-
-
-def test_a_full_disk_is_told_whoever_finds_it(models, tmp_path, monkeypatch):
-    def fill(model, partial, *options):
-        raise tf.errors.ResourceExhaustedError(None, None, f"{partial}; No space left on device")
-
-    monkeypatch.setitem(exports._WRITERS, "saved-model", fill)
-    with pytest.raises(OSError) as caught:
-        exported(models[0], tmp_path, "saved-model")
-    assert caught.value.errno == errno.ENOSPC
-
-
-@pytest.mark.parametrize(("level", "shown"), [(None, ""), ("3", ""), ("0", "printed")])
-def test_what_is_printed_is_hidden_unless_all_is_asked_for(capfd, monkeypatch, level, shown):
-    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
-    if level:
-        monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", level)
-    with exports.quiet():
-        print("printed")
-        os.write(2, b"printed")
-    print("after")
-    os.write(2, b"after")
-    out, err = capfd.readouterr()
-    assert (out.replace("\n", ""), err) == (f"{shown}after", f"{shown}after")
 
 
 @pytest.mark.slow
 def test_an_export_that_succeeds_prints_nothing(tmp_path):
     code = """
 import sys, keras, numpy, pruning
-from pruning import exports
+from pruning.exports import FORMATS
 model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)])
 for stream in (sys.stdout, sys.stderr):
     print("begin", file=stream, flush=True)
-for name in exports.FORMATS:
+for name in FORMATS:
     pruning.export(model, "x" + name + ".tflite", name, images=numpy.ones((3, 8, 8, 3)))
 """
-    variables = {"PYTHONPATH": str(Path(exports.__file__).parent.parent)}
+    variables = {"PYTHONPATH": str(Path(pruning.__file__).parent.parent)}
     variables |= {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=variables, capture_output=True, text=True
@@ -241,14 +131,15 @@ def test_every_network_of_the_zoo_and_two_applications_run_pruned_in_every_forma
     images = np.random.default_rng(0).random((30, 32, 32, 3), np.float32)
     expected = keras.ops.convert_to_numpy(pruned(images))
     labels = expected.argmax(axis=-1)
-    for kind in exports.FORMATS:
-        path = exports.path_of(tmp_path / "pruned", kind)
+    for kind in FORMATS:
+        path = FORMATS[kind].path_of(tmp_path / "pruned")
         pruning.export(pruned, path, kind, images=images)
-        measured, wrong = runtimes.measure(path, kind, images, labels, expected, threads=2)
+        measured, wrong = measuring.measure(
+            path, FORMATS[kind], images, labels, expected, threads=2
+        )
         assert wrong == "", kind
         assert measured["accuracy"] == 1 or kind == "litert-int8"
     int8, float32 = (
-        exports.bytes_of(exports.path_of(tmp_path / "pruned", kind))
-        for kind in ("litert-int8", "litert")
+        bytes_of(FORMATS[kind].path_of(tmp_path / "pruned")) for kind in ("litert-int8", "litert")
     )
     assert int8 < 0.5 * float32

@@ -1,4 +1,4 @@
-"""pruning/inference.py: the network that is exported."""
+"""pruning/exports/inference.py: the network that is exported."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from pruning import graph
-from pruning.inference import TRAINING_ONLY, for_inference
+from pruning.exports.inference import TRAINING_ONLY, for_inference
 
 IMAGES = np.random.default_rng(0).random((3, 8, 8, 3), np.float32)
 NO_FACTOR = (

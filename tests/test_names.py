@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import formal
 from data.dataset import PIXELS
-from pruning import criteria, exports, report
+from pruning import criteria, report
+from pruning.exports import FORMATS
 from scnnb import backup, storage
 
 NAMES = st.text("ab_.", min_size=1, max_size=4)
@@ -61,7 +62,7 @@ def files(path):
     """Everything that is written for what is stored under the path."""
     yield from (storage.model_path(path), f"{path}.json", f"{path}.lock", f"{path}_stages.csv")
     yield from (backup.backup_path(path, number) for number in range(3))
-    yield from (exports.path_of(path, name) for name in exports.FORMATS)
+    yield from (file_format.path_of(path) for file_format in FORMATS.values())
 
 
 @settings(max_examples=200, deadline=None)

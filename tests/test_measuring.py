@@ -1,4 +1,4 @@
-"""pruning/runtimes.py: what is measured of an exported file."""
+"""pruning/exports/measuring.py: what is measured of an exported file."""
 
 import keras
 import numpy as np
@@ -6,14 +6,8 @@ import pytest
 from keras import layers
 
 import pruning
-from pruning import runtimes
-
-
-def test_int8_values_by_hand():
-    tensor = {"dtype": np.int8, "quantization": (0.25, -3)}
-    values = np.array([0.5, 0.6, -100.0, 100.0], np.float32)
-    assert runtimes._quantised(values, tensor).tolist() == [-1, -1, -128, 127]
-    assert runtimes._real(np.array([-1, -3], np.int8), tensor).tolist() == [0.5, 0.0]
+from pruning.exports import measuring
+from pruning.exports.onnx import ONNX
 
 
 @pytest.fixture
@@ -27,12 +21,10 @@ def one_hot(tmp_path):
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 100])
 def test_accuracy_by_hand_whatever_the_batch(one_hot, monkeypatch, batch):
-    monkeypatch.setattr(runtimes, "BATCH", batch)
+    monkeypatch.setattr(measuring, "BATCH", batch)
     path, images = one_hot
     labels = np.array([0, 1, 2, 0, 0])
-    measured, wrong = runtimes.measure(
-        path, "onnx", images, labels, images.reshape(5, 3), threads=1
-    )
+    measured, wrong = measuring.measure(path, ONNX, images, labels, images.reshape(5, 3), threads=1)
     assert wrong == ""
     assert measured["accuracy"] == 3 / 5
     assert measured["bytes"] == path.stat().st_size
@@ -52,7 +44,7 @@ def test_a_file_that_does_not_agree_with_keras_is_wrong(one_hot, change, told):
     path, images = one_hot
     expected = images.reshape(5, 3).copy()
     expected[0, 1] += change  # class 0 becomes class 1 by 2.0
-    _, wrong = runtimes.measure(path, "onnx", images, np.zeros(5), expected, threads=1)
+    _, wrong = measuring.measure(path, ONNX, images, np.zeros(5), expected, threads=1)
     assert wrong.startswith(told.replace("e.00", "e+00")) and bool(wrong) == bool(told)
 
 
@@ -60,4 +52,4 @@ def test_several_outputs_cannot_be_measured(tmp_path):
     images, path = keras.Input((1, 1, 3)), tmp_path / "two.onnx"
     pruning.export(keras.Model(images, [2 * images, 3 * images]), path, "onnx")
     with pytest.raises(ValueError, match="two.onnx: it has several inputs or outputs; only a file"):
-        runtimes.measure(path, "onnx", np.ones((5, 1, 1, 3), "float32"), None, None, threads=1)
+        measuring.measure(path, ONNX, np.ones((5, 1, 1, 3), "float32"), None, None, threads=1)

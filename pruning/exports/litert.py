@@ -1,0 +1,125 @@
+"""LiteRT, once TensorFlow Lite, in float32 and in int8.
+
+Packages are imported where they are used: the command line needs the formats before Keras, which
+takes seconds, and LiteRT's runtime is optional.
+"""
+
+import re
+import warnings
+
+import numpy as np
+
+from pruning.exports import inputs
+from pruning.exports.format import Format
+
+
+def _write(model, path, images, int8_io, **options):
+    import keras
+
+    if keras.backend.backend() == "tensorflow" and not options:
+        import tensorflow as tf
+
+        # Keras would also allow operations of TensorFlow, which LiteRT alone cannot run
+        options["target_spec"] = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
+    # of one image: with an open number of images its kernels for processors would not be used
+    how = {"verbose": False, "input_signature": inputs.signature(model, 1)}
+    try:
+        model.export(path, format="litert", **how, **options)
+    except Exception as error:  # the converter has no class of its own for it
+        if unknown := re.findall(r"'tf\.(\w+)' op is neither", str(error)):
+            names = ", ".join(dict.fromkeys(unknown))
+            raise ValueError(f"LiteRT has no operation {names}") from error
+        raise
+
+
+def _write_int8(model, path, images, int8_io):
+    import tensorflow as tf
+
+    parts = images if isinstance(images, list | tuple) else [images]
+    if len(parts) != len(model.inputs) or len(set(map(len, parts))) != 1:
+        sizes = ", ".join(str(len(part)) for part in parts)
+        raise ValueError(
+            f"images are {len(parts)} arrays of {sizes} examples; give {len(model.inputs)}, one "
+            "for each input, with as many examples each"
+        )
+    given = list(zip(inputs.names(model), model.inputs, parts, strict=True))
+
+    def examples():
+        for n in range(len(parts[0])):
+            yield {name: part[n : n + 1].astype(symbol.dtype) for name, symbol, part in given}
+
+    kind = tf.int8 if int8_io else tf.float32
+    with warnings.catch_warnings():
+        # of TensorFlow 2.20, which finds these statistics by the images
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs", UserWarning)
+        # of TensorFlow 2.21, of its own interpreter, by which it finds the names of the inputs
+        warnings.filterwarnings("ignore", r"\s*Warning: tf.lite.Interpreter is", UserWarning)
+        _write(
+            model,
+            path,
+            images,
+            int8_io,
+            optimizations=[tf.lite.Optimize.DEFAULT],
+            representative_dataset=examples,
+            target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
+            inference_input_type=kind,
+            inference_output_type=kind,
+        )
+
+
+def _load(path, threads):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(path, num_threads=threads)
+    interpreter.allocate_tensors()
+    signature = interpreter.get_signature_runner()  # it alone tells which tensor is which
+    entering = _in_order(signature.get_input_details(), "input")
+    leaving = _in_order(signature.get_output_details(), "output")
+
+    def answer_one(*images):
+        for image, tensor in zip(images, entering, strict=True):
+            interpreter.set_tensor(tensor["index"], _quantised(image[np.newaxis], tensor))
+        interpreter.invoke()
+        return [_real(interpreter.get_tensor(tensor["index"]), tensor) for tensor in leaving]
+
+    def answer(parts):
+        found = [answer_one(*images) for images in zip(*parts, strict=True)]
+        return [np.concatenate(of_one_output) for of_one_output in zip(*found, strict=True)]
+
+    return answer
+
+
+def _in_order(tensors, name):
+    several = len(tensors) > 1
+    return [tensors[f"{name}_{n}"] for n in range(len(tensors))] if several else [*tensors.values()]
+
+
+def _quantised(values, tensor):
+    if tensor["dtype"] != np.int8:
+        return values.astype(tensor["dtype"])
+    scale, zero = tensor["quantization"]
+    return np.clip(np.round(values / scale) + zero, -128, 127).astype(np.int8)
+
+
+def _real(values, tensor):
+    if tensor["dtype"] != np.int8:
+        return values
+    scale, zero = tensor["quantization"]
+    return (values.astype(np.float32) - zero) * np.float32(scale)
+
+
+LITERT = Format(
+    name="litert",
+    suffix=".tflite",
+    writer=_write,
+    loader=_load,
+    packages=("ai_edge_litert",),
+)
+LITERT_INT8 = Format(
+    name="litert-int8",
+    suffix="_int8.tflite",
+    writer=_write_int8,
+    loader=_load,
+    packages=("ai_edge_litert",),
+    quantised=True,
+)

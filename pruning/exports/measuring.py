@@ -1,0 +1,66 @@
+"""What exported files come to in the runtimes that devices use: accuracy, latency."""
+
+import numpy as np
+
+from pruning import machine
+from pruning.exports.writing import bytes_of
+
+BATCH = 250  # images at once for the accuracy, where the file takes more than one
+TOLERANCE = 1e-4  # of a probability, for float32
+AGREEMENT = 0.999  # part of the images whose most probable class must be Keras'
+
+
+def measure(path, file_format, images, labels, expected, *, threads):
+    """Size, accuracy and latency of the file in its own runtime, and what is wrong with it.
+
+    Args:
+        path: of a file or folder that `pruning.export` wrote.
+        file_format: Format of the file.
+        images: float32 array (n, height, width, channels), or what gives such when it is sliced.
+        labels: integer array (n,).
+        expected: float array (n, classes), what Keras answers.
+        threads: as `Format.load` takes it.
+
+    Returns:
+        `({"bytes": of the file, "accuracy": 0..1, "latency_ms": median for one image}, what is
+        wrong in words, empty if nothing is)`. Of float formats, that is answers that differ from
+        Keras' by more than `TOLERANCE`, or predictions that agree for less than `AGREEMENT`.
+
+    Raises:
+        ValueError: the file does not turn one array of images into one array of probabilities.
+    """
+    answer = file_format.load(path, threads=threads)
+    if isinstance(images, list | tuple) or not isinstance(answer(images[:1]), np.ndarray):
+        raise ValueError(
+            f"{path}: it has several inputs or outputs; only a file that turns images into class "
+            "probabilities can be measured"
+        )
+    found = answers(answer, images)
+    (seconds,) = machine.seconds_per_call([answer], np.asarray(images[:1]))
+    classes = found.argmax(axis=-1)
+    measured = {
+        "bytes": bytes_of(path),
+        "accuracy": float(np.mean(classes == labels)),
+        "latency_ms": round(seconds * 1000, 3),
+    }
+    if file_format.quantised:
+        return measured, ""
+    difference = np.abs(found - expected).max()
+    same = np.mean(classes == expected.argmax(axis=-1))
+    if difference <= TOLERANCE and same >= AGREEMENT:  # false for what is no number, too
+        return measured, ""
+    return measured, (
+        f"differs from Keras by up to {difference:.1e}, and answers {1 - same:.2%} of the images "
+        "otherwise"
+    )
+
+
+def answers(answer, images):
+    """What the function answers to all images, asked in batches: float array (n, classes).
+
+    Args:
+        answer: function of a batch of images, such as `Format.load` or `machine.inference` returns.
+        images: as `measure` takes them.
+    """
+    starts = range(0, len(images), BATCH)
+    return np.concatenate([answer(images[start : start + BATCH]) for start in starts])

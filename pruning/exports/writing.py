@@ -1,0 +1,96 @@
+"""Files that devices run, written from a Keras model."""
+
+import errno
+import os
+import shutil
+
+import keras
+
+from pruning import graph
+from pruning.exports import FORMATS
+from pruning.exports.inference import for_inference
+from pruning.exports.output import quiet
+
+
+def export(model, path, file_format, *, images=None, int8_io=False):
+    """Write the model as a file that a device's runtime reads; returns the bytes it has.
+
+    The file holds the network as `inference.for_inference` returns it: without the layers that only
+    training uses, in float32. It is put in place when it is complete. LiteRT's take one image at a
+    time, which lets its fast kernels work; the others batches of any size. The input is called
+    `images`; several are `input_0`, `input_1` ... in the order of `model.inputs`, and several
+    outputs are in the order of `model.outputs`.
+
+    What the converters print is hidden, unless TF_CPP_MIN_LOG_LEVEL is 0.
+
+    Args:
+        model: built Keras model, as it comes out of `prune` or `load_model`.
+        path: pathlib.Path or str of what is written: a file `.tflite` or `.onnx`, or the folder of
+            a SavedModel.
+        file_format: a key of `exports.FORMATS`. `"litert-int8"` is full integer post-training
+            quantisation: weights and activations are int8.
+        images: for `"litert-int8"`, float array (n, height, width, channels) of a few hundred
+            training images, by which the ranges of the activations are found; a list of arrays if
+            the model has several inputs.
+        int8_io: whether the `"litert-int8"` file takes and gives int8 instead of float32.
+
+    Raises:
+        ValueError: there is no such format, images are missing, or the model cannot be written in
+            this format; the message says why.
+        ImportError: a package that writes the format is not installed.
+        OSError: the file cannot be written; its `errno` is ENOSPC if the disk is full.
+        MemoryError: there is not enough memory.
+    """
+    if file_format not in FORMATS:
+        raise ValueError(f"format {file_format!r} came; give {', '.join(FORMATS)}")
+    kind = FORMATS[file_format]
+    if kind.quantised and (images is None or not len(images)):
+        raise ValueError(f"{kind.name} came without images; give some hundred training images")
+    path = os.fspath(path)
+    partial = f"{path}.partial{kind.suffix}"  # converters look at the suffix
+    try:
+        with quiet():
+            kind.writer(_network(model), partial, images, int8_io)
+        size = bytes_of(partial)
+        _remove(path)
+        os.replace(partial, path)
+    except (ImportError, OSError, MemoryError):
+        raise
+    except Exception as error:  # whatever a converter says of what it does not know
+        if os.strerror(errno.ENOSPC) in str(error):  # TensorFlow has an error of its own
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path) from error
+        raise ValueError(
+            f"{model.name} cannot be written as {file_format}: {_first_line(error)}"
+        ) from error
+    finally:
+        _remove(partial)
+    return size
+
+
+def bytes_of(path):
+    """Bytes of a file, or of all files in a folder."""
+    if os.path.isfile(path):
+        return os.path.getsize(path)
+    files = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names]
+    return sum(map(os.path.getsize, files))
+
+
+def _remove(path):
+    if os.path.isdir(path):
+        shutil.rmtree(path)
+    elif os.path.exists(path):
+        os.unlink(path)
+
+
+def _network(model):
+    """What is written of the model."""
+    if isinstance(model, keras.Model) and not graph.is_functional(model):
+        if not getattr(model, "inputs", None):
+            raise ValueError("it is a subclassed model; give a Functional or Sequential")
+        return model  # it may compute otherwise than its layers in turn
+    return for_inference(model)
+
+
+def _first_line(error):
+    first, *_ = str(error).strip().splitlines() or [type(error).__name__]
+    return first
