@@ -14,8 +14,8 @@ IMAGES = np.random.default_rng(0).random((40, 8, 8, 3), np.float32)
 
 def test_int8_values_by_hand():
     tensor = {"dtype": np.int8, "quantization": (0.25, -3)}
-    values = np.array([0.5, 0.6, -100.0, 100.0], np.float32)
-    assert litert._quantised(values, tensor).tolist() == [-1, -1, -128, 127]
+    values = np.array([0.5, 0.6, 0.7, -100.0, 100.0], np.float32)
+    assert litert._quantised(values, tensor).tolist() == [-1, -1, 0, -128, 127]
     assert litert._real(np.array([-1, -3], np.int8), tensor).tolist() == [0.5, 0.0]
 
 
