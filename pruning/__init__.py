@@ -1,14 +1,20 @@
 """Filters out of a trained Keras model by `prune`, and the smaller one to a device by `export`."""
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what `__getattr__` imports
+    from pruning.exports.writing import export
+    from pruning.pruner import judge, planned_sizes, prune, stages
 
 _PUBLIC = {  # name: the module that defines it
     "export": "pruning.exports.writing",
     "judge": "pruning.pruner",
+    "planned_sizes": "pruning.pruner",
     "prune": "pruning.pruner",
     "stages": "pruning.pruner",
 }
-__all__ = list(_PUBLIC)
+__all__ = ["export", "judge", "planned_sizes", "prune", "stages"]
 
 
 def __getattr__(name):

@@ -73,9 +73,10 @@ def check(calls):
     take such values, or draws random numbers that nobody can repeat, cannot be compared.
 
     Args:
-        calls: list of graph.Call, one for each layer. Layers are called and keep their state.
+        calls: list of graph.Call, of which the first of each layer is compared. Layers are called
+            and keep their state.
     """
-    for call in calls:
+    for call in {id(call.layer): call for call in reversed(calls)}.values():
         if _is_foreign(call.layer) or _foreign_parts(call.layer):
             _check(call)
 

@@ -13,11 +13,18 @@ from pruning import graph
 from pruning.rules import convolutions, rule_for
 
 
-def macs(call):
+def values(weight):
+    """How many values a weight holds."""
+    return math.prod(weight.shape)
+
+
+def macs(call, size=values):
     """Multiply-adds of one call for one image; of a nested model none, since its calls have theirs.
 
     Args:
         call: graph.Call.
+        size: function of a weight, how many values it holds; fewer, if it will be cut. Only the
+            weights of layers in `BY_RULE` are ever cut.
 
     Raises:
         ValueError: the type holds weights and is not known, or a size is not fixed.
@@ -27,17 +34,17 @@ def macs(call):
     if type(call.layer) in ATTENTION:
         return ATTENTION[type(call.layer)](call)
     entering, leaving = (tensors[0].shape if tensors else () for tensors in call[2:5:2])
-    return _of_layer(call.layer, entering, leaving, call)
+    return _of_layer(call.layer, entering, leaving, call, size)
 
 
-def _of_layer(layer, entering, leaving, call):
+def _of_layer(layer, entering, leaving, call, size=values):
     """Of a layer that may stand in the wrapper that is called."""
     if graph.is_functional(layer):
         return sum(map(macs, graph.trace(graph.functional(layer)).calls))
     rule = rule_for(layer)
     if rule in BY_RULE:
         positions = (_product(shape[1:-1], call) for shape in (entering, leaving))
-        return BY_RULE[rule](layer, *positions)
+        return BY_RULE[rule](layer, *positions, size)
     if type(layer) in BY_TYPE:
         return BY_TYPE[type(layer)](layer, entering, leaving, call)
     if rule is None and (getattr(layer, "weights", ()) or type(layer) in ATTENTION):
@@ -54,17 +61,16 @@ def _product(sizes, call):
     return math.prod(sizes)
 
 
-def _per_output(layer, entering, leaving):
-    return leaving * math.prod(layer.kernel.shape)
+def _per_output(layer, entering, leaving, size):
+    return leaving * size(layer.kernel)
 
 
-def _per_input(layer, entering, leaving):
-    return entering * math.prod(layer.kernel.shape)
+def _per_input(layer, entering, leaving, size):
+    return entering * size(layer.kernel)
 
 
-def _separable(layer, entering, leaving):
-    sizes = [math.prod(k.shape) for k in (layer.depthwise_kernel, layer.pointwise_kernel)]
-    return leaving * sum(sizes)
+def _separable(layer, entering, leaving, size):
+    return leaving * (size(layer.depthwise_kernel) + size(layer.pointwise_kernel))
 
 
 def _none(layer, entering, leaving, call):
@@ -109,7 +115,7 @@ def _recurrent_convolution(layer, entering, leaving, call):
 
 
 def _kernels(cell):
-    return math.prod(cell.kernel.shape) + math.prod(cell.recurrent_kernel.shape)
+    return values(cell.kernel) + values(cell.recurrent_kernel)
 
 
 def _einsum(layer, entering, leaving, call):
@@ -180,7 +186,7 @@ def _arguments(call):
     return inspect.signature(call.layer.call).bind(*args, **kwargs).arguments
 
 
-BY_RULE = {  # multiply-adds by the layer, its positions that come in and those that go out
+BY_RULE = {  # by the layer, its positions that come in and those that go out, and `size`
     convolutions.convolution: _per_output,
     convolutions.depthwise_convolution: _per_output,
     convolutions.dense: _per_output,

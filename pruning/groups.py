@@ -53,7 +53,7 @@ class Channels(NamedTuple):
 
     Attributes:
         model: the network.
-        calls: list of graph.Call, the first of each layer.
+        calls: list of graph.Call, in the order of computation.
         names: `{path: all paths of this layer}`, by the path of its first call; those of nested
             models too.
         flows: `{id(layer): Flow}` of each layer's first call; for a nested model the list of
@@ -62,6 +62,8 @@ class Channels(NamedTuple):
         bundle_of: int array, the number of the bundle of each channel.
         groups: list of Group, in the order of computation.
         obstacles: reasons why layers have no rule that fits.
+        changes_at: pairs of an int array of channels and a number: in a network cut until so many
+            of them stay, groups must be found again.
     """
 
     model: keras.Model
@@ -72,6 +74,7 @@ class Channels(NamedTuple):
     bundle_of: np.ndarray
     groups: list
     obstacles: list
+    changes_at: list
 
 
 def find(model):
@@ -95,13 +98,14 @@ def find(model):
         paths_of[id(call.layer)].append(call.path)
     return Channels(
         model=model,
-        calls=list({id(call.layer): call for call in reversed(walked.calls)}.values()),
+        calls=walked.calls,
         names={paths[0]: paths for paths in paths_of.values()},
         flows=flows | {id(model): [numbering.features[tensor] for tensor in walked.inputs]},
         members={member.call.path: member for member in numbering.members.values()},
         bundle_of=bundle_of,
         groups=_groups(numbering, bundle_of),
         obstacles=numbering.obstacles,
+        changes_at=numbering.changes_at,
     )
 
 

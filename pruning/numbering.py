@@ -42,6 +42,7 @@ class Numbering:
         whole: pairs of an int array of channels that are never cut, and the reason.
         refused: pairs of an int array of channels that it would be wrong to cut, and the reason.
         obstacles: reasons why layers have no rule that fits.
+        changes_at: what the rules say of it, see Flow.
     """
 
     def __init__(self, walked):
@@ -52,6 +53,7 @@ class Numbering:
         """
         self.size, self.features, self.first, self.members = 0, {}, {}, {}
         self.ties, self.whole, self.refused, self.obstacles = [], [], [], []
+        self.changes_at = []
         self._behind = {}  # Tensor: bits of all calls it depends on
         self._given = defaultdict(list)  # id of a layer: the numbers it got
         self._unfit = {}  # id of a layer: why no rule fits one of its calls
@@ -96,6 +98,7 @@ class Numbering:
         if flow.weights or flow.config:
             self._tie_to_first_call(call.layer, flow, incoming)
         self.ties += flow.together
+        self.changes_at += flow.changes_at
         if flow.whole:
             self.whole += [(f.channels, f"{call} {flow.whole}") for f in incoming]
         if flow.refused:

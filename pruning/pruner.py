@@ -3,25 +3,30 @@
 import functools
 import logging
 import numbers
+from collections.abc import Callable
+from typing import Any
 
-from pruning import activations, criteria, groups, numbering, selection, surgery
+import keras
 
+from pruning import activations, criteria, groups, numbering, selection, sizes, surgery
+
+SCHEDULES = ("one-shot", "iterative")
 STRATEGIES = {"independent": selection.independent, "greedy": selection.greedy}
 _log = logging.getLogger(__name__)
 
 
 def prune(
-    model,
-    ratio,
+    model: keras.Model,
+    ratio: float,
     *,
-    layer_ratios=None,
-    criterion="l1",
-    strategy="independent",
-    coupled="joint",
-    only=None,
-    images=None,
-    seed=0,
-):
+    layer_ratios: dict[str, float] | None = None,
+    criterion: str | dict | Callable = "l1",
+    strategy: str = "independent",
+    coupled: str = "joint",
+    only: list[str] | None = None,
+    images: Any = None,
+    seed: int = 0,
+) -> keras.Model:
     """A smaller copy of a trained network, without its filters of lowest score.
 
     With a filter go its bias, its entries in the BatchNormalization behind it, the input
@@ -92,16 +97,21 @@ def prune(
     kept = STRATEGIES[strategy](
         channels, ratio, layer_ratios=layer_ratios, criterion=judged, coupled=coupled, only=only
     )
-    if any([ratio, *layer_ratios.values()]):
-        if not kept:
-            raise ValueError(
-                f"{model.name}: nothing would be pruned: {_why_nothing(channels, coupled)}"
-            )
+    selection.check_any_goes(
+        channels, ratio, layer_ratios=layer_ratios, coupled=coupled, any_goes=bool(kept)
+    )
+    if kept:
         _warn_of_normalisations(channels)
     return surgery.cut(channels, kept)
 
 
-def stages(model, ratio, *, layer_ratios=None, coupled="joint"):
+def stages(
+    model: keras.Model,
+    ratio: float,
+    *,
+    layer_ratios: dict[str, float] | None = None,
+    coupled: str = "joint",
+) -> list[list[str]]:
     """The layers to prune one after the other, as an iterative schedule does.
 
     Args:
@@ -122,7 +132,46 @@ def stages(model, ratio, *, layer_ratios=None, coupled="joint"):
     return selection.stages(groups.find(model), ratio, layer_ratios=layer_ratios, coupled=coupled)
 
 
-def judge(model, criterion, *, images=None, seed=0):
+def planned_sizes(
+    model: keras.Model,
+    ratios: list[float],
+    *,
+    layer_ratios: dict[str, float] | None = None,
+    coupled: str = "joint",
+    schedule: str = "one-shot",
+) -> dict[float, list[sizes.Cut]]:
+    """What networks will cost after each cut, and whether they can be cut, before any is trained.
+
+    Whether its layers can be copied is seen by cutting it once, at the largest ratio.
+
+    Args:
+        model: as `prune` takes it.
+        ratios: list of ratios, each as `prune` takes it.
+        layer_ratios: as `prune` takes them.
+        coupled: as `prune` takes it.
+        schedule: `"one-shot"`, or `"iterative"`: the layers of `stages` are cut one after the
+            other, each in the network that the cut before left.
+
+    Returns:
+        `{ratio: list of sizes.Cut}`, one for each cut: the layers that lose filters, and parameters
+        and MACs of the network after it.
+
+    Raises:
+        ValueError, TypeError: as `prune`, or there is no layer for an iterative schedule.
+    """
+    if schedule not in SCHEDULES:
+        raise ValueError(f"schedule is {schedule!r}; give {', '.join(SCHEDULES)}")
+    options = {"layer_ratios": _checked(layer_ratios, coupled), "coupled": coupled}
+    channels = groups.find(model)
+    iterative = schedule == "iterative"
+    found = {ratio: sizes.planned(channels, ratio, iterative, **options) for ratio in ratios}
+    prune(model, max(ratios), **options)
+    return found
+
+
+def judge(
+    model: keras.Model, criterion: str | dict | Callable, *, images: Any = None, seed: int = 0
+) -> dict | Callable:
     """The criterion as a function of a kernel or as `{layer path: scores}`; see `prune`."""
     if isinstance(criterion, dict) or callable(criterion):
         return criterion
@@ -147,14 +196,6 @@ def _checked(layer_ratios, coupled):
     if not isinstance(layer_ratios, dict) or not all(isinstance(p, str) for p in layer_ratios):
         raise ValueError(f"layer_ratios is {layer_ratios!r}; give {{layer name or glob: ratio}}")
     return layer_ratios
-
-
-def _why_nothing(channels, coupled):
-    if not any(member.flow.convolution for member in channels.members.values()):
-        return "; ".join(["it has no convolution that can be", *channels.obstacles[:3]])
-    reasons = [group.whole for group in channels.groups if group.whole] + channels.obstacles
-    told = list(dict.fromkeys(reasons))[:3]
-    return "; ".join([f"no convolution has a filter to spare, coupled {coupled!r}", *told])
 
 
 def _warn_of_normalisations(channels):

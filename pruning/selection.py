@@ -34,7 +34,7 @@ def independent(channels, ratio, **options):
     Args:
         channels: groups.Channels of the network.
         ratio: part of the filters to remove, 0 <= ratio < 1.
-        options: those of `_kept`.
+        options: those of `removed`, without `earlier` and `leave_out`.
 
     Returns:
         `{layer path: ascending int array of the filters that stay}` of all layers that lose some.
@@ -46,7 +46,7 @@ def independent(channels, ratio, **options):
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.3.
     """
-    return _kept(channels, ratio, leave_out=False, **options)
+    return kept(channels, removed(channels, ratio, **options))
 
 
 def greedy(channels, ratio, **options):
@@ -54,7 +54,7 @@ def greedy(channels, ratio, **options):
 
     Groups are ranked in the order of computation, each by what earlier ones left of its kernels.
     """
-    return _kept(channels, ratio, leave_out=True, **options)
+    return kept(channels, removed(channels, ratio, leave_out=True, **options))
 
 
 def stages(channels, ratio, *, layer_ratios, coupled):
@@ -63,8 +63,8 @@ def stages(channels, ratio, *, layer_ratios, coupled):
     Args:
         channels: groups.Channels of the network.
         ratio: part of the filters to remove, 0 <= ratio < 1.
-        layer_ratios: as `_kept` takes them.
-        coupled: as `_kept` takes it.
+        layer_ratios: as `removed` takes them.
+        coupled: as `removed` takes it.
 
     Returns:
         List of lists of layer paths, in the order of computation. Layers that share a group are in
@@ -87,6 +87,81 @@ def stages(channels, ratio, *, layer_ratios, coupled):
     )
 
 
+def removed(
+    channels, ratio, *, layer_ratios, criterion, coupled, only=None, leave_out=False, earlier=None
+):
+    """The bundles that go.
+
+    Args:
+        channels: groups.Channels of the network.
+        ratio: part of the filters to remove, 0 <= ratio < 1.
+        layer_ratios: `{layer name or glob: ratio}` for layers that differ from it.
+        criterion: function of a kernel (..., in_channels, filters) that returns a score per filter,
+            float array (filters,), or `{layer path: scores}`; the lowest go.
+        coupled: what is done with groups in which several convolutions meet, one of `COUPLED`.
+        only: None, or paths of the layers to prune now, as `stages` returns them.
+        leave_out: whether kernels are judged without the input channels that are removed already.
+        earlier: None, or the bundles that went before, for other layers; kernels are judged without
+            the input channels that went with them.
+
+    Returns:
+        bool array, True at the number of each bundle that goes or went before.
+
+    Raises:
+        ValueError: as `independent`.
+    """
+    if earlier is None:
+        earlier = np.zeros(len(channels.bundle_of), bool)
+    gone = earlier.copy()
+    _check_only(only, channels)
+    for plan in _plans(channels, ratio, layer_ratios, coupled):
+        group = plan.group
+        now = only is None or not _convolutions(group).isdisjoint(only)
+        if not plan.members or not plan.removed or not now:
+            continue
+        if group.refused:
+            raise ValueError(
+                f"{group.refused}; filters of {_names(group)} reach it: give these the ratio 0"
+            )
+        left_out = (gone if leave_out else earlier)[channels.bundle_of]
+        scores = sum(
+            _scores(member, channels.bundle_of, criterion, left_out) for member in plan.members
+        )
+        ranked = group.bundles[np.argsort(scores[group.bundles], kind="stable")]
+        gone[ranked[: plan.removed]] = True
+    return gone
+
+
+def kept(channels, gone):
+    """The filters that stay without these bundles, as `independent` returns them."""
+    return {
+        path: np.flatnonzero(~lost)
+        for path, member in channels.members.items()
+        if (lost := gone[channels.bundle_of[member.flow.channels]]).any()
+    }
+
+
+def check_any_goes(channels, ratio, *, layer_ratios, coupled, any_goes):
+    """Raise ValueError if no filter goes although a ratio is above 0.
+
+    Args:
+        channels: groups.Channels of the network.
+        ratio: as `removed` takes it.
+        layer_ratios: as `removed` takes them.
+        coupled: as `removed` takes it.
+        any_goes: whether a filter goes.
+    """
+    if any_goes or not any([ratio, *layer_ratios.values()]):
+        return
+    if any(member.flow.convolution for member in channels.members.values()):
+        reasons = [group.whole for group in channels.groups if group.whole] + channels.obstacles
+        why = f"no convolution has a filter to spare, coupled {coupled!r}"
+    else:
+        reasons, why = channels.obstacles, "it has no convolution that can be"
+    told = "; ".join([why, *list(dict.fromkeys(reasons))[:3]])
+    raise ValueError(f"{channels.model.name}: nothing would be pruned: {told}")
+
+
 def count_removed(filters, ratio):
     """How many of a layer's filters go: `ceil(ratio * filters)`, but at least one stays.
 
@@ -99,43 +174,6 @@ def count_removed(filters, ratio):
         raise ValueError(f"ratio is {ratio!r}; give a number from 0 up to, but not including, 1")
     # rounded before, since 0.07 * 100 is 7.000000000000001 in binary
     return min(math.ceil(round(ratio * filters, 6)), filters - 1)
-
-
-def _kept(channels, ratio, *, layer_ratios, criterion, coupled, only=None, leave_out):
-    """The filters that stay.
-
-    Args:
-        channels: groups.Channels of the network.
-        ratio: part of the filters to remove, 0 <= ratio < 1.
-        layer_ratios: `{layer name or glob: ratio}` for layers that differ from it.
-        criterion: function of a kernel (..., in_channels, filters) that returns a score per filter,
-            float array (filters,), or `{layer path: scores}`; the lowest go.
-        coupled: what is done with groups in which several convolutions meet, one of `COUPLED`.
-        only: None, or paths of the layers to prune now, as `stages` returns them.
-        leave_out: whether kernels are judged without the input channels that are removed already.
-    """
-    removed = np.zeros(len(channels.bundle_of), bool)
-    _check_only(only, channels)
-    for plan in _plans(channels, ratio, layer_ratios, coupled):
-        group = plan.group
-        now = only is None or not _convolutions(group).isdisjoint(only)
-        if not plan.members or not plan.removed or not now:
-            continue
-        if group.refused:
-            raise ValueError(
-                f"{group.refused}; filters of {_names(group)} reach it: give these the ratio 0"
-            )
-        left_out = removed[channels.bundle_of] if leave_out else None
-        scores = sum(
-            _scores(member, channels.bundle_of, criterion, left_out) for member in plan.members
-        )
-        ranked = group.bundles[np.argsort(scores[group.bundles], kind="stable")]
-        removed[ranked[: plan.removed]] = True
-    return {
-        path: np.flatnonzero(~gone)
-        for path, member in channels.members.items()
-        if (gone := removed[channels.bundle_of[member.flow.channels]]).any()
-    }
 
 
 def _check_only(only, channels):
@@ -234,7 +272,7 @@ def _scores(member, bundle_of, criterion, left_out):
             raise ValueError(f"{member.call}: the criterion holds no scores for it")
         scores = criterion[member.call.path]
     else:
-        if left_out is not None and member.flow.reads is not None:
+        if member.flow.reads is not None and left_out[member.flow.reads].any():
             kernel = np.compress(~left_out[member.flow.reads], kernel, axis=-2)
         scores = criterion(kernel)
     scores = np.asarray(scores, float)

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from keras import layers
 
-from pruning import prune
+from pruning import cost, groups, prune, sizes
 from pruning.selection import COUPLED
 from tests.silenced import error, images_for, kept_filters, predict, randomise, silenced
 
@@ -101,6 +101,10 @@ def check(draw):
     pruned = prune(model, ratio, coupled=coupled)
     assert error(predict(pruned, images), expected) < 1e-4
     assert all(len(indices) > 0 for indices in kept.values())
+    ((_, *planned),) = sizes.planned(
+        groups.find(model), ratio, False, layer_ratios={}, coupled=coupled
+    )
+    assert planned == [pruned.count_params(), cost.macs(pruned)]
 
 
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]

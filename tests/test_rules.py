@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from pruning import graph, prune, rules
+from pruning import cost, graph, groups, prune, rules, sizes
 from tests.silenced import error, images_for, kept_filters, predict, randomise, silenced
 
 
@@ -239,6 +239,10 @@ def assert_equals_the_silenced_network(model, ratio=0.5, coupled="joint"):
     expected = predict(silenced(model, kept_filters(model, ratio, coupled)), images)
     pruned = prune(model, ratio, coupled=coupled)
     assert pruned.count_params() < model.count_params()
+    ((_, *planned),) = sizes.planned(
+        groups.find(model), ratio, False, layer_ratios={}, coupled=coupled
+    )
+    assert planned == [pruned.count_params(), cost.macs(pruned)]
     assert error(predict(pruned, images), expected) < 1e-4
     assert error(predict(model, images), expected) > 1e-3  # removing did matter
     return pruned

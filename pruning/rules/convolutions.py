@@ -26,12 +26,13 @@ def _grouped_convolution(layer, entering, new):
     per_group = len(entering) // layer.groups
     if per_group == 1:  # as a depthwise convolution: a group leaves with its only channel
         filters = np.repeat(entering, layer.filters // layer.groups)
-        axes, together = {-1: filters}, ()
+        axes, together, limit = {-1: filters}, (), 1  # a single group is a plain convolution
     else:  # the groups stay equally large if all lose the same of their channels
         filters = new(layer.filters)
         inside, outside = (c.reshape(layer.groups, -1) for c in (entering, filters))
         axes = {-2: inside[0], -1: filters}
         together = tuple((rows[0], row) for rows in (inside, outside) for row in rows[1:])
+        limit = layer.groups  # one channel per group
     return Flow(
         filters,
         weights=(axes, *bias(layer, filters)),
@@ -44,6 +45,7 @@ def _grouped_convolution(layer, entering, new):
         convolution=per_group > 1,
         together=together,
         refused=mixing(layer),
+        changes_at=((entering, limit),),
     )
 
 

@@ -46,6 +46,8 @@ class Flow:
         together: pairs of equally long int arrays; channels at the same place leave together.
         whole: reason why none of the incoming channels is ever cut, or "".
         refused: reason why it would be wrong to cut the outgoing channels, or "".
+        changes_at: pairs of an int array of channels and a number: if so many of them stay, the
+            rule says of the smaller layer something else than of this one, not just fewer channels.
     """
 
     channels: np.ndarray
@@ -58,6 +60,7 @@ class Flow:
     together: tuple = ()
     whole: str = ""
     refused: str = ""
+    changes_at: tuple = ()
 
 
 def same_channels(call, incoming, new):
@@ -84,7 +87,13 @@ def merged(call, incoming, new):
     if any(len(f.channels) not in (1, len(widest.channels)) for f in incoming):
         raise ValueError("its inputs differ in the number of channels")
     pairs = tuple((meeting[0], channels) for channels in meeting[1:])
-    return Flow(widest.channels, widest.axis, together=pairs)
+    narrow = len(meeting) < len(incoming)  # a single map meets all channels, and is tied to none
+    return Flow(
+        widest.channels,
+        widest.axis,
+        together=pairs,
+        changes_at=((widest.channels, 1),) if narrow else (),
+    )
 
 
 def last(layer, features):

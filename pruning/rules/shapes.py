@@ -28,7 +28,8 @@ def reshape(call, incoming, new):
             shape[axis] = count(stays, channels)
         return {"target_shape": shape}
 
-    return Flow(channels, axis, config=config)
+    alone = ((np.unique(channels), 1),) if axis != -1 else ()  # then it is found on the last axis
+    return Flow(channels, axis, config=config, changes_at=alone)
 
 
 def permute(call, incoming, new):
