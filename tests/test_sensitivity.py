@@ -66,7 +66,6 @@ def test_each_accuracy_is_that_of_a_network_cut_there_alone(model, monkeypatch):
 
 
 def test_weights_are_whole_again_for_the_next_batch(monkeypatch):
-    """What reads the last layer of one branch enters the part behind the other branch."""
     images = keras.Input((4, 4, 3))
     branches = [conv(3, 3)(conv(5, 3, activation="relu")(images)) for _ in range(2)]
     x = layers.GlobalAveragePooling2D()(layers.Add()(branches))
@@ -102,22 +101,42 @@ def test_the_rows_are_those_of_every_layer_and_ratio_by_any_criterion_and_batch(
         assert others[13]["accuracy"] == np.mean(np.argmax(cut(images), axis=-1) == labels)
 
 
-def test_what_lies_before_a_layer_is_computed_once_for_a_batch(monkeypatch):
+def test_one_network_compiled_once_serves_for_all_cuts(monkeypatch):
     class Counting(layers.Layer):
         calls = []
 
         def call(self, inputs):
-            if not keras.backend.is_keras_tensor(inputs) and hasattr(inputs, "numpy"):
-                self.calls.append(len(inputs))
+            if not keras.backend.is_keras_tensor(inputs):
+                self.calls.append(inputs.shape[0])  # once for a network that is compiled
             return inputs
 
     images = keras.Input((4, 4, 3))
     x = conv(4, name="conv2")(Counting()(conv(4, name="conv1")(images)))
     model = keras.Model(images, layers.Dense(3, "softmax")(layers.Flatten()(x)))
     monkeypatch.setitem(rules.RULES, Counting, rules.same_channels)
-    measured(randomise(model))
-    # the labels, the part before, the whole network; that behind conv1 nine times, conv2 never
-    assert sum(n > 2 for n in Counting.calls) == 3  # of 2 when copies are compared
+    _, rows, _, _ = measured(randomise(model))
+    assert len(rows) == 18
+    # for the labels, and for all cuts; those of 2 images compare copies
+    assert Counting.calls.count(200) == 2
+
+
+def test_a_batch_of_images_is_read_once_for_all_cuts(monkeypatch):
+    class Images:
+        shape = (200, 8, 8, 1)
+        read = []
+
+        def __len__(self):
+            return 200
+
+        def __getitem__(self, batch):
+            self.read.append((batch.start, batch.stop))
+            return np.ones((len(range(200)[batch]), 8, 8, 1), "float32")
+
+    monkeypatch.setattr(activations, "BATCH_PIXELS", 70 * 64)
+    model = build_scnnb((8, 8, 1), 3)
+    _, rows = sensitivity.analyse(model, Images(), np.ones(200), criterion=judge(model, "l1"))
+    assert len(rows) == 18
+    assert Images.read == [(0, 70), (70, 140), (140, 210)]
 
 
 def test_coupled_decides_which_layers_lose_filters_together(model):
@@ -195,7 +214,8 @@ def test_norms_are_those_of_the_convolutions_only():
     norms = sensitivity.norms(model)
     assert list(norms) == ["conv1", "conv2"]
     kernel = model.get_layer("conv2").kernel.numpy()
-    np.testing.assert_allclose(norms["conv2"], np.abs(kernel).sum(axis=(0, 1, 2)), rtol=1e-6)
+    expected = np.abs(kernel).sum(axis=(0, 1, 2), dtype=np.float64)
+    np.testing.assert_allclose(norms["conv2"], expected, rtol=1e-12)
 
 
 def test_augmentation_inside_the_network_rests():
