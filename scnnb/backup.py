@@ -1,14 +1,13 @@
 """A training under way on disk, so that one that was killed repeats an epoch at most."""
 
 import hashlib
-import os
 import time
 import zipfile
 
 import keras
 import numpy as np
 
-from scnnb import storage
+from scnnb import files
 
 
 class Backup(keras.callbacks.Callback):
@@ -45,7 +44,7 @@ class Backup(keras.callbacks.Callback):
             try:
                 self._restore()
             except Exception as error:  # a changed byte may make NumPy raise nearly anything
-                storage.set_aside(path, f"{path} is no backup of this training ({error})")
+                files.set_aside(path, f"{path} is no backup of this training ({error})")
 
     def on_epoch_begin(self, epoch, logs=None):
         """Take the time."""
@@ -68,7 +67,8 @@ class Backup(keras.callbacks.Callback):
             return
         told = {"beginning": self.beginning, "done": epoch + 1}
         told |= {"seconds": self.seconds, "epoch_seconds": self.epoch_seconds}
-        storage.replace(self.path, lambda file: self._write(file, told))
+        with files.replaced(self.path) as partial:
+            self._write(partial, told)
 
     def _write(self, file, told):
         """As `numpy.savez` would, but only one variable at a time is copied."""
@@ -106,35 +106,6 @@ def progress(path):
             return _progress(stored)
     except Exception:  # as above
         return 0, 0.0, []
-
-
-def backup_path(path, number=0):
-    """The backup of a training of what will be stored under the path.
-
-    Args:
-        path: pathlib.Path without suffix.
-        number: of the training, counted from 0, where it takes several.
-    """
-    return path.with_name(f"{path.name}.backup{number}.npz")
-
-
-def files(path):
-    """The backups of the trainings of what will be stored under the path: `{file name: bytes}`.
-
-    Args:
-        path: pathlib.Path without suffix.
-    """
-    return {file.name: file.read_bytes() for file in path.parent.glob(f"{path.name}.backup*.npz")}
-
-
-def remove(path):
-    """Delete the backups of what is stored under the path now.
-
-    Args:
-        path: pathlib.Path without suffix.
-    """
-    for file in path.parent.glob(f"{path.name}.backup*.npz"):
-        os.unlink(file)
 
 
 def _progress(stored):

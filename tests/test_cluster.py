@@ -18,20 +18,24 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster as Nodes
 
-import formal
-from pruning import machine, report
-from scnnb import cluster
+from experiment import cluster, nodes, record, timings
+from experiment.columns import MEASURED, TRIALS
+from experiment.errors import UserError
+from experiment.runner import Job
+from experiment.settings import BaselineSettings, Recipe, TrialSettings
+from experiment.study import study
+from experiment.work import Shared
 from tests.program import HANGS, finish, run, start
 
 ROOT = Path(__file__).parent.parent
 SHORT = ("0.001", "10", "1", "1")  # lr, batchSz, Epoch1, Epoch2
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-DIFFERS = ["baseline_seconds", "retrain_seconds", "finished_at", *report.MEASURED]
+DIFFERS = ["baseline_seconds", "retrain_seconds", "finished_at", *MEASURED]
 
 
 def rows(folder):
     """The rows without what differs from run to run, in the order of the grid."""
-    found = report.read_rows(folder / "results" / "few.csv").drop(columns=DIFFERS)
+    found = record.read_rows(folder / "results" / "few.csv").drop(columns=DIFFERS)
     keys = ["seed", "pruning_ratio", "control"]
     return found.sort_values(keys, ignore_index=True)
 
@@ -86,8 +90,9 @@ def test_side_by_side_on_this_machine_come_the_rows_of_a_sequential_run(few, net
     pd.testing.assert_frame_equal(rows(tmp_path), rows(tmp_path / "alone"))
     same_networks(tmp_path / "alone", tmp_path)
     first, *lines, last = out.splitlines()
-    for done, line in enumerate(lines, 1):
-        assert re.match(rf"seed 0 pruned\S+: 590 -> .*; {done} of 2 trials done, ", line), line
+    for done, (line, left) in enumerate(zip(lines[::2], lines[1::2], strict=True), 1):
+        assert re.match(r"seed 0 pruned\S+: 590 -> ", line), line
+        assert left.startswith(f"{done} of 2 trials done, ")
     assert done == 2
     written = {path.parent.parent.name for path in (tmp_path / "logs").rglob("events*")}
     assert written == {"baseline", "pruned0.0_retrained1", "pruned0.5_retrained1"}
@@ -102,14 +107,14 @@ def test_a_node_that_dies_loses_nothing_and_what_is_finished_is_only_exported_af
     grid = (few, *SHORT, 0.0, 0.5, "--seeds", 0, 1, "--model", network, "--control", "scratch")
     make_alone(tmp_path / "alone", *grid)
     csv = tmp_path / "results" / "few.csv"
-    (last,) = (tmp_path / "alone").glob("results/*_seed1_*/scratch0.5_epochs2.json")
+    (last,) = (tmp_path / "alone").glob("results/*_seed1_*/pruned0.5_scratch_retrained1.json")
     last = tmp_path / last.relative_to(tmp_path / "alone").with_suffix("")
     last.parent.mkdir(parents=True)
-    with two_nodes() as (nodes, second), filelock.FileLock(f"{last}.lock") as waited_for:
-        process = start(tmp_path, *grid, "--ray", nodes.address)
+    with two_nodes() as (ray_nodes, second), filelock.FileLock(f"{last}.lock") as waited_for:
+        process = start(tmp_path, *grid, "--ray", ray_nodes.address)
         lines = iter(process.stdout.readline, "")
         shown = [next(line for line in lines if "trials done" in line)]
-        nodes.remove_node(second, allow_graceful=False)
+        ray_nodes.remove_node(second, allow_graceful=False)
         shown += [next(line for line in lines if "Raylet is terminated" in line)]  # Ray's words
         waited_for.release()  # so that until now the grid was not done
         status, out, err = finish(process)
@@ -119,13 +124,13 @@ def test_a_node_that_dies_loses_nothing_and_what_is_finished_is_only_exported_af
     same_networks(tmp_path / "alone", tmp_path)
     (tmp_path / "before.csv").write_text(before := csv.read_text())
     status, out, err = run(tmp_path, *grid, "--ray")
-    assert (status, err, len(out.splitlines())) == (0, "", 1 + 8 + 1)
+    assert (status, err, len(out.splitlines())) == (0, "", 1 + 2 * 8 + 1)
     assert csv.read_text() == before
     status, out, err = run(tmp_path, *grid, "--ray", "--export", "litert")
     assert (status, err) == (0, "")
-    exported = report.read_rows(csv).set_index(report.TRIALS.settings).sort_index()
+    exported = record.read_rows(csv).set_index(TRIALS.settings).sort_index()
     assert (exported["litert_bytes"] > 0).all()
-    trained = report.read_rows(tmp_path / "before.csv").set_index(report.TRIALS.settings)
+    trained = record.read_rows(tmp_path / "before.csv").set_index(TRIALS.settings)
     pd.testing.assert_series_equal(exported["finished_at"], trained["finished_at"].sort_index())
     assert len(list(tmp_path.glob("results/*/*.tflite"))) == 8 + 2
 
@@ -206,10 +211,14 @@ def test_ray_that_is_not_installed_is_told_before_training(few, network, call, m
 
 
 def test_a_node_with_another_keras_is_refused():
-    how = (("scnnb", None), [], False, False, {"keras": "3.0.0"})
+    recipe = Recipe(learning_rate=0.1, batch_size=1, epochs=1)
+    baseline = BaselineSettings(dataset="d", model="m", seed=0, recipe=recipe)
+    trial = TrialSettings(baseline=baseline, pruning_ratio=0.5, epoch2=1, retrain_learning_rate=0.1)
+    job = Job("baseline", study([trial]).baselines[0])
+    order = nodes.Order(Shared("scnnb", [], False), ("scnnb", None), False, {"keras": "3.0.0"})
     message = f"a node has keras {keras.__version__}, the program 3.0.0; install one"
-    with pytest.raises(formal.UserError, match=re.escape(message)):
-        formal.on_node(None, {}, {}, {}, "folder", "baseline", *how, tell=print)
+    with pytest.raises(UserError, match=re.escape(message)):
+        nodes.on_node(None, {}, {}, job, order, tell=print)
 
 
 def die(file, tell):
@@ -229,14 +238,15 @@ def threads(tell):
     import tensorflow as tf
 
     tf.constant(0)
-    return tf.config.threading.get_intra_op_parallelism_threads(), machine.cores()
+    return tf.config.threading.get_intra_op_parallelism_threads(), timings.cores()
 
 
 @pytest.mark.slow
 def test_a_process_that_dies_is_tried_again_a_bounded_number_of_times_and_a_bug_is_shown(
     tmp_path, capsys
 ):
-    code = [Path(__file__), ROOT / "pruning", ROOT / "formal.py", ROOT / "scnnb", ROOT / "data"]
+    packages = ("experiment", "pruning", "scnnb", "data")
+    code = [Path(__file__), *(ROOT / name for name in packages)]
     with cluster.Cluster("local", code=code, cpus=2, gpus=0) as found:
         found.submit("dies", die, tmp_path / "calls")
         found.submit("lives", threads)

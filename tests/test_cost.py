@@ -166,35 +166,3 @@ def test_what_cannot_be_counted_is_refused_by_name():
     model = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(2, 3, name="conv1")])
     with pytest.raises(ValueError, match=r"conv1 \(Conv2D\): its image size is not fixed"):
         cost.macs(model)
-
-
-def test_the_time_of_trainings_is_that_of_the_usual_epoch_seen_at_their_size():
-    seen = [(100, [10.0, 150.0]), (300, [25.0]), (100, [20.0])]  # median 20 at 100 MACs
-    for left, seconds in (
-        ([(3, 100)], 60),
-        ([(2, 200)], 45),  # half way
-        ([(2, 50), (1, 400)], 2 * 20 + 25),
-        ([], 0),
-    ):
-        assert cost.training_seconds(left, seen) == seconds
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "less than a minute"),
-        (59.9, "less than a minute"),
-        (60, "about 1 min"),
-        (89, "about 1 min"),
-        (12.4 * 60, "about 12 min"),
-        (59.4 * 60, "about 59 min"),
-        (59.6 * 60, "about 1 h"),
-        (64 * 60, "about 1 h"),
-        (66 * 60, "about 1 h 10 min"),
-        (3 * 3600 + 17 * 60, "about 3 h 20 min"),
-        (3 * 3600 + 56 * 60, "about 4 h"),
-        (30 * 3600, "about 30 h"),
-    ],
-)
-def test_a_time_is_rounded_for_a_person(seconds, words):
-    assert cost.duration(seconds) == words

@@ -12,7 +12,8 @@ from keras import layers
 
 import pruning
 import scnnb
-from pruning.exports import FORMATS, measuring
+from experiment import measuring
+from pruning.exports import FORMATS
 from pruning.exports.writing import bytes_of
 
 IMAGES = np.random.default_rng(0).random((40, 16, 16, 3), np.float32)

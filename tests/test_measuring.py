@@ -1,4 +1,4 @@
-"""pruning/exports/measuring.py: what is measured of an exported file."""
+"""experiment/measuring.py: what is measured of an exported file."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import pruning
-from pruning.exports import measuring
+from experiment import measuring
 from pruning.exports.onnx import ONNX
 
 

@@ -14,14 +14,14 @@ import pandas as pd
 import pytest
 from keras import layers
 
-import formal
-from pruning import machine, report
-from scnnb import backup, storage
+from experiment import record, timings
+from experiment.columns import MEASURED, TRIALS
+from scnnb import backup
 from tests.program import finish, run, start
 
 ROOT = Path(__file__).parent.parent
 SHORT = ("0.001", "40", "1", "1")  # lr, batchSz, Epoch1, Epoch2
-DIFFERS = ["baseline_seconds", "retrain_seconds", "finished_at", *report.MEASURED]
+DIFFERS = ["baseline_seconds", "retrain_seconds", "finished_at", *MEASURED]
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def random_network(tmp_path):
 
 def results(csv):
     """The rows without what differs from run to run, in the order of their settings."""
-    rows = report.read_rows(csv).sort_values(report.TRIALS.settings, ignore_index=True)
+    rows = record.read_rows(csv).sort_values(TRIALS.settings, ignore_index=True)
     return rows.drop(columns=DIFFERS)
 
 
@@ -47,11 +47,11 @@ def test_every_seed_has_its_rows_and_the_summary_their_means(few, small, call):
     assert (status, err) == (0, "")
     assert out.count("training the baseline of seed") == 2
     assert "4 of 4 trials done, 0 epochs left" in out
-    rows = report.read_rows(small.parent / "results" / "few.csv")
+    rows = record.read_rows(small.parent / "results" / "few.csv")
     assert rows["seed"].tolist() == [3, 3, 0, 0]
     assert rows["criterion"].tolist() == ["l1", "random"] * 2
     assert (rows["model_bytes"] > 10_000).all()
-    assert (rows[report.MEASURED] > 0).all(axis=None)
+    assert (rows[MEASURED] > 0).all(axis=None)
     assert rows["machine"].str.contains(" cores, ").all()
     means = pd.read_csv(small.parent / "results" / "few-summary.csv")
     assert means["n"].tolist() == [2, 2]
@@ -61,7 +61,7 @@ def test_every_seed_has_its_rows_and_the_summary_their_means(few, small, call):
 
 def test_the_size_of_a_row_is_that_of_its_file(few, small, call):
     call(small.parent, few, *SHORT, 0.5, "--model", small)
-    (row,) = report.read_rows(small.parent / "results" / "few.csv").to_dict("records")
+    (row,) = record.read_rows(small.parent / "results" / "few.csv").to_dict("records")
     (file,) = (small.parent / "results").glob("*/pruned0.5_retrained1.keras")
     assert row["model_bytes"] == file.stat().st_size
     assert not list((small.parent / "results").rglob("*backup*"))
@@ -94,63 +94,8 @@ def test_a_dry_run_tells_what_is_done_and_left_and_changes_nothing(few, small, c
     assert re.fullmatch(f"1 of 4 trials done, 9 epochs left, {time_left}", lines[-1])
     assert stamps(small.parent / "results") == before
     status, out, err = call(small.parent, *arguments, "--control", "scratch", "--dry-run")
-    assert re.search(r"scratch0\.0_epochs5 +epoch 2 of 5\n", out)
+    assert re.search(r"pruned0\.0_scratch_retrained2 +epoch 2 of 5\n", out)
     assert "1 of 4 trials done, 10 epochs left" in out
-
-
-@pytest.fixture
-def grid(tmp_path):
-    """Trials of two seeds at 0.5 and 0.0, 7 + 60 epochs, and the sizes of their networks."""
-    settings = {"epoch1": 7, "epoch2": 60, "control": ""}
-    trials = [
-        (settings | {"seed": seed, "pruning_ratio": ratio}, tmp_path / str(seed) / str(ratio))
-        for seed in (0, 1)
-        for ratio in (0.5, 0.0)
-    ]
-    for seed in "01":
-        (tmp_path / seed).mkdir()
-    return trials, {None: [(9, 300)], 0.0: [(9, 300)], 0.5: [(5, 100)]}
-
-
-def under_way(path, epoch_seconds):
-    """A backup of so many epochs, which took longer as a whole."""
-    done = {"done": len(epoch_seconds), "seconds": 1000.0, "epoch_seconds": epoch_seconds}
-    np.savez(backup.backup_path(path), **done)
-
-
-def store_record(path, **measured):
-    """Store the record of a baseline or trial; what is not given is 0 or empty."""
-    kinds, *_ = formal._kinds(path)
-    storage.save_record(path, {name: kind() for name, kind in kinds.items()} | measured)
-
-
-def test_the_time_left_is_that_of_the_usual_epoch_of_each_network_left(grid, tmp_path):
-    trials, sizes = grid
-    assert formal._remaining(*grid) == (0, 2 * 7 + 4 * 60, None)
-    assert formal._time_left(*grid, ()) == ""
-    seed0, seed1 = tmp_path / "0", tmp_path / "1"
-    under_way(seed0 / "baseline", [4.0, 90.0, 5.0])
-    assert formal._remaining(*grid) == (0, 251, 251 * 5)  # pruned ones as long: none is seen
-    store_record(seed0 / "baseline", seconds=28.0)  # an epoch of 4
-    os.remove(backup.backup_path(seed0 / "baseline"))
-    under_way(seed0 / "0.5", [2.0])
-    assert formal._remaining(*grid) == (0, 246, 59 * 2 + 60 * 4 + 7 * 4 + 60 * 2 + 60 * 4)
-    assert formal._time_left(*grid, ()) == "about 12 min left"  # 746 seconds
-    assert formal._left(*grid) == "0 of 4 trials done, 246 epochs left, about 12 min"
-    store_record(seed1 / "baseline", seconds=28.0)
-    for path in (seed0 / "0.5", seed0 / "0.0", seed1 / "0.5"):
-        store_record(path, retrain_seconds=120.0)
-    under_way(seed1 / "0.0", [3.0] * 59)
-    assert formal._left(*grid) == "3 of 4 trials done, 1 epoch left, less than a minute"
-    stale = {seed1 / "0.5"}
-    assert formal._remaining(*grid, stale)[:2] == (2, 61)
-
-
-def test_side_by_side_it_takes_no_less_than_a_baseline_and_its_longest_trial(grid, tmp_path):
-    under_way(tmp_path / "0" / "baseline", [10.0])
-    total = 10 * (6 + 7 + 4 * 60)
-    for places, seconds in ((1, total), (2, total / 2), (4, 670), (100, 670)):
-        assert formal._remaining(*grid, at_once=places) == (0, 253, seconds)
 
 
 def stamps(folder):
@@ -247,13 +192,13 @@ def test_the_measured_batch_holds_no_more_images_than_a_training_step(
         sizes.append(len(images))
         return [0.5, 2.0]
 
-    monkeypatch.setattr(machine, "seconds_per_call", seconds_per_call)
+    monkeypatch.setattr(timings, "seconds_per_call", seconds_per_call)
     for batch, images in ((4, 4), (10_000_000, 30)):
         arguments = ("thirty.npz", "0.001", batch, 1, 1, 0.5, "--model", small)
         status, out, err = call(tmp_path, *arguments)
         assert (status, err) == (0, "")
         assert sizes[-2:] == [1, images]
-        row = report.read_rows(tmp_path / "results" / "thirty.csv").iloc[-1]
+        row = record.read_rows(tmp_path / "results" / "thirty.csv").iloc[-1]
         assert row["throughput"] == images / 0.5
         assert row["baseline_throughput"] == images / 2
 
@@ -294,16 +239,16 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_line_and_loses_nothing(
     few, small, call, monkeypatch
 ):
     arguments = (few, "0.001", 40, 2, 2, 0.5, "--model", small)
-    replace, calls = storage.replace, []
+    fsync, calls = os.fsync, []
 
-    def full(path, write):
-        calls.append(path)
-        if len(calls) == 4:  # behind the baseline's epochs and record
+    def full(file):
+        calls.append(file)
+        if len(calls) == 5:  # after the baseline's epochs, model and record
             raise OSError(28, "No space left on device")
-        replace(path, write)
+        fsync(file)
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "replace", full)
+        patch.setattr(os, "fsync", full)
         status, _, err = call(small.parent, *arguments)
     told = "formal.py: [Errno 28] No space left on device; make room, the same call goes on\n"
     assert (status, err) == (1, told)
@@ -392,7 +337,7 @@ def test_eight_calls_at_once_write_every_row_once(few, small):
     processes[0].send_signal(signal.SIGKILL)
     ended = [finish(process) for process in processes]
     assert [(status, err) for status, _, err in ended[1:]] == [(0, "")] * 7
-    rows = report.read_rows(folder / "results" / "few.csv")
+    rows = record.read_rows(folder / "results" / "few.csv")
     assert sorted(zip(rows["seed"], rows["pruning_ratio"], strict=True)) == [
         (seed, ratio) for seed in (0, 1) for ratio in (0.0, 0.25, 0.5)
     ]

@@ -92,7 +92,7 @@ def _copied_layer(layer, copies):
 def _call(layer, *args, **kwargs):
     if type(layer) not in TRAINING_ONLY:
         return layer(*args, **kwargs)
-    given, *_ = *args, *kwargs.values()
+    given = [*args, *kwargs.values()][0]
     return keras.tree.map_structure(_as_float, given)
 
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from typing import Any
 
 import keras
 
@@ -12,7 +13,14 @@ from pruning.exports.inference import for_inference
 from pruning.exports.output import quiet
 
 
-def export(model, path, file_format, *, images=None, int8_io=False):
+def export(
+    model: keras.Model,
+    path: str | os.PathLike[str],
+    file_format: str,
+    *,
+    images: Any = None,
+    int8_io: bool = False,
+) -> int:
     """Write the model as a file that a device's runtime reads; returns the bytes it has.
 
     The file holds the network as `inference.for_inference` returns it: without the layers that only

@@ -1,6 +1,5 @@
-"""formal.py's command line: what it accepts and how it refuses the rest."""
+"""The command line: what it accepts and how it refuses the rest."""
 
-import contextlib
 import math
 import os
 import re
@@ -10,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-import formal
+from experiment import settings
+from experiment.arguments import parse
 from pruning import criteria
 from pruning.exports import FORMATS
 
@@ -60,7 +60,7 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
         arguments = RIGHT.copy()
         arguments[names.index(position)] = value
         with pytest.raises(SystemExit) as ended:
-            formal.parse(arguments)
+            parse(arguments)
         assert ended.value.code == 2
         pattern = (
             rf"formal\.py: argument {position}: {value!r} came, but it must be .+; see --help\n"
@@ -106,7 +106,7 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
 )
 def test_a_wrong_option_is_named(arguments, message, capsys):
     with pytest.raises(SystemExit) as ended:
-        formal.parse(RIGHT + arguments)
+        parse(RIGHT + arguments)
     assert ended.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert re.search(message, line)
@@ -131,7 +131,7 @@ def test_a_wrong_option_is_named(arguments, message, capsys):
 )
 def test_what_is_close_to_a_wrong_argument_is_named(arguments, guess, capsys):
     with pytest.raises(SystemExit):
-        formal.parse(arguments)
+        parse(arguments)
     (line,) = capsys.readouterr().err.splitlines()
     if guess:
         assert line.endswith(f" (did you mean {guess}?); see --help")
@@ -139,56 +139,18 @@ def test_what_is_close_to_a_wrong_argument_is_named(arguments, guess, capsys):
         assert "did you mean" not in line
 
 
-@pytest.mark.parametrize(
-    "content",
-    ["", "[" * 100_000, "[]", "{}", '{"conv1": 1}', '{"conv1": "half"}', '{"conv1": null}', "\xff"],
-)
-def test_a_file_that_holds_no_layer_ratios_is_a_wrong_argument(content, tmp_path, capsys):
-    file = tmp_path / "ratios.json"
-    file.write_text(content, encoding="latin-1")
-    with pytest.raises(SystemExit) as ended:
-        formal.parse([*RIGHT, "--layer-ratios", str(file)])
-    assert ended.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert 'ratios.json\' came, but it must be a file such as {"conv1": 0.5, "conv*": 0.2}' in line
-
-
-@pytest.mark.parametrize(
-    ("flag", "name"), [("--layer-ratios", "a.json"), ("--csv", "a.csv"), ("--model", "a.keras")]
-)
-def test_a_pipe_in_place_of_a_file_is_a_wrong_argument(flag, name, tmp_path, capsys):
-    os.mkfifo(tmp_path / name)
-    with pytest.raises(SystemExit) as ended:
-        formal.parse([*RIGHT, flag, str(tmp_path / name)])
-    assert ended.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert f"{name}' came, but it must be" in line
-
-
 def test_a_control_from_scratch_needs_the_epochs_of_the_baseline(small, capsys):
     with pytest.raises(SystemExit) as ended:
-        formal.parse([*RIGHT, "--model", str(small), "--trained", "--control", "scratch"])
+        parse([*RIGHT, "--model", str(small), "--trained", "--control", "scratch"])
     assert ended.value.code == 2
     assert "--trained came with --control scratch, which needs Epoch1" in capsys.readouterr().err
 
 
-def test_a_folder_is_a_dataset_if_it_holds_train_and_test(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    for part, status in (("train", 2), ("test", None)):
-        (tmp_path / part).mkdir()
-        with contextlib.nullcontext() if status is None else pytest.raises(SystemExit):
-            assert formal.parse([".", *RIGHT[1:]]).dataset == "."
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "or the path of an .npz file or a folder with train/ and test/ that exists;" in line
-    with pytest.raises(SystemExit):
-        formal.parse(["", *RIGHT[1:]])
-
-
 def test_digits_are_not_flipped(capsys):
-    assert formal.parse(["mnist", *RIGHT[1:]]).augment is False
-    assert formal.parse(["cifar100", *RIGHT[1:], "--augment"]).augment is True
+    assert parse(["mnist", *RIGHT[1:]])[0]["augment"] == ""
+    assert parse(["cifar100", *RIGHT[1:], "--augment"])[0]["augment"] == "crop-flip"
     with pytest.raises(SystemExit) as ended:
-        formal.parse(["mnist", *RIGHT[1:], "--augment"])
+        parse(["mnist", *RIGHT[1:], "--augment"])
     assert ended.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "--augment came with dataset mnist, and digits do not survive a flip; leave" in line
@@ -196,60 +158,124 @@ def test_digits_are_not_flipped(capsys):
 
 def test_a_missing_argument_is_named(capsys):
     with pytest.raises(SystemExit):
-        formal.parse(RIGHT[:5])
+        parse(RIGHT[:5])
     assert "required: filterPercentage; see --help" in capsys.readouterr().err
 
 
 def test_the_usage_line_keeps_the_six_names(capsys):
     with pytest.raises(SystemExit) as ended:
-        formal.parse(["--help"])
+        parse(["--help"])
     assert ended.value.code == 0
     usage = " ".join(capsys.readouterr().out.split("\n\n")[0].split())
     assert "dataset lr batchSz Epoch1 Epoch2 filterPercentage [filterPercentage ...]" in usage
 
 
 def test_right_arguments_are_taken_in_any_order_with_options():
-    args = formal.parse(["--seed", "7", *RIGHT, "--optimizer", "sgd", "0.5"])
-    assert args.filterPercentage == [0.4, 0.5]
-    assert (args.dataset, args.lr, args.batchSz, args.Epoch1, args.Epoch2) == (
-        "fashion",
-        0.001,
-        128,
-        35,
-        30,
-    )
-    assert math.copysign(1, formal.parse([*RIGHT[:5], "-0.0"]).filterPercentage[0]) == 1
-    assert (args.seeds, args.optimizer, args.csv, args.fresh) == ([7], "sgd", None, False)
-    assert formal.parse([*RIGHT, "--seeds", "0", "1", "2"]).seeds == [0, 1, 2]
-    assert formal.parse(RIGHT).seeds == [0]
-    assert args.criterion == ["l1"]
-    twice = ["--criterion", "l2", "random", "--criterion", "l1", "l2"]
-    assert formal.parse([*RIGHT, *twice]).criterion == ["l2", "random", "l1"]
-    assert (args.model, args.trained, args.coupled) == ("scnnb", False, "joint")
-    assert args.layer_ratios is None
-    assert (args.export, args.int8_io) == ([], False)
-    twice = ["--export", "onnx", "litert", "--export", "onnx"]
-    assert formal.parse([*RIGHT, *twice]).export == ["onnx", "litert"]
-    assert formal.parse([*RIGHT, "--ray", "--cpus-per-trial", "2"]).ray == "local"
-    assert formal.parse([*RIGHT, "--ray", "ray://node:10001"]).ray == "ray://node:10001"
-    assert formal.parse([*RIGHT, "--layer-ratios", "vgg16-A"]).layer_ratios == "vgg16-A"
+    given, options = parse(["--seed", "7", *RIGHT, "--optimizer", "sgd", "0.5"])
+    assert given == {
+        "dataset": "fashion",
+        "learning_rate": 0.001,
+        "batch_size": 128,
+        "epochs": 35,
+        "epoch2": 30,
+        "pruning_ratio": [0.4, 0.5],
+        "seed": [7],
+        "optimizer": "sgd",
+        "model": "scnnb",
+        "trained": False,
+        "coupled": "joint",
+        "criterion": ["l1"],
+        "strategy": "independent",
+        "schedule": "one-shot",
+        "control": "",
+        "augment": "",
+        "precision": "float32",
+        "pixels": "0..1",
+        "layer_ratios": "",
+        "retrain_learning_rate": None,
+    }
+    assert (options.csv, options.fresh, options.export, options.int8_io) == (None, False, [], False)
+
+
+def test_a_percentage_of_minus_zero_is_zero():
+    given, _ = parse([*RIGHT[:5], "-0.0"])
+    assert math.copysign(1, given["pruning_ratio"][0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "value"),
+    [
+        (["--seeds", "0", "1", "2"], "seed", [0, 1, 2]),
+        ([], "seed", [0]),
+        (
+            ["--criterion", "l2", "random", "--criterion", "l1", "l2"],
+            "criterion",
+            ["l2", "random", "l1"],
+        ),
+        (["--layer-ratios", "vgg16-A"], "layer_ratios", "vgg16-A"),
+    ],
+)
+def test_what_shapes_a_result_is_given(arguments, name, value):
+    given, _ = parse([*RIGHT, *arguments])
+    assert given[name] == value
+
+
+def test_what_shapes_no_result_is_an_option():
+    _, options = parse([*RIGHT, "--export", "onnx", "litert", "--export", "onnx"])
+    assert options.export == [FORMATS["onnx"], FORMATS["litert"]]
+    assert parse([*RIGHT, "--ray", "--cpus-per-trial", "2"])[1].ray == "local"
+    assert parse([*RIGHT, "--ray", "ray://node:10001"])[1].ray == "ray://node:10001"
+
+
+def test_criteria_and_controls_make_a_trial_each_of_every_ratio():
+    options = ["--criterion", "random", "mean-std", "--control", "scratch", "--retrain-lr", "0.002"]
+    given, _ = parse([*RIGHT[:5], "0", "0.5", "--schedule", "iterative", *options])
+    names = ["pruning_ratio", "criterion", "schedule", "control", "retrain_learning_rate"]
+    rows = map(settings.row, settings.grid(given, dataset="fashion", content=""))
+    assert [[row[name] for name in names] for row in rows] == [
+        [0.0, "l1", "iterative", "", 0.002],  # by whatever criterion, nothing is removed
+        [0.0, "", "", "scratch", 0.001],
+        [0.5, "random", "iterative", "", 0.002],
+        [0.5, "mean-std", "iterative", "", 0.002],
+        [0.5, "", "", "scratch", 0.001],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "folder", "trial"),
+    [
+        ([], "fashion_scnnb_lr0.001_batch128_epochs35_seed0_c", "pruned0.4_retrained30"),
+        (["--strategy", "greedy"], None, "pruned0.4_greedy_retrained30"),
+        (
+            ["--augment", "--precision", "bfloat16", "--optimizer", "sgd", "--pixels", "0..255"],
+            "fashion_scnnb_sgd_lr0.001_batch128_crop-flip_bfloat16_epochs35_0..255_seed0_c",
+            None,
+        ),
+    ],
+)
+def test_what_is_not_the_default_stands_in_the_names_of_files(options, folder, trial):
+    given, _ = parse([*RIGHT, *options])
+    (only,) = settings.grid(given, dataset="fashion", content="c")
+    assert folder in (None, settings.folder_name(only.baseline))
+    assert trial in (None, settings.trial_name(only))
 
 
 def test_the_flag_takes_every_criterion_and_the_help_names_each(capsys):
     names = "l1 l2 largest random mean-mean mean-std mean-l1 mean-l2 var-l2".split()
-    assert formal.parse([*RIGHT, "--criterion", *names]).criterion == names
+    assert parse([*RIGHT, "--criterion", *names])[0]["criterion"] == names
     assert names == [*criteria.OF_KERNELS, *criteria.OF_FEATURE_MAPS]
     assert set(names) <= help_words(capsys)
 
 
 def test_the_flag_takes_every_format_and_the_help_names_each(capsys):
     names = ["litert", "litert-int8", "onnx", "saved-model"]
-    assert formal.parse([*RIGHT, "--export", *names]).export == names == list(FORMATS)
+    _, options = parse([*RIGHT, "--export", *names])
+    assert [each.name for each in options.export] == names == list(FORMATS)
     assert set(names) <= help_words(capsys)
 
 
 def help_words(capsys):
     with pytest.raises(SystemExit):
-        formal.parse(["--help"])
+        parse(["--help"])
     # a line may end after a dash
     return set(re.findall(r"[\w-]+", re.sub(r"-\n\s*", "-", capsys.readouterr().out)))

@@ -1,9 +1,10 @@
-"""pruning/paper.py and the zoo: table 1 of Li et al. 2017, line by line."""
+"""experiment/layer_ratios.py and the zoo: table 1 of Li et al. 2017, line by line."""
 
 import pytest
 
 import scnnb
-from pruning import cost, paper, prune
+from experiment import layer_ratios
+from pruning import cost, prune
 
 TABLE = {  # FLOP before, after, % pruned; parameters before, after, % pruned; as printed
     "vgg16-A": ("3.13e8", "2.06e8", 34.2, "1.5e7", "5.4e6", 64.0),
@@ -23,7 +24,7 @@ def weights(model):
 @pytest.mark.parametrize("name", TABLE)
 def test_the_table_of_the_paper_comes_out(name):
     model = scnnb.NETWORKS[name.split("-")[0]]((32, 32, 3), 10)
-    pruned = prune(model, 0, layer_ratios=paper.LAYER_RATIOS[name])
+    pruned = prune(model, 0, layer_ratios=layer_ratios.LAYER_RATIOS[name])
     for count, (before, after, percent) in (
         (cost.macs, TABLE[name][:3]),
         (weights, TABLE[name][3:]),
@@ -36,7 +37,7 @@ def test_the_table_of_the_paper_comes_out(name):
 
 def test_vgg16_comes_out_exactly():
     model = scnnb.NETWORKS["vgg16"]((32, 32, 3), 10)
-    pruned = prune(model, 0, layer_ratios=paper.LAYER_RATIOS["vgg16-A"])
+    pruned = prune(model, 0, layer_ratios=layer_ratios.LAYER_RATIOS["vgg16-A"])
     assert (cost.macs(model), cost.macs(pruned)) == (313_463_808, 206_279_680)
     assert (weights(model), weights(pruned)) == (14_977_728, 5_390_176)
 
@@ -59,7 +60,7 @@ def test_residual_networks_lose_what_a_sum_over_their_blocks_says(name, removed,
             macs += pixels * 9 * (entering * middle + middle * filters)
             number, entering = number + 2, filters
     model = scnnb.NETWORKS[name.split("-")[0]]((32, 32, 3), 10)
-    pruned = prune(model, 0, layer_ratios=paper.LAYER_RATIOS[name])
+    pruned = prune(model, 0, layer_ratios=layer_ratios.LAYER_RATIOS[name])
     assert cost.macs(pruned) == macs
     numbers = {f"conv{n}" for n in range(2, number, 2)}
     assert {n for n in numbers if pruned.get_layer(n).filters < model.get_layer(n).filters} <= {

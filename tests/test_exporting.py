@@ -1,4 +1,4 @@
-"""formal.py --export: rows, files and messages."""
+"""Exports of stored networks, and formal.py --export: rows, files and messages."""
 
 import contextlib
 import dataclasses
@@ -11,10 +11,14 @@ import pandas as pd
 import pytest
 from keras import layers
 
-import formal
-from pruning import report
-from pruning.exports import FORMATS, measuring
+import data
+from experiment import curve, exporting, measuring, record
+from experiment.columns import EXPORTED, TRIALS
+from experiment.nodes import Nodes
+from experiment.store import Entry
+from pruning.exports import FORMATS
 from pruning.exports.writing import bytes_of
+from scnnb import training
 
 SHORT = ("0.001", "40", "1", "1")  # lr, batchSz, Epoch1, Epoch2
 NAMES = ["litert", "litert-int8", "onnx", "saved-model"]
@@ -24,18 +28,77 @@ NAMES = ["litert", "litert-int8", "onnx", "saved-model"]
 def export(few, small, call):
     """Calls formal.py with these options: `export(*options)` -> status, stdout, stderr, rows."""
 
-    def run(*options):
-        result = call(small.parent, few, *SHORT, 0.0, 0.5, "--model", small, *options)
-        return *result, report.read_rows(small.parent / "results" / "few.csv")
+    def run(*options, ratios=(0.0, 0.5)):
+        result = call(small.parent, few, *SHORT, *ratios, "--model", small, *options)
+        return *result, record.read_rows(small.parent / "results" / "few.csv")
 
     return run
 
 
+@pytest.fixture
+def stored(few, small):
+    """Exports a stored network: `stored(*names)` -> its record; what it uses are its attributes."""
+    model, dataset = keras.models.load_model(small), data.load(few)
+    entry = Entry(small.parent / "baseline", ({"accuracy": float}, *TRIALS.kinds[1:]))
+    entry.save_model(model)
+    entry.save_record({"accuracy": training.accuracy(model, *dataset.test)})
+
+    def export(*names, int8_io=False):
+        return exporting.export(entry, dataset, 0, [FORMATS[n] for n in names], int8_io)
+
+    export.entry = entry
+    return export
+
+
+def test_size_accuracy_and_latency_of_every_format_are_in_the_record(stored):
+    measured = stored(*NAMES)
+    assert all(measured[name] > 0 for name in EXPORTED if not name.endswith("accuracy")), measured
+    assert measured["failed_exports"] == ""
+    assert measured["litert_int8_io"] == "float32"
+    for column in ("litert", "onnx", "saved_model"):
+        assert measured[f"{column}_accuracy"] == measured["accuracy"]
+    for name in NAMES:
+        size = bytes_of(stored.entry.export_file(FORMATS[name]))
+        assert measured[f"{name.replace('-', '_')}_bytes"] == size
+    assert stored.entry.read_record() == measured
+
+
+def test_only_what_is_missing_is_exported(stored):
+    before = stored("litert")
+    file = stored.entry.export_file(FORMATS["litert"])
+    stamp = file.stat().st_mtime_ns
+    assert stored("litert") == before
+    assert file.stat().st_mtime_ns == stamp
+    file.unlink()
+    stored("litert")
+    assert file.exists()
+
+
+def test_a_file_of_other_input_is_missing(stored):
+    measured = {"litert_int8_bytes": 1.0, "litert_int8_io": "float32"}
+    formats = [FORMATS["litert-int8"]]
+    stored.entry.export_file(*formats).touch()
+    assert exporting.missing(stored.entry, measured, formats, int8_io=False) == []
+    assert exporting.missing(stored.entry, measured, formats, int8_io=True) == formats
+
+
+def test_a_file_that_does_not_run_costs_no_other_format(stored, monkeypatch, capsys):
+    class InvalidGraph(Exception):
+        """As onnxruntime has it, of no class that says more."""
+
+    change_onnx(monkeypatch, loader=fail(InvalidGraph("no such node;\nsorry")))
+    measured = stored("onnx", "litert")
+    assert measured["failed_exports"] == "onnx: InvalidGraph: no such node, sorry"
+    assert math.isnan(measured["onnx_bytes"]) and measured["litert_bytes"] > 0
+    assert capsys.readouterr().out.startswith("EXPORT FAILED: baseline.onnx: InvalidGraph")
+
+
+@pytest.mark.slow
 def test_every_row_holds_size_accuracy_and_latency_of_every_format(export, small):
     status, out, err, rows = export("--export", *NAMES)
     assert (status, err) == (0, "")
     assert out.count("training the baseline") == 1
-    assert (rows[report.EXPORTED] > 0).all(axis=None), rows[report.EXPORTED].to_dict("records")
+    assert (rows[EXPORTED] > 0).all(axis=None), rows[EXPORTED].to_dict("records")
     assert rows["failed_exports"].tolist() == ["", ""]
     assert rows["litert_int8_io"].tolist() == ["float32"] * 2
     for column in ("litert", "onnx", "saved_model"):
@@ -55,22 +118,22 @@ def test_every_row_holds_size_accuracy_and_latency_of_every_format(export, small
 
 
 def test_finished_rows_are_exported_without_training_again(export, small):
-    _, _, _, before = export()
-    assert before[report.EXPORTED].isna().all(axis=None)
-    status, out, err, rows = export("--export", "litert")
+    _, _, _, before = export(ratios=[0.5])
+    assert before[EXPORTED].isna().all(axis=None)
+    status, out, err, rows = export("--export", "litert", ratios=[0.5])
     assert (status, err) == (0, "")
     assert "epoch 1/1" not in out
-    assert out.count(".tflite: ") == 3  # two rows and the baseline
+    assert out.count(".tflite: ") == 2  # the row and the baseline
     assert (rows["litert_bytes"] > 0).all() and rows["onnx_bytes"].isna().all()
-    pd.testing.assert_frame_equal(rows[before.columns[:20]], before[before.columns[:20]])
-    files = sorted((small.parent / "results").glob("*/*.tflite"))
+    same = [name for name in before if name not in (*EXPORTED, "export_threads")]
+    pd.testing.assert_frame_equal(rows[same], before[same])
+    gone, *files = sorted((small.parent / "results").glob("*/*.tflite"))
     stamps = [file.stat().st_mtime_ns for file in files]
-    status, out, _, again = export("--export", "litert")
-    assert ".tflite: " not in out
+    gone.unlink()  # that of the baseline, which is in no row
+    _, out, _, again = export("--export", "litert", ratios=[0.5])
+    assert out.count(".tflite: ") == 1
     assert [file.stat().st_mtime_ns for file in files] == stamps
     pd.testing.assert_frame_equal(again, rows)
-    files[0].unlink()
-    assert export("--export", "litert")[1].count(".tflite: ") == 1
 
 
 @pytest.mark.slow
@@ -87,7 +150,9 @@ def test_a_file_that_answers_otherwise_is_a_failed_export_until_it_does_not(expo
         patch.setattr(measuring, "TOLERANCE", -1.0)
         status, out, err, rows = export("--export", "onnx")
     assert status == 1
-    assert err.startswith("formal.py: failed: pruned0.0_retrained1: onnx: differs from Keras")
+    assert err.startswith(
+        "formal.py: failed: seed 0 pruned0.0_retrained1 exports: onnx: differs from Keras"
+    )
     assert out.count("EXPORT FAILED: ") == 3
     assert rows["failed_exports"].str.startswith("onnx: differs from Keras by up to ").all()
     assert (rows["onnx_accuracy"] > 0).all()
@@ -123,6 +188,7 @@ def fail(error):
     return failing
 
 
+@pytest.mark.slow
 def test_a_file_that_does_not_run_costs_no_row_and_no_other_format(export, monkeypatch):
     class InvalidGraph(Exception):
         """As onnxruntime has it, of no class that says more."""
@@ -132,7 +198,10 @@ def test_a_file_that_does_not_run_costs_no_row_and_no_other_format(export, monke
     assert status == 1
     why = "onnx: InvalidGraph: no such node, sorry"
     trials = ("pruned0.0_retrained1", "pruned0.5_retrained1", "baseline")
-    assert err == f"formal.py: failed: {'; '.join(f'{name}: {why}' for name in trials)}\n"
+    assert (
+        err
+        == f"formal.py: failed: {'; '.join(f'seed 0 {name} exports: {why}' for name in trials)}\n"
+    )
     assert rows["failed_exports"].tolist() == [why] * 2
     assert rows["onnx_bytes"].isna().all() and (rows["litert_bytes"] > 0).all()
 
@@ -150,7 +219,7 @@ def test_a_file_that_does_not_run_costs_no_row_and_no_other_format(export, monke
     ],
 )
 def test_whatever_an_export_raises_is_told_in_one_line(error, why):
-    assert formal._attempt(fail(error)) == (None, why)
+    assert exporting._attempt(fail(error)) == (None, why)
 
 
 @pytest.mark.parametrize(
@@ -176,6 +245,9 @@ class Inline:
 
     places, full = 1, False
 
+    def __init__(self):  # noqa: D107
+        self.ended = []
+
     def put(self, value):
         """The value itself."""
         return value
@@ -184,24 +256,28 @@ class Inline:
         """Call it."""
         died = name.endswith("exports")
         made = None if died else function(*arguments, tell=lambda line: None)
-        self.ended = [(name, made, "the worker died; sorry" if died else None)]
+        self.ended.append((name, made, "the worker died; sorry" if died else None))
 
     def finished(self):
-        """What the last call came to."""
+        """What the last calls came to."""
         ended, self.ended = self.ended, []
         return ended
 
 
 def test_a_node_that_dies_in_an_export_costs_no_row(few, small, call, monkeypatch):
-    monkeypatch.setattr(formal, "_cluster", lambda args: contextlib.nullcontext(Inline()))
+    def pool(dataset, how, options, time_left):
+        return contextlib.nullcontext(Nodes(Inline(), dataset, how, None))
+
+    monkeypatch.setattr(curve, "_pool", pool)
     status, out, err = call(
         small.parent, few, *SHORT, 0.5, "--model", small, "--export", "litert", "--ray"
     )
     assert status == 1
-    assert err == (
-        "formal.py: failed: seed 0 pruned0.5_retrained1 exports: litert: the worker died, sorry\n"
-    )
-    (row,) = report.read_rows(small.parent / "results" / "few.csv").to_dict("records")
+    why = "exports: litert: the worker died, sorry"
+    failed = f"seed 0 baseline {why}; seed 0 pruned0.5_retrained1 {why}"
+    assert err == f"formal.py: failed: {failed}\n"
+    assert f"seed 0 pruned0.5_retrained1 {why}\n" in out
+    (row,) = record.read_rows(small.parent / "results" / "few.csv").to_dict("records")
     assert row["failed_exports"] == "litert: the worker died, sorry"
     assert row["accuracy"] >= 0
 
@@ -219,35 +295,24 @@ def test_augmentation_and_mixed_precision_inside_the_network_are_exported(few, t
     arguments = (few, *SHORT, 0.0, "--model", "own.keras", "--layer-ratios", "ratios.json")
     status, out, err = call(tmp_path, *arguments, "--export", *NAMES)
     assert (status, err) == (0, ""), out
-    rows = report.read_rows(tmp_path / "results" / "few.csv")
-    assert (rows[report.EXPORTED] > 0).all(axis=None)
+    rows = record.read_rows(tmp_path / "results" / "few.csv")
+    assert (rows[EXPORTED] > 0).all(axis=None)
 
 
-def test_what_int8_loses_is_told(export, monkeypatch):
-    original = measuring.measure
-
-    def lossy(*arguments, **options):
-        measured, wrong = original(*arguments, **options)
-        return measured | {"accuracy": 0.0}, wrong
-
-    monkeypatch.setattr(measuring, "measure", lossy)
-    monkeypatch.setattr(formal, "LOSS_TO_TELL", -1.0)  # so few images may all be wrong
-    status, out, _, rows = export("--export", "litert-int8")
-    assert status == 0
-    assert rows["litert_int8_accuracy"].tolist() == [0.0, 0.0]
-    lost = 100 * rows["accuracy"][1]
-    assert f"ATTENTION: pruned0.5_retrained1_int8.tflite loses {lost:.1f} points" in out
+def test_what_an_export_loses_is_told(tmp_path, capsys):
+    entry = Entry(tmp_path / "pruned0.5", ({}, {}, ()))
+    measured = {"accuracy": 0.5, "litert_int8_accuracy": 0.375, "litert_accuracy": 0.5}
+    exporting.report_loss(entry, measured, list(FORMATS.values()))
+    told = "ATTENTION: pruned0.5_int8.tflite loses 12.5 points of accuracy\n"
+    assert capsys.readouterr().out == told
 
 
-@pytest.mark.slow
-def test_a_missing_network_is_a_failed_export(export, small):
-    export()
-    (stored,) = (small.parent / "results").glob("*/pruned0.5_retrained1.keras")
-    stored.unlink()
-    status, _, err, rows = export("--export", "litert")
-    assert status == 1
-    assert "its .keras file is not there, call with --fresh" in err
-    assert not math.isnan(rows["litert_bytes"][0]) and math.isnan(rows["litert_bytes"][1])
+def test_a_missing_network_is_a_failed_export(stored):
+    stored.entry.model_file.unlink()
+    measured = stored("litert", "onnx")
+    why = "its .keras file is not there, call with --fresh"
+    assert exporting.failures(measured) == {"litert": why, "onnx": why}
+    assert "litert_bytes" not in measured
 
 
 def test_a_missing_runtime_is_named_before_training(export, monkeypatch, few, small, call):

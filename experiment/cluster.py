@@ -1,11 +1,13 @@
 """Calls on Ray: on this machine, or on the nodes of a cluster that share no files with it."""
 
 import contextlib
+import logging
 import os
 import signal
 import socket
 import sys
 import time
+from typing import Any
 
 import ray
 from rich.live import Live
@@ -54,7 +56,7 @@ class Cluster:
                 "take fewer"
             )
         self.call = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(_call)
-        self.board = ray.remote(num_cpus=0, max_restarts=-1)(_Board).remote()
+        self.board: Any = ray.remote(num_cpus=0, max_restarts=-1)(_Board).remote()
         self.running, self.told = {}, {}
         self.live = Live(auto_refresh=False) if sys.stdout.isatty() else None
 
@@ -170,9 +172,9 @@ def _connect(address, code, environment):
         ray.init(
             address=address,
             runtime_env={"py_modules": [str(path) for path in code], "env_vars": environment},
-            logging_level="ERROR",
+            logging_level=logging.ERROR,
             log_to_driver=False,
-            **({"include_dashboard": False} if address == "local" else {}),
+            include_dashboard=False if address == "local" else None,
         )
         return [node["Resources"] for node in ray.nodes() if node["Alive"]]
     except KeyboardInterrupt:
@@ -191,6 +193,7 @@ def _environment(cpus, gpus):
         "TF_NUM_INTRAOP_THREADS": threads,
         "TF_NUM_INTEROP_THREADS": threads,
         "OMP_NUM_THREADS": threads,
+        "KERAS_BACKEND": "tensorflow",
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # several calls may share a GPU
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
     }

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from pruning import machine
+from experiment import timings
+from pruning.exports.format import Format
 from pruning.exports.writing import bytes_of
 
 BATCH = 250  # images at once for the accuracy, where the file takes more than one
@@ -10,7 +11,7 @@ TOLERANCE = 1e-4  # of a probability, for float32
 AGREEMENT = 0.999  # part of the images whose most probable class must be Keras'
 
 
-def measure(path, file_format, images, labels, expected, *, threads):
+def measure(path, file_format: Format, images, labels, expected, *, threads):
     """Size, accuracy and latency of the file in its own runtime, and what is wrong with it.
 
     Args:
@@ -36,7 +37,7 @@ def measure(path, file_format, images, labels, expected, *, threads):
             "probabilities can be measured"
         )
     found = answers(answer, images)
-    (seconds,) = machine.seconds_per_call([answer], np.asarray(images[:1]))
+    (seconds,) = timings.seconds_per_call([answer], np.asarray(images[:1]))
     classes = found.argmax(axis=-1)
     measured = {
         "bytes": bytes_of(path),
@@ -59,7 +60,7 @@ def answers(answer, images):
     """What the function answers to all images, asked in batches: float array (n, classes).
 
     Args:
-        answer: function of a batch of images, such as `Format.load` or `machine.inference` returns.
+        answer: function of a batch of images, such as `Format.load` or `timings.inference` returns.
         images: as `measure` takes them.
     """
     starts = range(0, len(images), BATCH)

@@ -1,0 +1,128 @@
+"""Types of arguments: each takes a text and returns its value, or says what is accepted."""
+
+import argparse
+import difflib
+import json
+import math
+import re
+from pathlib import Path
+
+import data
+import scnnb
+from experiment.layer_ratios import LAYER_RATIOS
+
+
+def did_you_mean(text, names):
+    """The end of a message: which of the names is close to the text, if one is."""
+    known = {name.casefold(): name for name in names}
+    near = difflib.get_close_matches(text.strip().casefold(), known, n=1)
+    return f" (did you mean {known[near[0]]}?)" if near else ""
+
+
+def _as_a_part(text):
+    """The end of a message: which part is so many percent."""
+    number = text.strip().removesuffix("%")
+    if is_number(number) and 1 < float(number) < 100:
+        return f" (did you mean {float(number) / 100:g}?)"
+    return ""
+
+
+def _checked(kind, holds, accepted, guess=lambda text: ""):
+    def convert(text):
+        try:
+            value = kind(text)
+            if holds(value):
+                return value
+        # OSError: a path longer than the system allows; OverflowError: infinity as a whole number
+        except (ValueError, OSError, OverflowError):
+            pass
+        raise argparse.ArgumentTypeError(
+            f"{text.strip()!r} came, but it must be {accepted}{guess(text)}"
+        )
+
+    return convert
+
+
+learning_rate = _checked(
+    float, lambda value: 0 < value < math.inf, "a number above 0, such as 0.001"
+)
+count = _checked(int, lambda value: 1 <= value < 2**31, "a whole number of at least 1, such as 128")
+ratio = _checked(
+    lambda text: float(text) + 0.0,  # -0.0 becomes 0.0
+    lambda value: 0 <= value < 1,
+    "a part from 0 up to, but not including, 1, such as 0.4",
+    _as_a_part,
+)
+seed = _checked(int, lambda value: 0 <= value < 2**32, "a whole number from 0 to 2^32 - 1")
+dataset = _checked(
+    str.strip,
+    lambda value: (
+        value in data.DATASETS
+        or (value.endswith(".npz") and value.isprintable() and Path(value).is_file())
+        or (
+            value != ""
+            and value.isprintable()
+            and all((Path(value) / part).is_dir() for part in ("train", "test"))
+        )
+    ),
+    f"{', '.join(data.DATASETS)} or the path of an .npz file or a folder with train/ and test/ "
+    "that exists",
+    lambda text: did_you_mean(text, data.DATASETS),
+)
+network = _checked(
+    str.strip,
+    lambda value: (
+        value in scnnb.NETWORKS
+        or (value.endswith((".keras", ".h5")) and value.isprintable() and Path(value).is_file())
+    ),
+    f"{', '.join(scnnb.NETWORKS)} or the path of a .keras or .h5 file that exists",
+    lambda text: did_you_mean(text, scnnb.NETWORKS),
+)
+address = _checked(
+    str.strip,
+    lambda value: value in ("local", "auto") or re.fullmatch(r"(ray://)?[^\s:/]+:\d+", value),
+    "local, auto, HOST:PORT or ray://HOST:PORT, or nothing for local (a dataset behind --ray is "
+    "taken for it: write --ray last)",
+)
+share = _checked(
+    float,
+    lambda value: 0 < value < 1 or (value < math.inf and value == int(value) > 0),
+    "a whole number of at least 1, or a part of one, such as 2 or 0.5",
+)
+csv = _checked(
+    Path,
+    lambda value: value.suffix == ".csv" and (value.is_file() or not value.exists()),
+    "the path of a file that ends in .csv, such as results/fashion.csv",
+)
+
+
+def layer_ratios(text):
+    """The name, or the content of the file as one line of JSON."""
+    if text.endswith(".json"):
+        try:
+            if Path(text).exists() and not Path(text).is_file():  # a pipe may never end
+                raise ValueError("it is no file")
+            ratios = json.loads(Path(text).read_text(encoding="utf-8"))
+            if not isinstance(ratios, dict) or not ratios:
+                raise ValueError("it holds no ratios")
+            return json.dumps({pattern: ratio(str(part)) for pattern, part in ratios.items()})
+        except (OSError, ValueError, RecursionError, argparse.ArgumentTypeError) as error:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} came, but it must be a file such as "
+                f'{{"conv1": 0.5, "conv*": 0.2}}: {error}'
+            ) from error
+    if text not in LAYER_RATIOS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} came, but it must be {', '.join(LAYER_RATIOS)} or a file that ends in .json"
+            f"{did_you_mean(text, LAYER_RATIOS)}"
+        )
+    return text
+
+
+def is_number(text):
+    """Whether the text is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,109 @@
+"""Parameters against accuracy: every trial's row, the summary and the figure."""
+
+import contextlib
+import functools
+from pathlib import Path
+
+from experiment import curve_figure, exporting, preflight, progress, record, summary
+from experiment.arguments import Options
+from experiment.columns import TRIALS
+from experiment.errors import UserError, as_the_users
+from experiment.here import Here
+from experiment.log import in_words
+from experiment.runner import Outcome, Runner
+from experiment.study import RESULTS, Study, Trial
+from experiment.work import Shared, callbacks
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("data", "scnnb", "pruning", "experiment")  # what nodes of a cluster need
+
+
+def draw(study: Study, sizes: preflight.Sizes, dataset, network, options: Options):
+    """Make every trial, append its row, draw the curve.
+
+    Args:
+        study: Study.
+        sizes: preflight.Sizes of it.
+        dataset: Dataset.
+        network: name or path of the network, as `networks.build` takes it.
+        options: arguments.Options.
+
+    Raises:
+        UserError: a trial or an export failed; all others are made.
+    """
+    csv = options.csv or RESULTS / f"{dataset.name}.csv"
+    preflight.check_csv(csv, TRIALS)
+    preflight.check_space(study, sizes, options.export)
+    if options.fresh:
+        for subject in progress.in_order(study):
+            subject.entry.remove_backups()
+    shared, failed = Shared(network, options.export, options.int8_io), []
+
+    def time_left():
+        return progress.time_left(study, sizes, counts=runner.counts)
+
+    with _pool(dataset, shared, options, time_left) as pool:
+        runner = Runner(
+            study, pool, formats=shared.formats, int8_io=shared.int8_io, fresh=options.fresh
+        )
+        left = functools.partial(
+            progress.in_words, study, sizes, counts=runner.counts, at_once=pool.places
+        )
+        for outcome in runner.outcomes():
+            failed += _recorded(outcome, csv, shared.formats, left)
+    print(
+        f"rows in {csv}, summary in {_summary(csv)}, curve in {csv.with_suffix('.png')}, models in "
+        f"{RESULTS}/*/"
+    )
+    if failed:
+        raise UserError(f"failed: {'; '.join(failed)}")
+
+
+@contextlib.contextmanager
+def _pool(dataset, shared: Shared, options: Options, time_left):
+    """Where jobs are done: in this process, or with --ray on its nodes."""
+    if not options.ray:
+        watch = functools.partial(callbacks, tensorboard=options.tensorboard, time_left=time_left)
+        yield Here(dataset, shared, watch)
+        return
+    from experiment.cluster import Cluster, ClusterError  # an optional package
+    from experiment.nodes import Nodes
+
+    given = {"cpus": options.cpus_per_trial or 1, "gpus": options.gpus_per_trial or 0}
+    code, plain = [ROOT / name for name in PACKAGES], (UserError, OSError, MemoryError)
+    with as_the_users(ClusterError):
+        with Cluster(options.ray, code=code, plain=plain, **given) as cluster:
+            yield Nodes(cluster, dataset, shared, options.tensorboard)
+
+
+def _recorded(outcome: Outcome, csv, formats, left):
+    """Put what came of a job into the CSV, and say so; returns what failed, a list of texts."""
+    job, row = outcome.job, outcome.record
+    if job.kind == "baseline":
+        if row and not outcome.made:
+            folder = job.entry.path.parent
+            print(f"baseline read from {folder}/: test accuracy {row['accuracy']:.4f}")
+        return []  # what failed is said of each of its trials
+    if row is None:
+        failed = f"{job.name}: {outcome.error}"
+        print(f"FAILED: {failed}; {left()}")
+        return [failed]
+    if isinstance(job.subject, Trial):
+        with as_the_users(record.NotARecordError):  # another program may write it
+            record.append_rows(csv, [row])
+            summary.write(csv, _summary(csv))
+            curve_figure.draw(csv, csv.with_suffix(".png"))
+    if job.kind == "exports":
+        exporting.report_loss(job.entry, row, formats)
+        why = row.get("failed_exports")
+        if outcome.made:  # its own lines may have been printed on another machine
+            print(f"{job.name}: {why or 'done'}")
+        return [f"{job.name}: {why}"] if why else []
+    since = "" if outcome.made else f" is finished since {row['finished_at']}"
+    print(f"{job.name}{since}: {in_words(row)}")
+    print(left())
+    return []
+
+
+def _summary(csv):
+    return csv.with_name(f"{csv.stem}-summary.csv")

@@ -1,0 +1,72 @@
+"""The network of a call: built or read, and what it is called by."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import keras
+
+import scnnb
+from data.dataset import PIXELS
+from experiment import samples
+from experiment.errors import as_the_users
+from scnnb import reading, training
+
+PIXEL_IMAGES = 500  # training images on which ranges of pixel values are compared
+CLEARLY = 0.1  # of accuracy, by which another range must be better to be named
+
+
+def build(network, dataset):
+    """The network for images and classes of the dataset, not compiled.
+
+    Args:
+        network: a key of `scnnb.NETWORKS`, with new weights; or the path of a `.keras` or `.h5`
+            file, with those it holds.
+        dataset: Dataset.
+
+    Raises:
+        UserError: the file cannot be read, or does not fit the dataset.
+    """
+    with as_the_users(ValueError):
+        if network not in scnnb.NETWORKS:
+            images = dataset.test_images[:1]
+            return reading.read_network(Path(network), images, dataset.num_classes)
+        keras.utils.clear_session()  # the names Keras gives count from 0 for every network
+        return scnnb.NETWORKS[network](dataset.image_shape, dataset.num_classes)
+
+
+def content(dataset, model, network):
+    """The start of a checksum of what dataset and network are called and hold.
+
+    Args:
+        dataset: Dataset.
+        model: Keras model as `build` returns it.
+        network: name or path of the network, as `build` takes it.
+    """
+    named = [dataset.name, dataset.fingerprint, Path(network).name, model.to_json()]
+    checksum = hashlib.sha256(json.dumps(named).encode())
+    if network not in scnnb.NETWORKS:
+        checksum.update(Path(network).read_bytes())
+    return checksum.hexdigest()[:12]
+
+
+def warn_of_pixels(model, dataset, given):
+    """Print a line if a trained network answers clearly better to pixels of another range.
+
+    Args:
+        model: Keras model as `build` returns it.
+        dataset: Dataset.
+        given: dict of the parsed arguments; `model` is its path, `pixels` the range given.
+    """
+    pixels = given["pixels"]
+    images, labels = samples.training_images(dataset, given["seed"][0], PIXEL_IMAGES)
+    accuracies = {
+        values: training.accuracy(model, images.between(values), labels) for values in PIXELS
+    }
+    best = max(accuracies, key=accuracies.__getitem__)
+    if accuracies[best] > accuracies[pixels] + CLEARLY:
+        print(
+            f"ATTENTION: {given['model']} is right on {accuracies[best]:.1%} of {len(labels):,} "
+            f"training images with pixels {best}, on {accuracies[pixels]:.1%} with "
+            f"{pixels}; give --pixels {best}"
+        )

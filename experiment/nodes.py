@@ -1,0 +1,165 @@
+"""A pool that does its jobs on Ray; this process alone stores what the nodes send."""
+
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import tensorflow
+
+import scnnb
+from experiment import exporting, transport
+from experiment.backend import import_keras
+from experiment.cluster import Cluster
+from experiment.errors import UserError, as_the_users
+from experiment.runner import Job
+from experiment.store import Entry
+from experiment.study import Baseline
+from experiment.work import Shared, callbacks, work
+from scnnb import precision
+
+
+class Order(NamedTuple):
+    """What every node is told.
+
+    Attributes:
+        shared: work.Shared.
+        network: `(name or file name, None or content of the file)`.
+        tensorboard: whether to write TensorBoard's logs.
+        versions: `{package: version}` that the node must have.
+    """
+
+    shared: Shared
+    network: tuple
+    tensorboard: bool
+    versions: dict
+
+
+class Nodes:
+    """Does jobs where a node has room. The nodes share no files with this process."""
+
+    def __init__(self, cluster: Cluster, dataset, shared: Shared, tensorboard):
+        """Take what every job needs.
+
+        Args:
+            cluster: cluster.Cluster.
+            dataset: Dataset.
+            shared: work.Shared.
+            tensorboard: pathlib.Path of the folder for TensorBoard's logs, or None.
+        """
+        self.cluster, self.shared, self.tensorboard = cluster, shared, tensorboard
+        self.dataset, self.baselines, self.jobs = cluster.put(dataset), {}, {}
+        file = None if shared.network in scnnb.NETWORKS else Path(shared.network)
+        network = (file.name, file.read_bytes()) if file else (shared.network, None)
+        self.order = Order(shared, network, bool(tensorboard), _versions())
+
+    @property
+    def places(self):
+        """Number of jobs that run side by side."""
+        return self.cluster.places
+
+    @property
+    def full(self):
+        """Whether another job would only wait."""
+        return self.cluster.full
+
+    def submit(self, job: Job):
+        """Send a runner.Job and the files that it needs to a node."""
+        given = self._files_of(job.needs.entry) if job.kind == "trial" else {}
+        own = job.entry.files() if job.kind == "exports" else job.entry.backups()
+        self.cluster.submit(job.name, on_node, self.dataset, given, own, job, self.order)
+        self.jobs[job.name] = job
+
+    def finished(self):
+        """What has ended within the next moment, stored: list of `(job, record, error)`."""
+        ended = []
+        for name, made, error in self.cluster.finished():
+            job = self.jobs.pop(name)
+            record, files, logs = made or (None, {}, {})
+            if error and job.kind == "exports":  # the finished training stays
+                record, error = self._without_exports(job, error), None
+            transport.place(job.entry.path.parent, files)
+            transport.place(self.tensorboard, logs)
+            if record:
+                job.entry.remove_backups()
+            ended.append((job, record, error))
+        return ended
+
+    def _files_of(self, baseline: Entry):
+        if baseline not in self.baselines:
+            self.baselines[baseline] = self.cluster.put(baseline.files())
+        return self.baselines[baseline]
+
+    def _without_exports(self, job: Job, error):
+        record = job.entry.read_record()
+        wanted = exporting.missing(job.entry, record, self.shared.formats, self.shared.int8_io)
+        failed = exporting.failures(record) | {each.name: error for each in wanted}
+        return exporting.save_failures(job.entry, record, failed)
+
+
+def on_node(dataset, given, own, job: Job, order: Order, *, tell):
+    """Do a job in a folder of this node, which is deleted thereafter.
+
+    Args:
+        dataset: Dataset.
+        given: `{name: bytes}`, the files of the baseline if it is a trial.
+        own: `{name: bytes}`, files of an earlier call: backups, or all of a finished trial.
+        job: runner.Job.
+        order: Order.
+        tell: function of a line that says how far it is.
+
+    Returns:
+        `(record, {file name: bytes} of what is new, {file name: bytes} of the logs)`, names as
+        below the folder and below that of the logs.
+
+    Raises:
+        UserError: this node has other versions, or cannot compute as asked.
+    """
+    import_keras()
+    for package, here in _versions().items():
+        if here != (version := order.versions[package]):
+            raise UserError(f"a node has {package} {here}, the program {version}; install one")
+    with as_the_users(ValueError):
+        precision.check(_recipe(job).precision)
+    tell("begins")
+    with tempfile.TemporaryDirectory() as scratch:
+        job = job.within(Path(scratch))
+        folder, logs = job.entry.path.parent, Path(scratch, "logs")
+        folder.mkdir()
+        transport.place(folder, given | own)
+        shared, (name, content) = order.shared, order.network
+        if content is not None:
+            transport.place(Path(scratch), {name: content})
+            shared = shared._replace(network=str(Path(scratch, name)))
+
+        def watched(entry):
+            return [*callbacks(entry, logs if order.tensorboard else None), _Lines(tell)]
+
+        record, known = work(job, dataset, shared, watched), given | own
+        new = {
+            name: content
+            for name, content in transport.tree(folder).items()
+            if known.get(name) != content and not name.endswith(".lock")
+        }
+        return record, new, transport.tree(logs)
+
+
+class _Lines(keras.callbacks.Callback):
+    """Says at the end of each epoch how far the training is."""
+
+    def __init__(self, tell):
+        super().__init__()
+        self.tell = tell
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.tell(f"epoch {epoch + 1}/{self.params['epochs']}  loss {logs['loss']:.4f}")
+
+
+def _versions():
+    return {"keras": keras.__version__, "tensorflow": tensorflow.__version__}
+
+
+def _recipe(job: Job):
+    subject = job.subject
+    baseline = subject if isinstance(subject, Baseline) else subject.baseline
+    return baseline.settings.recipe

@@ -1,0 +1,163 @@
+"""What of a study is done and left, and how long it may take by the epochs seen so far."""
+
+import math
+import statistics
+from typing import NamedTuple
+
+import numpy as np
+
+from experiment.log import duration, epochs
+from experiment.store import Entry
+from experiment.study import Baseline, Study, Trial
+from scnnb import backup
+
+
+class Remaining(NamedTuple):
+    """What is left of a study.
+
+    Attributes:
+        finished: number of finished trials.
+        epochs: number of epochs left.
+        seconds: these may take, None as long as no epoch was seen.
+    """
+
+    finished: int
+    epochs: int
+    seconds: float | None
+
+
+def trainings(subject: Baseline | Trial, sizes):
+    """`[(epochs, MACs)]` of the trainings of a study.Baseline or study.Trial.
+
+    Args:
+        subject: study.Baseline or study.Trial.
+        sizes: preflight.Sizes.
+    """
+    if isinstance(subject, Baseline):
+        return [(subject.settings.recipe.epochs, sizes.full.macs or 0)]
+    how = subject.settings
+    macs = [size.macs or 0 for size in sizes.after[how.pruning_ratio]]  # 0: an epoch as any other
+    if how.control:
+        return [(how.from_scratch.epochs, macs[-1])]
+    return [(how.epoch2, each) for each in macs]
+
+
+def remaining(study, sizes, counts=lambda subject: True, at_once=1):
+    """What is left of a study.
+
+    Args:
+        study: Study.
+        sizes: preflight.Sizes.
+        counts: function of a study.Baseline or study.Trial: whether its record counts, or it is
+            computed again.
+        at_once: number of trials that run side by side.
+
+    Returns:
+        Remaining.
+    """
+    left, seen, finished = {}, [], 0
+    for subject in in_order(study):
+        planned, record = trainings(subject, sizes), peek(subject.entry)
+        is_baseline = isinstance(subject, Baseline)
+        if record and len(planned) == 1:
+            ((count, macs),) = planned
+            if seconds := record.get("seconds" if is_baseline else "retrain_seconds"):
+                seen.append((macs, [seconds / count]))
+        if record and counts(subject):
+            finished += not is_baseline
+            continue
+        left[subject] = []
+        for number, (count, macs) in enumerate(planned):
+            done, _, epoch_seconds = backup.progress(subject.entry.backup_file(number))
+            left[subject].append((count - done, macs))
+            seen += [(macs, epoch_seconds)] if epoch_seconds else []
+    count = sum(count for planned in left.values() for count, _ in planned)
+    if not seen:
+        return Remaining(finished, count, None)
+    seconds = {subject: training_seconds(planned, seen) for subject, planned in left.items()}
+    # however many run side by side, a trial comes after its baseline
+    chains = [
+        own if isinstance(subject, Baseline) else own + seconds.get(subject.baseline, 0)
+        for subject, own in seconds.items()
+    ]
+    return Remaining(finished, count, max([sum(seconds.values()) / at_once, *chains]))
+
+
+def in_words(study: Study, sizes, **how):
+    """What is left of a study, in words; arguments as for `remaining`."""
+    left = remaining(study, sizes, **how)
+    message = f"{left.finished} of {len(study.trials)} trials done, {epochs(left.epochs)} left"
+    if not left.epochs:
+        return message
+    if left.seconds is None:
+        return f"{message}; no epoch seen yet that would tell how long they take"
+    return f"{message}, {duration(left.seconds)}"
+
+
+def time_left(study: Study, sizes, **how):
+    """How long what is left may take, in words, "" if no epoch tells yet; as `remaining`."""
+    seconds = remaining(study, sizes, **how).seconds
+    return "" if seconds is None else f"{duration(seconds)} left"
+
+
+def show(study: Study, sizes):
+    """Print what is done and left, trial by trial; nothing is changed."""
+    print()
+    for subject in in_order(study):
+        planned = trainings(subject, sizes)
+        total = sum(count for count, _ in planned)
+        backups = [subject.entry.backup_file(number) for number in range(len(planned))]
+        done = sum(backup.progress(file)[0] for file in backups)
+        state = f"epoch {done} of {total}" if done else f"{epochs(total)} left"
+        try:
+            if record := subject.entry.peek():
+                state = f"done, test accuracy {record.get('accuracy', math.nan):.4f}"
+        except ValueError as error:
+            state = f"{error}, {epochs(total)} left"
+        print(f"seed {subject.seed}  {subject.entry.name:40} {state}")
+    for ratio, cuts in sizes.after.items():
+        parameters = _less(cuts[-1].parameters, sizes.full.parameters)
+        macs = "" if cuts[-1].macs is None else f", {_less(cuts[-1].macs, sizes.full.macs)} MACs"
+        print(f"{ratio:<6} {parameters} parameters{macs}")
+    print(in_words(study, sizes))
+
+
+def in_order(study: Study):
+    """Every baseline of a study, and after it its trials."""
+    for baseline in study.baselines:
+        yield baseline
+        yield from study.of(baseline)
+
+
+def peek(entry: Entry):
+    """The record of an Entry, or None if there is none that can be read; nothing is changed."""
+    try:
+        return entry.peek()
+    except ValueError:
+        return None
+
+
+def training_seconds(left, seen):
+    """Estimate of the time that trainings will take.
+
+    An epoch takes the median of those seen at its MACs; between two of them the time is taken to
+    be linear in the MACs, beyond all of them equal to that of the nearest.
+
+    Args:
+        left: list of `(epochs, MACs of the network)`.
+        seen: list of `(MACs of the network, [seconds of an epoch])`, at least one epoch each.
+
+    Returns:
+        Float.
+    """
+    of_size = {}
+    for of_network, seconds in seen:
+        of_size.setdefault(of_network, []).extend(seconds)
+    known = sorted(of_size)
+    per_epoch = [statistics.median(of_size[each]) for each in known]
+    return sum(count * float(np.interp(each, known, per_epoch)) for count, each in left)
+
+
+def _less(after, before):
+    """A number after pruning in words, with the part that is gone."""
+    return f"{after:,} ({(after - before) / before:+.1%})"

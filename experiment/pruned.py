@@ -1,0 +1,62 @@
+"""What a trial asks of the library: the smaller network, stage by stage."""
+
+import pruning
+from experiment import settings
+from experiment.errors import UserError, as_the_users
+from experiment.settings import TrialSettings
+from pruning import cost, groups, surgery
+
+
+def cuts(model, trial: TrialSettings, images=None):
+    """Each pruning of a schedule: names of the layers, and the network after it.
+
+    Whoever asks for the next may have retrained the network in the meantime.
+
+    Args:
+        model: Keras model.
+        trial: TrialSettings.
+        images: training images, for criteria that look at feature maps.
+
+    Raises:
+        UserError: it cannot be pruned like this.
+    """
+    if trial.schedule == "one-shot":
+        yield "all layers", _prune(model, trial, images=images)
+        return
+    with as_the_users(ValueError):
+        stages = pruning.stages(
+            model, trial.pruning_ratio, layer_ratios=trial.ratios, coupled=trial.coupled
+        )
+    if not stages:
+        raise UserError(f"{model.name}: it has no convolution that could lose a filter")
+    for only in stages:
+        model = _prune(model, trial, images=images, only=only)
+        yield " ".join(only), model
+
+
+def renewed(model, trial: TrialSettings):
+    """The pruned shape with new weights, whatever the ranking."""
+    return surgery.renewed(groups.find(_prune(model, settings.unranked(trial))))
+
+
+def macs(model):
+    """Multiply-accumulates for one image, or None if they cannot be counted."""
+    try:
+        return cost.macs(model)
+    except ValueError:
+        return None
+
+
+def _prune(model, trial: TrialSettings, images=None, only=None):
+    with as_the_users(ValueError):
+        return pruning.prune(
+            model,
+            trial.pruning_ratio,
+            layer_ratios=trial.ratios,
+            criterion=trial.criterion,
+            strategy=trial.strategy,
+            coupled=trial.coupled,
+            only=only,
+            images=images,
+            seed=trial.baseline.seed,
+        )

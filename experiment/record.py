@@ -1,0 +1,134 @@
+"""The record: CSVs with one row per setting."""
+
+import os
+import sys
+from pathlib import Path
+
+import filelock
+import pandas as pd
+
+from experiment.columns import TRIALS
+from scnnb.files import partial_path, replaced
+
+
+class NotARecordError(ValueError):
+    """A file is not a CSV of the table it should be."""
+
+
+def check(path, table=TRIALS):
+    """Find out before any training whether rows can be appended to the CSV; call it under its lock.
+
+    Args:
+        path: pathlib.Path of the CSV file.
+        table: what it holds.
+
+    Raises:
+        NotARecordError: the file is not such a CSV.
+        OSError: the folder cannot be written to.
+    """
+    partial = partial_path(target(path))
+    partial.touch()
+    partial.unlink()
+    read_rows(path, table)
+
+
+def read_rows(path, table=TRIALS):
+    """All rows of the CSV.
+
+    Args:
+        path: pathlib.Path of the CSV file; it need not exist.
+        table: what it holds.
+
+    Returns:
+        DataFrame with the columns of the table, in order of writing. Columns that an older file
+        lacks hold what its rows were made with. Numbers are finite and at least 0, accuracies at
+        most 1; what was not measured is no number.
+
+    Raises:
+        NotARecordError: the file is not such a CSV.
+    """
+    if not path.exists():
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in table.columns.items()})
+    try:
+        if not path.is_file():  # reading a pipe would wait for ever
+            raise ValueError("it is no file")
+        # text stays text, a dataset called "NA" or "001" too; floats keep every bit
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if rows.isna().to_numpy().any() or not path.read_bytes().endswith(b"\n"):
+            raise ValueError("its last row is cut short")
+        added = [name for name in table.added if name not in rows.columns]
+        if sorted([*rows.columns, *added]) != sorted(table.columns):
+            raise ValueError(f"its columns are {', '.join(rows.columns)}")
+        unmeasured = [name for name in table.unmeasured if name in rows.columns]
+        rows[unmeasured] = rows[unmeasured].astype(object).map(lambda value: value or None)
+        rows = rows.assign(**{name: table.added[name] for name in added})
+        rows = rows[list(table.columns)].astype(table.columns)
+        _check_numbers(rows, table)
+        return rows
+    except (ValueError, OverflowError) as error:
+        raise NotARecordError(
+            f"{path} is not a record of this program ({' '.join(str(error).split())})"
+        ) from error
+
+
+def append_rows(path, rows, table=TRIALS):
+    """Append the rows to the CSV that are not there; a row of the same settings gives way to one.
+
+    Runs side by side wait for each other, and the file is replaced as a whole, so that every
+    row arrives once and a reader never sees half a file.
+
+    Args:
+        path: pathlib.Path of the CSV file; it need not exist.
+        rows: list of dicts with the columns of the table as keys; older rows may lack those that
+            were added since.
+        table: what the CSV holds.
+
+    Raises:
+        ValueError: a row has other columns.
+        NotARecordError: the file is not such a CSV.
+    """
+    rows = [_completed(row, table) for row in rows]
+    with lock(path):
+        before = read_rows(path, table)
+        new = pd.DataFrame(rows, columns=list(table.columns)).astype(table.columns)
+        known = pd.MultiIndex.from_frame(before[table.settings])
+        replaced = known.isin(pd.MultiIndex.from_frame(new[table.settings]))
+        if before[replaced].reset_index(drop=True).equals(new):
+            return
+        put(pd.concat([before[~replaced], new]), path)
+
+
+def lock(path):
+    """The lock of the CSV and of what is made from it, so that runs side by side take turns."""
+    return filelock.FileLock(f"{target(path)}.lock")
+
+
+def put(rows, path):
+    """Write the DataFrame as a CSV, in the place of what a symbolic link leads to."""
+    with replaced(target(path)) as partial:
+        rows.to_csv(partial, index=False, encoding="utf-8")
+
+
+def target(path):
+    """What a symbolic link leads to, which is replaced instead of the link."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _check_numbers(rows, table):
+    for name, kind in table.columns.items():
+        if kind is str:
+            continue
+        right = rows[name].between(0, 1 if name.endswith("accuracy") else sys.float_info.max)
+        if name in table.unmeasured:
+            right |= rows[name].isna()
+        if not right.all():
+            raise ValueError(f"it holds {name} {rows[name][~right].iloc[0]}")
+
+
+def _completed(row, table):
+    """The row with what the columns it lacks meant."""
+    meant = {n: value(row) if callable(value) else value for n, value in table.added.items()}
+    row = meant | row
+    if set(row) != set(table.columns):
+        raise ValueError(f"row has the columns {', '.join(row)}; give {', '.join(table.columns)}")
+    return row

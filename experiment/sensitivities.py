@@ -1,0 +1,166 @@
+"""Each layer of each baseline alone, by each criterion: rows and figure; nothing is retrained."""
+
+import math
+import time
+
+import keras
+import numpy as np
+import tensorflow
+
+import pruning
+from experiment import (
+    preflight,
+    record,
+    samples,
+    sensitivity_figure,
+    settings,
+    trainings,
+)
+from experiment.columns import NORMS, SENSITIVITY
+from experiment.errors import UserError, as_the_users
+from experiment.store import Entry
+from experiment.study import RESULTS
+from experiment.work import callbacks
+from pruning import sensitivity
+from scnnb import training
+
+TRAINING_IMAGES = 10_000  # to measure on if ratios are chosen
+ONE = ("pruning_ratio", "accuracy")  # parts that are at most one
+
+
+def check(network, coupled):
+    """Print which layers cannot be measured; UserError if none can.
+
+    Args:
+        network: Keras model.
+        coupled: as `prune` takes it.
+    """
+    with as_the_users(ValueError):
+        _, reasons = sensitivity.measurable(network, coupled)
+    for reason in reasons:
+        print(f"left out: {reason}")
+
+
+def analyse(study, dataset, given, options):
+    """Train or read each baseline, measure its layers, append the rows, draw the figure.
+
+    Args:
+        study: Study.
+        dataset: Dataset.
+        given: dict of the parsed arguments; `criterion` is a list.
+        options: arguments.Options.
+    """
+    csv = options.csv or RESULTS / f"{dataset.name}-sensitivity.csv"
+    norms_csv, png = csv.with_name(f"{csv.stem}-norms.csv"), csv.with_suffix(".png")
+    preflight.check_csv(csv, SENSITIVITY)
+    preflight.check_csv(norms_csv, NORMS)
+    for baseline in study.baselines:
+        watch = callbacks(baseline.entry, options.tensorboard)
+        model = trainings.train_or_read(
+            baseline, dataset, given["model"], options.fresh, watch
+        ).model
+        if options.max_drop is not None:
+            _refuse_chance(model, dataset, baseline.seed, options.max_drop)
+        for criterion in given["criterion"]:
+            rows = _analysed(model, baseline, dataset, criterion, given["coupled"], options)
+            with as_the_users(record.NotARecordError):
+                record.append_rows(csv, rows, SENSITIVITY)
+        with as_the_users(record.NotARecordError):
+            record.append_rows(norms_csv, _norms(model, baseline), NORMS)
+    with as_the_users(record.NotARecordError):
+        sensitivity_figure.draw(csv, norms_csv, png)
+    print(f"rows in {csv}, L1 norms in {norms_csv}, figure in {png}")
+
+
+def _analysed(model, baseline, dataset, criterion, coupled, options):
+    """The rows of one criterion, measured or read; with --max-drop, the layer ratios are stored."""
+    # ratios are not to be chosen on the test images
+    images = "test" if options.max_drop is None else "training"
+    how = {"criterion": criterion, "coupled": coupled, "images": images}
+    path = baseline.entry.path.with_name("_".join(["sensitivity", *how.values()]))
+    kinds = {"baseline_accuracy": float, "layers": _are_layers}
+    kinds |= dict.fromkeys(["finished_at", "keras", "tensorflow"], str)
+    entry = Entry(path, (kinds, {}, ()))
+    lock = entry.lock()
+    found = None if options.fresh else entry.read_record()
+    if found is None:
+        found = _measured(model, dataset, baseline.seed, **how)
+        entry.save_record(found)
+    else:
+        print(f"{entry.name} is finished since {found['finished_at']}")
+    lock.release()
+    layers = found.pop("layers")
+    if options.max_drop is not None:
+        ratios = sensitivity.largest_ratios(found["baseline_accuracy"], layers, options.max_drop)
+        chosen = Entry(path.with_name(f"{entry.name}_drop{options.max_drop}"), ({}, {}, ()))
+        chosen.save_record(ratios)
+        print(f"for --layer-ratios: {chosen.record_file}")
+    shared = settings.row(baseline.settings) | how | found
+    return [shared | row | {"layers": " ".join(row["layers"])} for row in layers]
+
+
+def _measured(model, dataset, seed, *, criterion, coupled, images):
+    """The accuracies of a baseline without a part of one layer's filters, a dict."""
+    chosen, labels = dataset.test
+    if images == "training":
+        chosen, labels = samples.training_images(dataset, seed, TRAINING_IMAGES)
+    print(f"each layer alone by {criterion}, {len(labels):,} {images} images")
+    start = time.monotonic()
+    judged = pruning.judge(model, criterion, images=dataset.train_images, seed=seed)
+
+    def progress(done):
+        print(f"{done:,} of {len(labels):,} images, {time.monotonic() - start:.1f} s")
+
+    accuracy, layers = sensitivity.analyse(
+        model, chosen, labels, criterion=judged, coupled=coupled, progress=progress
+    )
+    seconds = time.monotonic() - start
+    print(f"{len(layers)} evaluations in {seconds:.1f} s, {seconds / len(layers):.2f} s each")
+    return {
+        "baseline_accuracy": accuracy,
+        "layers": layers,
+        "finished_at": trainings.now(),
+        "keras": keras.__version__,
+        "tensorflow": tensorflow.__version__,
+    }
+
+
+def _norms(model, baseline):
+    shared = settings.row(baseline.settings)
+    return [
+        shared | {"layer": layer, "filter": number, "l1_norm": norm}
+        for layer, of_layer in sensitivity.norms(model).items()
+        for number, norm in enumerate(of_layer.tolist())
+    ]
+
+
+def _refuse_chance(model, dataset, seed, max_drop):
+    """Raise UserError if no filter can be missed since the network answers by chance.
+
+    Chance is to name the most frequent class always, and three standard errors more.
+    """
+    images, labels = samples.training_images(dataset, seed, TRAINING_IMAGES)
+    accuracy = training.accuracy(model, images, labels)
+    chance = np.bincount(labels).max() / len(labels)
+    if accuracy - max_drop <= chance + 3 * math.sqrt(chance * (1 - chance) / len(labels)):
+        raise UserError(
+            f"--max-drop {max_drop}: the baseline is right on {accuracy:.1%} of {len(labels):,} "
+            f"training images, and {chance:.1%} are of one class: it answers by chance, and every "
+            "ratio would cost less; train it better, or see --pixels"
+        )
+
+
+def _are_layers(rows):
+    """Whether this is what `sensitivity.analyse` gives of single layers, and not nothing."""
+    return bool(rows) and isinstance(rows, list) and all(map(_is_layer, rows))
+
+
+def _is_layer(row):
+    return (
+        isinstance(row, dict)
+        and row.keys() == {"layers", *ONE}
+        and isinstance(row["layers"], list)
+        and row["layers"]
+        and all(isinstance(layer, str) and layer.strip() for layer in row["layers"])
+        and all(type(row[name]) is float and 0 <= row[name] <= 1 for name in ONE)
+    )

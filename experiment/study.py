@@ -1,0 +1,73 @@
+"""The trials of a call, each with its baseline, and where everything is stored."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from experiment.columns import TRIALS
+from experiment.settings import BaselineSettings, TrialSettings, folder_name, trial_name
+from experiment.store import Entry
+
+RESULTS = Path("results")
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The trained, unpruned network that trials share."""
+
+    settings: BaselineSettings
+    entry: Entry
+
+    @property
+    def seed(self):
+        """The number that fixes all that is random."""
+        return self.settings.seed
+
+    def within(self, folder):
+        """The same below another folder."""
+        return replace(self, entry=self.entry.within(folder))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One pruned and retrained network."""
+
+    settings: TrialSettings
+    entry: Entry
+    baseline: Baseline
+
+    @property
+    def seed(self):
+        """The number that fixes all that is random."""
+        return self.baseline.seed
+
+    def within(self, folder):
+        """The same below another folder."""
+        return replace(self, entry=self.entry.within(folder), baseline=self.baseline.within(folder))
+
+
+@dataclass(frozen=True)
+class Study:
+    """All trials of a call, those of a baseline one after the other."""
+
+    trials: tuple
+
+    @property
+    def baselines(self):
+        """The baselines of the trials, each once, in their order."""
+        return list(dict.fromkeys(trial.baseline for trial in self.trials))
+
+    def of(self, baseline: Baseline):
+        """The trials of a baseline."""
+        return [trial for trial in self.trials if trial.baseline == baseline]
+
+
+def study(settings):
+    """The Study of these settings, a list of TrialSettings."""
+    _, optional, unmeasured = TRIALS.kinds
+    of_baseline = {"accuracy": float, "seconds": float}, optional, unmeasured
+    trials = []
+    for each in settings:
+        folder = RESULTS / folder_name(each.baseline)
+        baseline = Baseline(each.baseline, Entry(folder / "baseline", of_baseline))
+        trials.append(Trial(each, Entry(folder / trial_name(each), TRIALS.kinds), baseline))
+    return Study(tuple(trials))

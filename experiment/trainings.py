@@ -1,0 +1,212 @@
+"""How a baseline is trained, and a trial pruned and retrained."""
+
+import dataclasses
+import datetime
+import functools
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow
+
+from experiment import layer_table, networks, settings, timings
+from experiment.columns import Measured
+from experiment.errors import UserError
+from experiment.pruned import cuts, macs, renewed
+from experiment.store import Entry
+from experiment.study import Baseline, Trial
+from pruning import cost
+from scnnb import training
+
+
+class Trained(NamedTuple):
+    """A baseline in memory, and what all its trials share.
+
+    Attributes:
+        model: Keras model.
+        record: dict of plain values, with `accuracy` and `seconds`.
+        infer: function of a batch of images, as `timings.inference` returns it.
+    """
+
+    model: keras.Model
+    record: dict
+    infer: object
+
+
+def train_baseline(baseline: Baseline, dataset, network, callbacks=()):
+    """Train the unpruned network and store it; returns its record, a dict of plain values.
+
+    Args:
+        baseline: study.Baseline; if its recipe has no epochs, the network is trained already.
+        dataset: Dataset.
+        network: name or path of the network, as `networks.build` takes it.
+        callbacks: Keras callbacks of the training.
+    """
+    entry, recipe = baseline.entry, baseline.settings.recipe
+    keras.utils.set_random_seed(baseline.seed)
+    model, seconds = networks.build(network, dataset), 0.0
+    if recipe.epochs:
+        print(f"training the baseline of seed {baseline.seed}, epochs: {recipe.epochs}")
+        seconds = _train(model, dataset, recipe, entry.backup_file(), callbacks)
+    record = {"accuracy": training.accuracy(model, *dataset.test), "seconds": round(seconds, 1)}
+    print(f"baseline: test accuracy {record['accuracy']:.4f}")
+    entry.save_model(model)
+    entry.save_record(record)
+    entry.remove_backups()
+    return record
+
+
+def train_or_read(baseline: Baseline, dataset, network, fresh, callbacks=()):
+    """The baseline as Trained: stored, or trained now; arguments as for `train_baseline`.
+
+    With `fresh`, what is stored does not count.
+    """
+    entry = baseline.entry
+    lock = entry.lock()
+    if fresh:
+        entry.remove_backups()
+    record = None if fresh else entry.read_record()
+    if record and entry.read_model() is not None:
+        print(f"baseline read from {entry.path.parent}/: test accuracy {record['accuracy']:.4f}")
+    else:
+        train_baseline(baseline, dataset, network, callbacks)
+    lock.release()
+    return trained(baseline)
+
+
+def trained(baseline: Baseline):
+    """The stored baseline as Trained; the last one is kept, for the trials of a seed in a row."""
+    return _trained(baseline.entry, baseline.entry.model_file.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=1)
+def _trained(entry: Entry, stamp):
+    model = entry.read_model()
+    return Trained(model, entry.read_record(), timings.inference(model))
+
+
+def make_trial(trial: Trial, dataset, callbacks=()):
+    """Prune the baseline, measure, retrain, measure, store; returns the finished row.
+
+    Args:
+        trial: study.Trial, whose baseline is stored.
+        dataset: Dataset.
+        callbacks: Keras callbacks of every training.
+
+    Returns:
+        Dict of plain values, the columns of the CSV but those of exports.
+    """
+    baseline, entry = trained(trial.baseline), trial.entry
+    timings.forget_peak()
+    keras.utils.set_random_seed(trial.seed)
+    make = train_from_scratch if trial.settings.control else prune_and_retrain
+    model, accuracies = make(baseline.model, dataset, trial, callbacks)
+    measured = Measured(
+        parameters=cost.parameters(model),
+        **accuracies,
+        baseline_parameters=cost.parameters(baseline.model),
+        baseline_accuracy=baseline.record["accuracy"],
+        macs=macs(model),
+        baseline_macs=macs(baseline.model),
+        baseline_seconds=baseline.record["seconds"],
+        finished_at=now(),
+        keras=keras.__version__,
+        tensorflow=tensorflow.__version__,
+        model_bytes=entry.save_model(model),
+        **_timed(model, baseline, dataset, trial.settings.baseline.recipe.batch_size),
+        peak_memory_mb=round(timings.peak_memory_mb(), 1),
+        machine=timings.name(),
+    )
+    row = settings.row(trial.settings) | dataclasses.asdict(measured)
+    entry.save_record(row)
+    entry.remove_backups()
+    return row
+
+
+def prune_and_retrain(baseline, dataset, trial: Trial, callbacks=()):
+    """The pruned, retrained network: all layers at once, or one after the other.
+
+    Args:
+        baseline: Keras model.
+        dataset: Dataset.
+        trial: study.Trial; the backups of its trainings are beside it, and of an iterative schedule
+            a CSV with the accuracies after each stage.
+        callbacks: Keras callbacks of every training.
+
+    Returns:
+        `(model, {"pruned_accuracy": on the test images right after the last cut, "accuracy": after
+        its retraining, "retrain_seconds": of all})`.
+    """
+    how, stages, seconds = trial.settings, [], 0.0
+    others = f", layer ratios {how.layer_ratios}" if how.layer_ratios else ""
+    print(
+        f"\npruning {how.pruning_ratio} of each convolution's filters{others}: "
+        f"{how.criterion}, {how.strategy}, {how.schedule}"
+    )
+    for layers, model in cuts(baseline, how, images=dataset.train_images):
+        print(f"pruned: {layers}")
+        print(layer_table.layer_table(baseline, model))
+        pruned_accuracy = training.accuracy(model, *dataset.test)
+        print(f"right after pruning: test accuracy {pruned_accuracy:.4f}")
+        print(f"retraining, epochs: {how.epoch2}")
+        backup = trial.entry.backup_file(len(stages))
+        seconds += _train(model, dataset, how.retraining, backup, callbacks)
+        accuracies = {
+            "pruned_accuracy": pruned_accuracy,
+            "accuracy": training.accuracy(model, *dataset.test),
+        }
+        print(f"retrained: test accuracy {accuracies['accuracy']:.4f}")
+        stages.append({"layers": layers, "parameters": model.count_params()} | accuracies)
+    if how.schedule == "iterative":
+        pd.DataFrame(stages).to_csv(trial.entry.stages_file, index=False)
+    return model, accuracies | {"retrain_seconds": round(seconds, 1)}
+
+
+def train_from_scratch(baseline, dataset, trial: Trial, callbacks=()):
+    """The control: the pruned shape with new weights, trained for all epochs.
+
+    Arguments and result are those of `prune_and_retrain`; `pruned_accuracy` is that of the new
+    weights, `retrain_seconds` the time of their training.
+    """
+    how = trial.settings
+    print(f"\nthe shape at {how.pruning_ratio} with new weights")
+    model = renewed(baseline, how)
+    print(layer_table.layer_table(baseline, model))
+    untrained = training.accuracy(model, *dataset.test)
+    print(f"training, epochs: {how.from_scratch.epochs}")
+    seconds = _train(model, dataset, how.from_scratch, trial.entry.backup_file(), callbacks)
+    return model, {
+        "pruned_accuracy": untrained,
+        "accuracy": training.accuracy(model, *dataset.test),
+        "retrain_seconds": round(seconds, 1),
+    }
+
+
+def now():
+    """The time as records hold it."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _train(model, dataset, recipe: settings.Recipe, backup, callbacks):
+    how = dataclasses.asdict(recipe)
+    try:
+        return training.train(model, dataset, **how, backup=backup, callbacks=callbacks)
+    except training.DivergedError as error:
+        raise UserError(str(error)) from error
+    except tensorflow.errors.ResourceExhaustedError as error:
+        raise MemoryError("there is not enough memory; take a smaller batchSz") from error
+
+
+def _timed(model, baseline: Trained, dataset, batch_size):
+    """Latency and throughput of both networks: the columns of the CSV."""
+    size = min(batch_size, len(dataset.train_labels))  # as a step of training
+    one, batch = (np.resize(dataset.test_images[:n], (n, *dataset.image_shape)) for n in (1, size))
+    calls = [timings.inference(model), baseline.infer]
+    latencies, seconds = (timings.seconds_per_call(calls, images) for images in (one, batch))
+    return {
+        "latency_ms": round(latencies[0] * 1000, 3),
+        "baseline_latency_ms": round(latencies[1] * 1000, 3),
+        "throughput": round(size / seconds[0], 1),
+        "baseline_throughput": round(size / seconds[1], 1),
+    }

@@ -1,0 +1,76 @@
+"""Rows of a record."""
+
+EXPORTS = ["litert", "litert_int8", "onnx", "saved_model"]
+
+
+def row(**changes):
+    return {
+        "dataset": "fashion",
+        "model": "scnnb",
+        "pruning_ratio": 0.4,
+        "seed": 0,
+        "parameters": 2404404,
+        "accuracy": 0.1 + 0.2,
+        "pruned_accuracy": 1 / 3,
+        "baseline_parameters": 4047370,
+        "baseline_accuracy": 0.9,
+        "macs": 3803832,
+        "baseline_macs": 7865344,
+        "criterion": "l1",
+        "strategy": "independent",
+        "schedule": "one-shot",
+        "learning_rate": 1e-05,
+        "batch_size": 128,
+        "epoch1": 35,
+        "epoch2": 30,
+        "optimizer": "adam",
+        "baseline_seconds": 700.1,
+        "retrain_seconds": 500.2,
+        "finished_at": "2026-01-01T00:00:00+00:00",
+        "keras": "3.15.1",
+        "tensorflow": "2.21.0",
+        "coupled": "joint",
+        "layer_ratios": "",
+        "retrain_learning_rate": 1e-05,
+        "control": "",
+        "augment": "",
+        "precision": "float32",
+        "content": "0123456789ab",
+        "pixels": "0..255",
+        "model_bytes": 9666403.0,
+        "latency_ms": 1.5,
+        "baseline_latency_ms": 2.5,
+        "throughput": 4000.5,
+        "baseline_throughput": 3000.5,
+        "peak_memory_mb": 1200.5,
+        "machine": "AMD EPYC, 2 cores, Linux",
+    } | changes
+
+
+def exported(size=1.0, **changes):
+    """What the formats of a row came to: the first has `size` MB, the others 2, 3, 4 times that."""
+    found = {"export_threads": 2.0, "litert_int8_io": "float32", "failed_exports": "onnx: no"}
+    for number, name in enumerate(EXPORTS, 1):
+        found[f"{name}_bytes"] = size * number * 1e6
+        found |= {f"{name}_accuracy": 0.9 - number / 10, f"{name}_latency_ms": 0.1 * number}
+    return found | changes
+
+
+def sensitivities(accuracies, **changes):
+    """Rows of one layer, 0.1, 0.2, ... of its filters removed."""
+    row = {"dataset": "fashion", "model": "scnnb", "seed": 0, "learning_rate": 0.001}
+    row |= {"batch_size": 128, "epoch1": 35, "optimizer": "adam", "criterion": "l1"}
+    row |= {
+        "augment": "",
+        "content": "0123456789ab",
+        "pixels": "0..255",
+        "precision": "float32",
+        "coupled": "joint",
+        "images": "test",
+        "baseline_accuracy": 0.9,
+    }
+    row |= {"finished_at": "2026", "keras": "3", "tensorflow": "2"} | changes
+    return [
+        row | {"pruning_ratio": number / 10, "accuracy": accuracy}
+        for number, accuracy in enumerate(accuracies, 1)
+    ]

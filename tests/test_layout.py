@@ -1,0 +1,121 @@
+"""Who imports whom: three leaves that know of nothing else, one hub that joins them, one door."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+OURS = {"data", "scnnb", "pruning", "experiment", "formal"}
+# what an answer to wrong arguments has no time for, or not everybody has
+LATE = "keras tensorflow pandas matplotlib ray ai_edge_litert onnx onnxruntime tf2onnx".split()
+IN_FUNCTIONS = {
+    # after the arguments are known to be right: Keras takes seconds
+    ("formal.py", "experiment"),
+    ("experiment/backend.py", "import_keras"),
+    # the command line names what is in these packages, which is imported when it is used
+    ("scnnb/__init__.py", "_build"),
+    ("pruning/__init__.py", "__getattr__"),
+    # the same: names of export formats
+    ("pruning/exports/inputs.py", "signature"),
+    ("pruning/exports/litert.py", "_write"),
+    ("pruning/exports/litert.py", "_write_int8"),
+    ("pruning/exports/saved_model.py", "_load"),
+    # the same: names of datasets
+    ("data/cifar10.py", "load"),
+    ("data/cifar100.py", "load"),
+    ("data/fashion.py", "_download"),
+    ("data/folder.py", "_is_whole"),
+    ("data/folder.py", "_read"),
+    ("data/mnist.py", "load"),
+    # optional packages: those of a flag
+    ("experiment/backend.py", "require"),
+    ("experiment/curve.py", "_pool"),
+    ("pruning/exports/litert.py", "_load"),
+    ("pruning/exports/onnx.py", "_load"),
+    ("pruning/exports/onnx.py", "_write"),
+}
+
+
+def imports(file):
+    """List of `(name of the function that the import is in or "", top package)`."""
+    found = []
+
+    def visit(node, function):
+        if isinstance(node, ast.Import):
+            found.extend((function, each.name.split(".")[0]) for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: a relative import"
+            found.append((function, node.module.split(".")[0]))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            found.append((function, "?"))
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not function:
+            function = node.name
+        for child in ast.iter_child_nodes(node):
+            visit(child, function)
+
+    visit(ast.parse(file.read_text(encoding="utf-8")), "")
+    return found
+
+
+def imported(package):
+    """The names of the packages that files of this one import."""
+    files = (ROOT / package).rglob("*.py") if (ROOT / package).is_dir() else [ROOT / package]
+    return {name for file in files for _, name in imports(file)}
+
+
+@pytest.mark.parametrize("leaf", ["data", "scnnb", "pruning"])
+def test_a_leaf_imports_no_other_leaf_and_nothing_of_the_experiment(leaf):
+    assert imported(leaf) & OURS <= {leaf}
+
+
+def test_only_the_experiment_joins_the_leaves_and_the_door_opens_it():
+    assert imported("experiment") & OURS == OURS - {"formal"}
+    assert imported("formal.py") & OURS == {"experiment", "data"}
+
+
+def test_the_library_needs_keras_and_numpy_only():
+    files = (ROOT / "pruning").rglob("*.py")
+    needed = {name for file in files for function, name in imports(file) if not function}
+    assert needed - sys.stdlib_module_names == {"keras", "numpy", "pruning"}
+
+
+def test_imports_in_functions_are_those_that_have_a_reason():
+    files = [ROOT / "formal.py"]
+    for package in OURS - {"formal"}:
+        files += (ROOT / package).rglob("*.py")
+    found = {
+        (file.relative_to(ROOT).as_posix(), function)
+        for file in files
+        for function, _ in imports(file)
+        if function
+    }
+    assert found == IN_FUNCTIONS
+
+
+@pytest.mark.parametrize("module", ["formal", "experiment.arguments", "experiment.settings"])
+def test_door_arguments_and_settings_import_nothing_that_takes_seconds(module, tmp_path):
+    for name in LATE:
+        (tmp_path / f"{name}.py").write_text("raise Exception('it is imported')")
+    code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]; import {module}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_library_prunes_where_the_rest_and_its_packages_are_not_there():
+    gone = [*(OURS - {"pruning"}), "pandas", "matplotlib", "filelock", "ray", "PIL"]
+    code = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+sys.modules.update(dict.fromkeys({gone}))  # importing one fails
+import keras
+from pruning import prune
+convolutions = [keras.layers.Conv2D(4, 3, name="conv1"), keras.layers.Conv2D(6, 3, name="conv2")]
+head = [keras.layers.Flatten(), keras.layers.Dense(3)]
+pruned = prune(keras.Sequential([keras.Input((8, 8, 1)), *convolutions, *head]), 0.5)
+print([pruned.get_layer(name).filters for name in ("conv1", "conv2")])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "[2, 3]\n", done.stderr

@@ -1,0 +1,105 @@
+"""What is refused before any training, in whole runs."""
+
+import re
+from pathlib import Path
+
+import keras
+import pytest
+from keras import layers
+
+from experiment import preflight
+from experiment.columns import TRIALS
+from scnnb import precision
+
+SAMPLE = str(Path(__file__).parent / "fashion_sample.npz")
+SHORT = ("0.001", "40", "1", "1")  # lr, batchSz, Epoch1, Epoch2
+
+
+def save_network(path, convolutions):
+    """Store a network for `few` of these layers in a row."""
+    images = x = keras.Input((28, 28, 1))
+    for layer in convolutions:
+        x = layer(x)
+    answer = layers.Dense(10, activation="softmax")(layers.Flatten()(x))
+    keras.Model(images, answer).save(path)
+
+
+def test_bfloat16_is_refused_before_training_where_it_would_be_slower(
+    few, small, call, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(precision, "CPU_INFO", tmp_path / "cpuinfo")
+    (tmp_path / "cpuinfo").write_text("flags : avx2\n")
+    status, out, err = call(small.parent, few, *SHORT, 0.5, "--precision", "bfloat16")
+    assert (status, out) == (1, "")
+    assert err.startswith("formal.py: --precision bfloat16 came, but this processor has no")
+    assert not (small.parent / "results").exists()
+
+
+def test_a_schedule_or_analysis_that_cannot_be_carried_out_is_refused_before_training(
+    few, tmp_path, call
+):
+    save_network(tmp_path / "none.keras", [layers.MaxPooling2D(7)])
+    save_network(  # once cut, the groups have one channel each, as a depthwise convolution
+        tmp_path / "grouped.keras",
+        [layers.Conv2D(4, 9, 9), layers.Conv2D(4, 1, groups=2, name="last")],
+    )
+    for name, options, message in (
+        ("none", ["--schedule", "iterative"], "no convolution that could lose a filter"),
+        ("none", ["--sensitivity"], "no convolution that could lose a filter"),
+        ("grouped", ["--schedule", "iterative"], "last: no convolution with filters"),
+    ):
+        ratio = 0.0 if name == "none" else 0.5
+        arguments = (few, *SHORT, ratio, "--model", f"{name}.keras", *options)
+        status, out, err = call(tmp_path, *arguments)
+        assert status == 1, out
+        assert message in err
+        assert "epoch" not in out
+
+
+def test_what_cannot_be_pruned_is_told_before_training(tmp_path, call):
+    (tmp_path / "ratios.json").write_text('{"conv9": 0.5}')
+    options = ("--layer-ratios", tmp_path / "ratios.json")
+    status, out, err = call(tmp_path, SAMPLE, *SHORT, 0.4, *options)
+    assert status == 1
+    assert re.fullmatch(
+        r"formal\.py: 'conv9' matches no layer of the network; close to it: [^\n]+\n", err
+    )
+    assert "training the baseline" not in out
+
+
+def test_a_damaged_csv_is_set_aside_and_written_anew(few, small, call):
+    csv = small.parent / "own.csv"
+    arguments = (few, "0.001", 40, 1, 1, 0.4, "--model", small, "--trained", "--csv", csv)
+    call(small.parent, *arguments)
+    whole = csv.read_text()
+    content = whole[:-3]  # cut short
+    csv.write_text(content)
+    status, out, err = call(small.parent, *arguments)
+    assert (status, err) == (0, "")
+    assert re.search(r"own\.csv is not a record of .*; set aside as own\.csv\.damaged1\n", out)
+    assert csv.with_name("own.csv.damaged1").read_text() == content
+    assert csv.read_text() == whole
+
+
+@pytest.mark.parametrize("content", ["", "a,b\n1,2\n"])
+def test_what_is_no_record_is_set_aside_as_it_is(tmp_path, capsys, content):
+    csv = tmp_path / "own.csv"
+    csv.write_text(content)
+    preflight.check_csv(csv, TRIALS)
+    out = capsys.readouterr().out
+    assert re.search(r"own\.csv is not a record of .*; set aside as own\.csv\.damaged1\n", out)
+    assert csv.with_name("own.csv.damaged1").read_text() == content
+    assert not csv.exists()
+
+
+def test_a_damaged_csv_behind_a_link_is_set_aside_where_it_is(tmp_path, capsys):
+    csv, target = tmp_path / "own.csv", tmp_path / "kept" / "rows.csv"
+    target.parent.mkdir()
+    target.write_text("a,b\n1,2\n")
+    csv.symlink_to(target)
+    preflight.check_csv(csv, TRIALS)
+    assert "set aside as rows.csv.damaged1" in capsys.readouterr().out
+    assert csv.is_symlink() and not target.exists()
+    assert target.with_name("rows.csv.damaged1").read_text() == "a,b\n1,2\n"
+    preflight.check_csv(csv, TRIALS)
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,82 @@
+"""What trials ask of the library."""
+
+import keras
+import pytest
+from keras import layers
+
+import pruning
+from experiment import arguments, pruned, settings
+from experiment.errors import UserError
+
+
+def trial(*options):
+    """The settings of the first trial of a call with these options."""
+    given, _ = arguments.parse(["fashion", "0.01", "40", "1", "1", "0.5", *options])
+    return settings.grid(given, dataset="few", content="")[0]
+
+
+@pytest.mark.parametrize("schedule", ["one-shot", "iterative"])
+@pytest.mark.parametrize(
+    ("coupled", "filters"),
+    [("joint", [2, 3, 2]), ("shortcut", [4, 3, 4]), ("skip", [4, 3, 4])],
+)
+def test_convolutions_that_meet_are_pruned_as_coupled_says(coupled, filters, schedule):
+    images = keras.Input((28, 28, 1))
+    first, last = (layers.Conv2D(4, 3, padding="same", name=f"conv{n}") for n in (1, 3))
+    x = first(images)
+    x += last(layers.Conv2D(6, 1, name="conv2")(x))
+    model = keras.Model(images, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
+    how = trial("--coupled", coupled, "--schedule", schedule)
+    *_, (_, smaller) = pruned.cuts(model, how)
+    assert [smaller.get_layer(f"conv{n}").filters for n in (1, 2, 3)] == filters
+
+
+def test_prune_is_asked_for_what_the_flags_say(small, monkeypatch):
+    calls, prune = [], pruning.prune
+
+    def asked(*args, **options):
+        calls.append(options)
+        return prune(*args, **options)
+
+    monkeypatch.setattr(pruning, "prune", asked)
+    options = ("--seed", "3", "--coupled", "skip", "--criterion", "l2", "--strategy", "greedy")
+    model = keras.models.load_model(small)
+    ((layer_names, smaller),) = pruned.cuts(model, trial(*options))
+    names = ("criterion", "strategy", "coupled", "seed")
+    assert [calls[-1][name] for name in names] == ["l2", "greedy", "skip", 3]
+    assert (layer_names, smaller.count_params()) == ("all layers", 117)
+
+
+def test_an_iterative_schedule_goes_on_with_the_network_it_gave(small):
+    model = keras.models.load_model(small)
+    stages = pruned.cuts(model, trial("--schedule", "iterative"))
+    name, smaller = next(stages)
+    assert (name, smaller.count_params()) == ("conv1", 204)
+    smaller.get_layer("conv1").bias.assign([7, 7])  # as a retraining changes it
+    name, smaller = next(stages)
+    assert (name, smaller.count_params()) == ("conv2", 117)
+    assert smaller.get_layer("conv1").bias.numpy().tolist() == [7, 7]
+    assert not list(stages)
+
+
+def test_the_control_has_the_pruned_shape_and_new_weights(small):
+    model = keras.models.load_model(small)
+    control = trial("--strategy", "greedy", "--criterion", "random")
+    new = pruned.renewed(model, control)
+    assert new.count_params() == 117
+    old = model.get_layer("conv1").kernel.numpy()
+    assert set(new.get_layer("conv1").kernel.numpy().ravel()).isdisjoint(old.ravel())
+
+
+def test_a_network_that_no_schedule_can_prune_is_the_users_to_mend():
+    images = keras.Input((8, 8, 1))
+    model = keras.Model(images, layers.Dense(10)(layers.Flatten()(images)))
+    with pytest.raises(UserError, match="no convolution that could lose a filter"):
+        list(pruned.cuts(model, trial("--schedule", "iterative")))
+
+
+def test_macs_of_images_of_any_size_are_not_counted(small):
+    images = keras.Input((None, None, 1))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(images))
+    assert pruned.macs(keras.Model(images, layers.Dense(10)(x))) is None
+    assert pruned.macs(keras.models.load_model(small)) > 0

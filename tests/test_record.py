@@ -1,0 +1,267 @@
+"""experiment/record.py: CSVs with one row per setting."""
+
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+from csv import DictReader
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from experiment import record, summary
+from experiment.columns import COUNT, MEASURED, NORMS, SENSITIVITY, TRIALS
+from tests.rows import exported, row
+
+FIRST = (  # the columns of the first release
+    "dataset,model,pruning_ratio,seed,parameters,accuracy,pruned_accuracy,baseline_parameters,"
+    "baseline_accuracy,macs,baseline_macs,criterion,strategy,schedule,learning_rate,batch_size,"
+    "epoch1,epoch2,optimizer,baseline_seconds,retrain_seconds,finished_at,keras,tensorflow"
+)
+DOCS = Path(__file__).parent.parent / "docs"
+TABLES = {"sensitivity": SENSITIVITY, "sensitivity-norms": NORMS} | dict.fromkeys(
+    ["cifar10", "criteria", "fashion", "networks", "schedules", "study"], TRIALS
+)
+
+
+def test_a_csv_and_a_row_from_before_a_column_was_added_are_read(tmp_path):
+    csv = tmp_path / "a.csv"
+    old = {name: row()[name] for name in FIRST.split(",")}
+    pd.DataFrame([old]).to_csv(csv, index=False)
+    assert csv.read_text().splitlines()[0] == FIRST
+    unmeasured = dict.fromkeys([*MEASURED, *exported()], -1.0) | {"machine": ""}
+    unmeasured |= {"litert_int8_io": "", "failed_exports": "", "content": "", "pixels": "0..1"}
+    for rows in (1, 2):
+        assert record.read_rows(csv)[MEASURED].isna().all(axis=None)
+        found = record.read_rows(csv).fillna(-1.0)
+        expected = [row() | unmeasured, row(seed=1) | unmeasured]
+        assert found.to_dict("records") == expected[:rows]
+        record.append_rows(csv, [old | {"seed": 1}])
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_record_of_an_older_release_is_read_cell_by_cell(name):
+    with open(DOCS / f"{name}.csv", newline="", encoding="utf-8") as file:
+        cells = list(DictReader(file))
+    rows = record.read_rows(DOCS / f"{name}.csv", TABLES[name])
+    assert list(rows.columns) == list(TABLES[name].columns) and len(rows) == len(cells) > 0
+    for column in cells[0]:
+        kind = str if TABLES[name].columns[column] is str else float
+        written = [kind(each[column] or (math.nan if kind is float else "")) for each in cells]
+        np.testing.assert_array_equal(rows[column].to_numpy(kind, na_value=math.nan), written)
+
+
+def test_every_record_in_the_documents_is_among_those_read():
+    headers = {
+        file.stem: file.read_text().splitlines()[0].split(",") for file in DOCS.glob("*.csv")
+    }
+    assert {name for name, header in headers.items() if {"seed", "batch_size"} <= {*header}} == {
+        *TABLES
+    }
+
+
+@pytest.mark.parametrize("dataset", ["fashion", "001", "NA", "a,b", 'a"b', "1e5"])
+def test_a_row_comes_back_as_it_was_written(tmp_path, dataset):
+    written = row(dataset=dataset, **exported())
+    record.append_rows(tmp_path / "a.csv", [written])
+    (found,) = record.read_rows(tmp_path / "a.csv").to_dict("records")
+    assert found == written
+
+
+PRINTABLE = st.characters(codec="utf-8", exclude_categories=["C", "Z"], include_characters=" ")
+VALUES = {
+    str: st.text(PRINTABLE),
+    int: st.integers(0, 2**63 - 1),
+    COUNT: st.none() | st.integers(0, 2**63 - 1),
+    float: st.floats(0, allow_infinity=False),
+}
+
+
+def values(name, kind):
+    """What a column may hold; numbers that may be missing are None."""
+    of_kind = st.floats(0, 1) if name.endswith("accuracy") else VALUES[kind]
+    return st.none() | of_kind if name in TRIALS.unmeasured else of_kind
+
+
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.fixed_dictionaries({name: values(name, kind) for name, kind in TRIALS.columns.items()}))
+def test_every_row_comes_back_with_equal_values_of_equal_types(tmp_path, written):
+    csv = tmp_path / "a.csv"
+    csv.unlink(missing_ok=True)
+    record.append_rows(csv, [written])
+    (found,) = record.read_rows(csv).to_dict("records")
+    found = {name: None if pd.isna(value) else value for name, value in found.items()}
+    assert found == written
+    assert [type(found[name]) for name in written] == [type(value) for value in written.values()]
+
+
+@pytest.mark.parametrize("name", TRIALS.settings)
+def test_a_row_of_other_settings_is_another_row(tmp_path, name):
+    csv = tmp_path / "a.csv"
+    record.append_rows(csv, [row()])
+    value = row()[name]
+    other = row(**{name: f"{value}x" if isinstance(value, str) else value * 2 + 1})
+    record.append_rows(csv, [other])
+    assert len(record.read_rows(csv)) == 2
+
+
+def test_a_row_without_content_stays_beside_one_of_known_content(tmp_path):
+    csv = tmp_path / "a.csv"
+    old = {name: value for name, value in row().items() if name != "content"}
+    record.append_rows(csv, [old])
+    record.append_rows(csv, [row()])
+    record.append_rows(csv, [old])
+    assert record.read_rows(csv)["content"].tolist() == ["", "0123456789ab"]
+
+
+def test_a_new_result_takes_the_place_of_the_old_one_of_the_same_settings(tmp_path):
+    csv = tmp_path / "a.csv"
+    for changes in ({"accuracy": 0.5}, {"pruning_ratio": 0.2}, {"accuracy": 0.75}):
+        record.append_rows(csv, [row(**changes)])
+    assert record.read_rows(csv)["accuracy"].tolist() == [0.1 + 0.2, 0.75]
+
+
+def test_a_row_that_is_there_already_changes_nothing(tmp_path):
+    csv = tmp_path / "a.csv"
+    for ratio in (0.2, 0.4, 0.2):
+        record.append_rows(csv, [row(pruning_ratio=ratio)])
+    assert record.read_rows(csv)["pruning_ratio"].tolist() == [0.2, 0.4]
+
+
+def test_a_csv_that_can_be_written_passes_the_check_and_no_file_is_left(tmp_path):
+    record.check(tmp_path / "a.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_to_fails_the_check(tmp_path):
+    (
+        tmp_path / "a.csv.partial.csv"
+    ).mkdir()  # root may write anywhere, but not make a folder a file
+    with pytest.raises(OSError, match="partial"):
+        record.check(tmp_path / "a.csv")
+
+
+def test_rows_written_at_the_same_time_all_arrive_once(tmp_path):
+    csv = tmp_path / "a.csv"
+    seeds = list(range(20))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda seed: record.append_rows(csv, [row(seed=seed)]), seeds))
+    assert sorted(record.read_rows(csv)["seed"]) == seeds
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.csv.lock"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "foreign", "a,b\n1,2\n", ",".join(TRIALS.columns) + "\nfashion,scnnb,0.4\n"],
+)
+def test_a_csv_that_is_not_ours_is_refused_and_left_alone(tmp_path, content):
+    csv = tmp_path / "a.csv"
+    csv.write_text(content)
+    with pytest.raises(ValueError, match=r"a\.csv is not a record of this program"):
+        record.append_rows(csv, [row()])
+    with pytest.raises(ValueError, match=r"a\.csv is not a record of this program"):
+        record.check(csv)
+    assert csv.read_text() == content
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("accuracy", "nan"),
+        ("accuracy", ""),
+        ("accuracy", "1.5"),
+        ("pruned_accuracy", "-0.1"),
+        ("learning_rate", "1e400"),
+        ("latency_ms", "inf"),
+        ("litert_accuracy", "2"),
+        ("retrain_learning_rate", "nan"),
+        ("seed", "9223372036854775808"),
+        ("parameters", "-1"),
+        ("macs", "1.5"),
+        ("epoch1", "many"),
+    ],
+)
+def test_a_csv_with_a_number_that_cannot_be_is_refused(tmp_path, name, cell):
+    csv = tmp_path / "a.csv"
+    record.append_rows(csv, [row(**exported())])
+    cells = pd.read_csv(csv, dtype=str, keep_default_na=False)
+    cells[name] = cell
+    cells.to_csv(csv, index=False)
+    with pytest.raises(record.NotARecordError, match=r"a\.csv is not a record .*\)$"):
+        record.read_rows(csv)
+
+
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(name=st.sampled_from([*TRIALS.columns]), cell=st.text(st.characters(codec="utf-8")))
+def test_any_text_in_a_cell_is_read_and_summarised_or_refused_in_one_line(tmp_path, name, cell):
+    csv = tmp_path / "a.csv"
+    csv.unlink(missing_ok=True)
+    record.append_rows(csv, [row()])
+    cells = pd.read_csv(csv, dtype=str, keep_default_na=False)
+    cells[name] = cell
+    cells.to_csv(csv, index=False)
+    try:
+        rows = record.read_rows(csv)
+    except record.NotARecordError as error:
+        assert "\n" not in str(error)
+    else:
+        assert len(summary.summarised(rows)) == 1
+        record.append_rows(csv, [row(seed=1)])
+        assert record.read_rows(csv)[:1].equals(rows)
+
+
+def test_a_pipe_in_place_of_a_csv_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "a.csv")
+    with pytest.raises(record.NotARecordError, match=r"a\.csv is not a record .*it is no file"):
+        record.check(tmp_path / "a.csv")
+
+
+def test_a_link_to_a_csv_stays_and_what_it_leads_to_is_replaced(tmp_path):
+    link, target = tmp_path / "a.csv", tmp_path / "other" / "b.csv"
+    target.parent.mkdir()
+    link.symlink_to(target)
+    for seed in (0, 1):  # the file is made, then replaced
+        record.check(link)
+        record.append_rows(link, [row(seed=seed)])
+    assert link.is_symlink()
+    assert record.read_rows(target)["seed"].tolist() == [0, 1]
+    files = sorted(file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*.*"))
+    assert files == ["a.csv", "other/b.csv", "other/b.csv.lock"]  # the lock of both names
+
+
+@pytest.mark.parametrize("missing", [1, 3, 40, 200])
+def test_a_csv_that_is_cut_short_is_never_read_as_rows(tmp_path, missing):
+    csv = tmp_path / "a.csv"
+    record.append_rows(csv, [row(), row(seed=1)])
+    csv.write_bytes(csv.read_bytes()[:-missing])
+    with pytest.raises(ValueError, match=r"a\.csv is not a record of this program"):
+        record.read_rows(csv)
+
+
+def test_macs_that_cannot_be_counted_stay_empty_and_others_whole_numbers(tmp_path):
+    csv, uncounted = tmp_path / "a.csv", {"macs": None, "baseline_macs": None}
+    rows = [
+        row(),
+        row(seed=1),
+        row(model="own", **uncounted),
+        row(model="own", seed=1, **uncounted),
+    ]
+    record.append_rows(csv, rows[:2])
+    first = csv.read_text()
+    record.append_rows(csv, rows[2:])
+    assert csv.read_text().startswith(first) and ",0.9,3803832,7865344,700.1," in first
+    assert csv.read_text().count(",0.9,,,700.1,") == 2
+    assert record.read_rows(csv)["macs"].tolist() == [3803832, 3803832, pd.NA, pd.NA]
+    assert summary.summarised(record.read_rows(csv))["n"].tolist() == [2, 2]
+
+
+def test_a_row_without_a_column_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="row has the columns .*seed; give dataset, model"):
+        record.append_rows(tmp_path / "a.csv", [{"seed": 1}])

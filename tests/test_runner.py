@@ -1,0 +1,244 @@
+"""experiment/runner.py: the order of jobs, their locks, and what a failure means for others."""
+
+import dataclasses
+
+import pytest
+
+from experiment import settings, study
+from experiment.columns import TRIALS
+from experiment.runner import Job, Runner, jobs
+from experiment.settings import BaselineSettings, Recipe, TrialSettings
+from pruning.exports import FORMATS
+
+RECIPE = Recipe(learning_rate=0.1, batch_size=1, epochs=1)
+ONNX = [FORMATS["onnx"]]
+
+
+class _Pool:
+    """Does jobs in its own way: what is submitted ends at the next question, two at a time."""
+
+    def __init__(self):
+        self.submitted, self.under_way, self.errors = [], [], {}
+
+    @property
+    def full(self):
+        return len(self.under_way) == 2
+
+    def submit(self, job):
+        assert job.entry.lock(wait=False) is None  # the runner holds it
+        self.submitted.append(job.name)
+        self.under_way.append(job)
+
+    def finished(self):
+        done, self.under_way = self.under_way, []
+        return [(job, *self._made(job)) for job in done]
+
+    def _made(self, job):
+        if job.name in self.errors:
+            return None, self.errors[job.name]
+        record = finished(job.subject)
+        if job.kind == "exports":
+            record["onnx_bytes"] = 1.0
+        job.entry.save_record(record)
+        job.entry.model_file.write_text("")
+        return record, None
+
+
+def finished(subject):
+    """The record of a baseline or trial; what was measured is 0 or empty."""
+    required, *_ = subject.entry.kinds
+    values = settings.row(subject.settings) if isinstance(subject, study.Trial) else {}
+    return {name: kind() for name, kind in required.items()} | values
+
+
+@pytest.fixture
+def grid(tmp_path, monkeypatch):
+    """A Study of two seeds and two ratios, below a folder of its own."""
+    monkeypatch.setattr(study, "RESULTS", tmp_path)
+    trials = [
+        TrialSettings(
+            baseline=BaselineSettings(dataset="d", model="m", seed=seed, recipe=RECIPE),
+            pruning_ratio=ratio,
+            epoch2=1,
+            retrain_learning_rate=0.1,
+        )
+        for seed in (0, 1)
+        for ratio in (0.0, 0.5)
+    ]
+    made = study.study(trials)
+    for baseline in made.baselines:
+        baseline.entry.path.parent.mkdir()
+    return made
+
+
+@pytest.fixture(autouse=True)
+def models(monkeypatch):
+    """A stored model is any file: what it holds is not the point."""
+    monkeypatch.setattr(
+        "experiment.store.Entry.read_model",
+        lambda entry: "model" if entry.model_file.exists() else None,
+    )
+    monkeypatch.setattr(
+        "experiment.store.Entry.export_file", lambda entry, file_format: entry.model_file
+    )
+
+
+def run(grid, pool, **how):
+    return [
+        (outcome.job.name, outcome.error, outcome.made)
+        for outcome in Runner(grid, pool, **how).outcomes()
+    ]
+
+
+def free(grid):
+    """Whether nobody holds a lock."""
+    entries = [each.entry for each in (*grid.trials, *grid.baselines)]
+    return all((lock := entry.lock(wait=False)) and not lock.release() for entry in entries)
+
+
+def test_each_job_comes_after_what_it_needs_and_exports_of_baselines_come_last(grid):
+    names = [job.name for job in jobs(grid, exports=True)]
+    assert names == [
+        "seed 0 baseline",
+        "seed 0 pruned0.0_retrained1",
+        "seed 0 pruned0.0_retrained1 exports",
+        "seed 0 pruned0.5_retrained1",
+        "seed 0 pruned0.5_retrained1 exports",
+        "seed 1 baseline",
+        "seed 1 pruned0.0_retrained1",
+        "seed 1 pruned0.0_retrained1 exports",
+        "seed 1 pruned0.5_retrained1",
+        "seed 1 pruned0.5_retrained1 exports",
+        "seed 0 baseline exports",
+        "seed 1 baseline exports",
+    ]
+    assert [job.name for job in jobs(grid, exports=False)] == [n for n in names if "exp" not in n]
+    for job in jobs(grid, exports=True):
+        assert job.needs is None or names.index(job.needs.name) < names.index(job.name)
+
+
+def test_nothing_is_submitted_before_what_it_needs_is_over_and_every_lock_falls(grid):
+    pool, over = _Pool(), []
+    submit = pool.submit
+
+    def check(job):
+        assert job.needs is None or job.needs.name in over
+        submit(job)
+
+    pool.submit = check
+    for outcome in Runner(grid, pool, formats=ONNX).outcomes():
+        assert outcome.error is None
+        over.append(outcome.job.name)
+    assert sorted(over) == sorted(job.name for job in jobs(grid, exports=True))
+    assert pool.submitted[:2] == ["seed 0 baseline", "seed 1 baseline"]  # side by side
+    assert free(grid)
+
+
+def test_what_is_stored_is_not_made_and_its_baseline_neither(grid):
+    for trial in grid.of(grid.baselines[0]):
+        trial.entry.save_record(finished(trial))
+    pool = _Pool()
+    outcomes = run(grid, pool)
+    assert pool.submitted == [
+        "seed 1 baseline",
+        "seed 1 pruned0.0_retrained1",
+        "seed 1 pruned0.5_retrained1",
+    ]
+    assert outcomes[:2] == [
+        ("seed 0 pruned0.0_retrained1", None, False),
+        ("seed 0 pruned0.5_retrained1", None, False),
+    ]
+    assert len(outcomes) == 5
+
+
+def test_a_stored_baseline_is_taken_unless_its_model_is_gone(grid):
+    for baseline in grid.baselines:
+        baseline.entry.save_record(finished(baseline))
+    grid.baselines[0].entry.model_file.write_text("")
+    pool = _Pool()
+    outcomes = run(grid, pool)
+    assert ("seed 0 baseline", None, False) in outcomes
+    assert ("seed 1 baseline", None, True) in outcomes
+
+
+def test_fresh_makes_everything_again_once(grid):
+    run(grid, _Pool(), formats=ONNX)
+    pool = _Pool()
+    outcomes = run(grid, pool, formats=ONNX, fresh=True)
+    assert sorted(pool.submitted) == sorted(job.name for job in jobs(grid, exports=True))
+    assert all(made for *_, made in outcomes)
+
+
+def test_a_failed_baseline_fails_its_trials_and_no_others(grid):
+    pool = _Pool()
+    pool.errors["seed 0 baseline"] = "no memory"
+    outcomes = run(grid, pool, formats=ONNX)
+    failed = {name: error for name, error, _ in outcomes if error}
+    assert failed == {
+        "seed 0 baseline": "no memory",
+        "seed 0 pruned0.0_retrained1": "its baseline failed: no memory",
+        "seed 0 pruned0.5_retrained1": "its baseline failed: no memory",
+    }
+    assert {name for name, error, _ in outcomes if not error} == {
+        job.name for job in jobs(grid, exports=True) if job.subject.seed == 1
+    }
+    assert free(grid)
+
+
+def test_a_failed_trial_costs_its_exports_only(grid):
+    pool = _Pool()
+    pool.errors["seed 0 pruned0.5_retrained1"] = "diverged"
+    outcomes = run(grid, pool, formats=ONNX)
+    assert [(name, error) for name, error, _ in outcomes if error] == [
+        ("seed 0 pruned0.5_retrained1", "diverged")
+    ]
+    assert "seed 0 pruned0.5_retrained1 exports" not in pool.submitted
+    assert len(outcomes) == len(jobs(grid, exports=True)) - 1
+
+
+def test_exports_that_are_there_are_not_made_again(grid):
+    run(grid, _Pool(), formats=ONNX)
+    pool = _Pool()
+    outcomes = run(grid, pool, formats=ONNX)
+    assert pool.submitted == []
+    assert not any(made for *_, made in outcomes)
+
+
+def test_what_another_run_makes_is_waited_for_and_then_read(grid, monkeypatch, capsys):
+    trial = grid.trials[0]
+    theirs = trial.entry.lock()
+    pool = _Pool()
+
+    def waited(message):
+        trial.entry.save_record(finished(trial))
+        theirs.release()
+
+    runner = Runner(grid, pool)
+    monkeypatch.setattr("builtins.print", waited)
+    names = [(outcome.job.name, outcome.made) for outcome in runner.outcomes()]
+    assert names[-1] == ("seed 0 pruned0.0_retrained1", False)
+    assert len(names) == 6
+
+
+def test_what_a_pool_raises_frees_every_lock(grid):
+    pool = _Pool()
+
+    def stopped():
+        raise KeyboardInterrupt
+
+    pool.finished = stopped
+    with pytest.raises(KeyboardInterrupt):
+        run(grid, pool)
+    assert len(pool.submitted) == 2
+    assert free(grid)
+
+
+def test_a_job_within_another_folder_stores_nothing_in_its_own(grid, tmp_path):
+    job = Job("trial", grid.trials[0])
+    moved = job.within(tmp_path / "node")
+    assert moved.entry.path == tmp_path / "node" / job.entry.path.relative_to(tmp_path)
+    assert moved.needs.entry.path.parent == moved.entry.path.parent
+    assert dataclasses.replace(moved.subject, entry=job.entry, baseline=job.subject.baseline) == (
+        job.subject
+    )
+    assert TRIALS.kinds == moved.entry.kinds

@@ -1,0 +1,307 @@
+"""experiment/settings.py: the settings of trials, their names and the grid of a call."""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from data.dataset import PIXELS
+from experiment import settings
+from experiment.columns import BASELINE_SETTINGS, TRIALS
+from experiment.settings import BaselineSettings, Recipe, TrialSettings
+from experiment.store import Entry
+from pruning import criteria
+from pruning.exports import FORMATS
+from scnnb.files import partial_path
+
+NAMES = st.text("ab_.", min_size=1, max_size=4)
+RATES = st.sampled_from([0.001, 0.01, 1e-05, 0.1])
+COUNTS = st.integers(1, 12)
+VALUES = {
+    "dataset": NAMES,
+    "model": NAMES.map("{}.keras".format),
+    "optimizer": st.sampled_from(["adam", "sgd"]),
+    "learning_rate": RATES,
+    "batch_size": COUNTS,
+    "augment": st.sampled_from(["", "crop-flip"]),
+    "precision": st.sampled_from(["float32", "bfloat16"]),
+    "epoch1": st.integers(0, 12),
+    "pixels": st.sampled_from(list(PIXELS)),
+    "seed": st.integers(0, 11),
+    "content": st.sampled_from("ab"),
+    "pruning_ratio": st.sampled_from([0.0, 0.05, 0.5, 0.55]),
+    "layer_ratios": st.sampled_from(["", "vgg16-A", "resnet56-A", '{"a": 0.5}', '{"a": 0.4}']),
+    "coupled": st.sampled_from(["joint", "shortcut", "skip"]),
+    "criterion": st.sampled_from([*criteria.OF_KERNELS, *criteria.OF_FEATURE_MAPS]),
+    "strategy": st.sampled_from(["independent", "greedy"]),
+    "schedule": st.sampled_from(["one-shot", "iterative"]),
+    "control": st.sampled_from(["", "scratch"]),
+    "epoch2": COUNTS,
+    "retrain_learning_rate": RATES | st.none(),
+}
+
+
+def trial(values):
+    """TrialSettings of `{column: value}`, such as a call can have."""
+    named = repr([values["dataset"], values["model"], values["content"]])
+    values = values | {"content": hashlib.sha256(named.encode()).hexdigest()[:12]}
+    if values["control"]:  # nothing is ranked
+        ranking = dict.fromkeys(["criterion", "strategy", "schedule"], "")
+        values |= ranking | {"retrain_learning_rate": None}
+    values["retrain_learning_rate"] = values["retrain_learning_rate"] or values["learning_rate"]
+    return filled(TrialSettings, values)
+
+
+def filled(kind, values):
+    columns = {"epochs": "epoch1"}
+    return kind(
+        **{
+            field.name: filled(field.type, values)
+            if dataclasses.is_dataclass(field.type)
+            else values[columns.get(field.name, field.name)]
+            for field in dataclasses.fields(kind)
+        }
+    )
+
+
+@st.composite
+def pairs(draw):
+    """Settings of two trials that differ in up to three columns."""
+    one = draw(st.fixed_dictionaries(VALUES))
+    names = draw(st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=3))
+    return trial(one), trial(one | {name: draw(VALUES[name]) for name in names})
+
+
+def entry(each):
+    folder = Path(settings.folder_name(each.baseline))
+    return Entry(folder / settings.trial_name(each), TRIALS.kinds)
+
+
+def files(entry):
+    """Everything that is written for a stored network."""
+    whole = [entry.model_file, entry.record_file, entry.stages_file]
+    whole += [entry.backup_file(number) for number in range(3)]
+    whole += [entry.export_file(each) for each in FORMATS.values()]
+    return {f"{entry.path}.lock", *map(str, whole), *(str(partial_path(file)) for file in whole)}
+
+
+def test_every_setting_is_drawn():
+    assert [*VALUES] == [*settings.fields(TrialSettings)] == TRIALS.settings
+
+
+@hypothesis.settings(max_examples=300, deadline=None)
+@hypothesis.given(pairs())
+def test_settings_that_differ_share_no_row_no_folder_and_no_file(both):
+    one, other = both
+    rows = [tuple(settings.row(each).values()) for each in both]
+    assert (rows[0] == rows[1]) == (one == other)
+    folders = [settings.folder_name(each.baseline) for each in both]
+    assert (folders[0] == folders[1]) == (one.baseline == other.baseline)
+    written = [files(entry(each)) for each in both]
+    written += [files(Entry(entry(one).path.with_name("baseline"), ()))]
+    assert not written[2] & (written[0] | written[1])
+    assert written[0] == written[1] if one == other else not written[0] & written[1]
+
+
+@hypothesis.settings(max_examples=100, deadline=None)
+@hypothesis.given(pairs())
+def test_a_name_is_one_part_of_a_path(both):
+    for name in (settings.folder_name(both[0].baseline), settings.trial_name(both[0])):
+        assert name and "/" not in name and name not in (".", "..")
+
+
+RECIPE = Recipe(learning_rate=0.001, batch_size=128, epochs=35)
+BASELINE = BaselineSettings(
+    dataset="fashion", model="scnnb", recipe=RECIPE, seed=3, content="0123456789ab"
+)
+TRIAL = TrialSettings(baseline=BASELINE, pruning_ratio=0.4, epoch2=30, retrain_learning_rate=0.001)
+CONTROL = dataclasses.replace(TRIAL, control="scratch", criterion="", strategy="", schedule="")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "pixels", "name"),
+    [
+        ({}, "0..1", "fashion_scnnb_lr0.001_batch128_epochs35_seed3_0123456789ab"),
+        (
+            {"optimizer": "sgd", "augment": "crop-flip", "precision": "bfloat16", "epochs": 0},
+            "-1..1",
+            "fashion_scnnb_sgd_lr0.001_batch128_crop-flip_bfloat16_epochs0_-1..1_seed3_0123456789ab",
+        ),
+    ],
+)
+def test_a_folder_is_named_after_what_shapes_the_baseline_but_defaults(recipe, pixels, name):
+    recipe = dataclasses.replace(RECIPE, **recipe)
+    baseline = dataclasses.replace(BASELINE, recipe=recipe, pixels=pixels)
+    assert settings.folder_name(baseline) == name
+
+
+@pytest.mark.parametrize(
+    ("trial", "name"),
+    [
+        (TRIAL, "pruned0.4_retrained30"),
+        (CONTROL, "pruned0.4_scratch_retrained30"),
+        (dataclasses.replace(TRIAL, pruning_ratio=0.0), "pruned0.0_retrained30"),
+        (
+            dataclasses.replace(
+                TRIAL,
+                layer_ratios="vgg16-A",
+                coupled="skip",
+                criterion="l2",
+                strategy="greedy",
+                schedule="iterative",
+                retrain_learning_rate=1e-5,
+            ),
+            "pruned0.4_vgg16-A_skip_l2_greedy_iterative_retrained30_lr1e-05",
+        ),
+        # printf '{"conv1": 0.5}' | sha256sum
+        (
+            dataclasses.replace(TRIAL, layer_ratios='{"conv1": 0.5}'),
+            "pruned0.4_cbf67724_retrained30",
+        ),
+    ],
+)
+def test_a_trial_is_named_after_what_shapes_it_but_defaults(trial, name):
+    assert settings.trial_name(trial) == name
+
+
+def test_a_row_holds_every_setting_by_its_column():
+    assert settings.row(TRIAL) == {
+        "dataset": "fashion",
+        "model": "scnnb",
+        "optimizer": "adam",
+        "learning_rate": 0.001,
+        "batch_size": 128,
+        "augment": "",
+        "precision": "float32",
+        "epoch1": 35,
+        "pixels": "0..1",
+        "seed": 3,
+        "content": "0123456789ab",
+        "pruning_ratio": 0.4,
+        "layer_ratios": "",
+        "coupled": "joint",
+        "criterion": "l1",
+        "strategy": "independent",
+        "schedule": "one-shot",
+        "control": "",
+        "epoch2": 30,
+        "retrain_learning_rate": 0.001,
+    }
+    assert [*settings.row(BASELINE)] == [*settings.row(TRIAL)][:11] == BASELINE_SETTINGS
+
+
+def test_fields_are_found_by_their_columns_in_the_dataclasses_that_are_nested():
+    fields = settings.fields(TrialSettings)
+    assert [*fields] == [*settings.row(TRIAL)]
+    assert fields["epoch1"].name == "epochs"
+    assert fields["seed"].type is int
+
+
+def test_a_setting_that_is_not_given_is_the_default_or_follows_another():
+    usual = {
+        column: settings.usual(field, {"learning_rate": 0.5})
+        for column, field in settings.fields(TrialSettings).items()
+    }
+    assert {column for column, value in usual.items() if value is dataclasses.MISSING} == {
+        *("dataset", "model", "learning_rate", "batch_size", "epoch1", "seed"),
+        *("pruning_ratio", "epoch2"),
+    }
+    assert (usual["optimizer"], usual["retrain_learning_rate"]) == ("adam", 0.5)
+
+
+def test_recipes_of_retraining_and_of_a_control_are_the_baselines_but_epochs_and_rate():
+    slower = dataclasses.replace(TRIAL, retrain_learning_rate=0.0001)
+    assert slower.retraining == Recipe(learning_rate=0.0001, batch_size=128, epochs=30)
+    assert CONTROL.from_scratch == Recipe(learning_rate=0.001, batch_size=128, epochs=65)
+
+
+GIVEN = {
+    "dataset": "fashion",
+    "model": "scnnb",
+    "optimizer": "adam",
+    "learning_rate": 0.001,
+    "batch_size": 128,
+    "augment": "",
+    "precision": "float32",
+    "epochs": 35,
+    "pixels": "0..1",
+    "pruning_ratio": [0.4],
+    "layer_ratios": "",
+    "coupled": "joint",
+    "criterion": ["l1"],
+    "strategy": "independent",
+    "schedule": "one-shot",
+    "control": "",
+    "epoch2": 30,
+    "retrain_learning_rate": None,
+    "seed": [3],
+    "trained": False,
+}
+
+
+def grid(**changes):
+    return settings.grid(GIVEN | changes, dataset="fashion", content="0123456789ab")
+
+
+def in_short(trials):
+    return [(t.baseline.seed, t.pruning_ratio, t.criterion, t.control) for t in trials]
+
+
+def test_a_call_of_one_ratio_is_one_trial():
+    assert grid() == [TRIAL]
+
+
+def test_the_grid_is_seeds_by_ratios_by_criteria_each_once():
+    trials = grid(seed=[1, 0, 1], pruning_ratio=[0.8, 0.4, 0.8], criterion=["l2", "l1"])
+    assert in_short(trials) == [
+        (seed, ratio, criterion, "")
+        for seed in (1, 0)
+        for ratio in (0.8, 0.4)
+        for criterion in ("l2", "l1")
+    ]
+
+
+def test_a_ratio_of_nothing_is_one_trial_with_the_usual_ranking():
+    trials = grid(pruning_ratio=[0.0, 0.4], criterion=["l2", "random"], strategy="greedy")
+    assert in_short(trials) == [(3, 0.0, "l1", ""), (3, 0.4, "l2", ""), (3, 0.4, "random", "")]
+    assert [each.strategy for each in trials] == ["independent", "greedy", "greedy"]
+
+
+@pytest.mark.parametrize(
+    ("ratios", "criteria"), [('{"conv1": 0.5}', ["l2", "random"]), ('{"conv1": 0}', ["l1"])]
+)
+def test_layer_ratios_alone_are_ranked_if_any_of_them_removes_something(ratios, criteria):
+    trials = grid(pruning_ratio=[0.0], layer_ratios=ratios, criterion=["l2", "random"])
+    assert [each.criterion for each in trials] == criteria
+    assert {each.layer_ratios for each in trials} == {ratios}
+
+
+def test_each_ratio_has_one_control_that_is_not_ranked_and_trained_at_the_first_rate():
+    trials = grid(
+        pruning_ratio=[0.0, 0.4],
+        criterion=["l1", "l2"],
+        schedule="iterative",
+        control="scratch",
+        retrain_learning_rate=0.0001,
+    )
+    assert in_short(trials) == [
+        *[(3, 0.0, "l1", ""), (3, 0.0, "", "scratch")],
+        *[(3, 0.4, "l1", ""), (3, 0.4, "l2", ""), (3, 0.4, "", "scratch")],
+    ]
+    assert trials[-1] == CONTROL
+    assert [each.retrain_learning_rate for each in trials[:1] + trials[2:4]] == [0.0001] * 3
+
+
+def test_a_baseline_that_is_trained_already_has_no_epochs_and_a_file_its_name():
+    (each,) = grid(trained=True, model="some/where/mine.keras")
+    recipe = dataclasses.replace(RECIPE, epochs=0)
+    assert each.baseline == dataclasses.replace(BASELINE, model="mine.keras", recipe=recipe)
+
+
+def test_without_a_ranking_a_trial_has_the_usual_one():
+    assert settings.unranked(CONTROL) == dataclasses.replace(
+        CONTROL, criterion="l1", strategy="independent"
+    )

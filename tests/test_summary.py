@@ -1,0 +1,32 @@
+"""experiment/summary.py: means over the seeds."""
+
+import numpy as np
+import pandas as pd
+
+from experiment import record, summary
+from tests.rows import row
+
+
+def test_the_summary_holds_mean_deviation_and_number_per_setting_whatever_the_seed(tmp_path):
+    csv, means = tmp_path / "a.csv", tmp_path / "a-summary.csv"
+    for seed, accuracy in enumerate((0.25, 0.5, 1.0)):
+        record.append_rows(csv, [row(seed=seed, accuracy=accuracy, latency_ms=2.0 * seed)])
+    record.append_rows(csv, [row(pruning_ratio=0.8, accuracy=0.5, parameters=7)])
+    summary.write(csv, means)
+    found = pd.read_csv(means)
+    assert "seed" not in found.columns
+    assert found["n"].tolist() == [3, 1]
+    assert found["parameters"].tolist() == [2404404, 7]
+    # (0.25 + 0.5 + 1) / 3; deviations -1/3, -1/12, 5/12: squares 16 + 1 + 25 of 144, over 2
+    np.testing.assert_allclose(found["accuracy_mean"], [7 / 12, 0.5])
+    np.testing.assert_allclose(found["accuracy_std"], [(42 / 144 / 2) ** 0.5, np.nan])
+    np.testing.assert_allclose(found["latency_ms_mean"][0], 2)
+    np.testing.assert_allclose(found["latency_ms_std"][0], 2)
+
+
+def test_a_mean_over_rows_of_which_one_was_not_measured_is_no_number(tmp_path):
+    csv = tmp_path / "a.csv"
+    record.append_rows(csv, [row(), row(seed=1, latency_ms=float("nan"))])
+    (found,) = summary.summarised(record.read_rows(csv)).to_dict("records")
+    assert np.isnan(found["latency_ms_mean"])
+    assert found["accuracy_mean"] == row()["accuracy"]

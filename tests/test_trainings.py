@@ -1,0 +1,66 @@
+"""Trainings of baselines and trials, in whole runs."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+
+import pruning
+from experiment import record
+from scnnb import training
+
+SHORT = ("0.001", "40", "1", "1")  # lr, batchSz, Epoch1, Epoch2
+
+
+@pytest.mark.slow
+def test_augment_changes_every_training(few, small, call):
+    losses = []
+    for options in ([], ["--augment"], ["--augment"]):
+        status, out, err = call(small.parent, few, *SHORT, 0.5, "--model", small, *options)
+        assert (status, err) == (0, "")
+        losses.append(re.findall(r"loss (\S+)", out))
+    assert [len(each) for each in losses] == [2, 2, 0]
+    assert all(one != other for one, other in zip(*losses[:2], strict=True))
+    rows = record.read_rows(small.parent / "results" / "few.csv")
+    assert rows["augment"].tolist() == ["", "crop-flip"]
+
+
+def test_every_training_gets_its_weights_epochs_and_learning_rate(few, small, call, monkeypatch):
+    trainings = []
+    original = keras.models.load_model(small).get_layer("conv1").get_weights()[0]
+
+    def train(model, dataset, *, epochs, learning_rate, augment, **others):
+        assert augment
+        old = np.isin(model.get_layer("conv1").get_weights()[0], original).all()
+        trainings.append((model.count_params(), epochs, learning_rate, old))
+        return 1.0
+
+    monkeypatch.setattr(training, "train", train)
+    arguments = (few, "0.01", 40, 7, 3, 0.5, "--model", small, "--retrain-lr", "0.02")
+    for schedule in ("one-shot", "iterative"):
+        options = ("--schedule", schedule, "--control", "scratch", "--augment")
+        call(small.parent, *arguments, *options)
+    assert trainings == [
+        (332, 7, 0.01, True),
+        (117, 3, 0.02, True),
+        (117, 10, 0.01, False),
+        (204, 3, 0.02, True),
+        (117, 3, 0.02, True),
+    ]  # the second control is the first
+
+
+def test_training_images_reach_the_criterion_of_a_trial(few, small, call, monkeypatch):
+    calls, prune = [], pruning.prune
+
+    def asked(*args, **options):
+        calls.append(options)
+        return prune(*args, **options)
+
+    monkeypatch.setattr(pruning, "prune", asked)
+    options = ("--model", small, "--trained", "--seed", 3, "--coupled", "skip")
+    call(small.parent, few, *SHORT, 0.5, *options, "--criterion", "mean-l2")
+    names = ("criterion", "strategy", "coupled", "seed")
+    assert [calls[-1][name] for name in names] == ["mean-l2", "independent", "skip", 3]
+    with np.load(few) as arrays:
+        np.testing.assert_array_equal(calls[-1]["images"][..., 0] * 255, arrays["x_train"])
