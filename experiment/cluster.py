@@ -77,9 +77,7 @@ class Cluster:
                 ray.cancel(call)
             if self.running:
                 ray.wait(list(self.running), num_returns=len(self.running), timeout=GRACE)
-            for call in self.running:
-                ray.cancel(call, force=True)
-            ray.shutdown()
+            ray.shutdown()  # ends what is not through by now; to force it crashes Ray at times
         if isinstance(error, ray.exceptions.RayError):
             raise ClusterError(f"Ray: {_in_words(error)}") from error
 
