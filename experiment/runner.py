@@ -106,6 +106,8 @@ class Runner:
         if lock is None:
             return None
         record = job.entry.read_record() if self.counts(job.subject) else None
+        if record:  # a run that was killed just after it was done left them
+            job.entry.remove_backups()
         self.todo.remove(job)
         wanted = self._is_wanted(job, record)
         outcome = self._without_making(job, record) if wanted else None

@@ -68,6 +68,7 @@ def train_or_read(baseline: Baseline, dataset, network, fresh, callbacks=()):
         entry.remove_backups()
     record = None if fresh else entry.read_record()
     if record and entry.read_model() is not None:
+        entry.remove_backups()  # a run that was killed just after it was done left them
         print(f"baseline read from {entry.path.parent}/: test accuracy {record['accuracy']:.4f}")
     else:
         train_baseline(baseline, dataset, network, callbacks)

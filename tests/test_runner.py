@@ -151,6 +151,14 @@ def test_what_is_stored_is_not_made_and_its_baseline_neither(grid):
     assert len(outcomes) == 5
 
 
+def test_backups_of_what_is_stored_go(grid):
+    for subject in (*grid.baselines, *grid.trials):
+        subject.entry.save_record(finished(subject))
+        subject.entry.backup_file(1).touch()
+    run(grid, _Pool())
+    assert not any(subject.entry.backups() for subject in (*grid.baselines, *grid.trials))
+
+
 def test_a_stored_baseline_is_taken_unless_its_model_is_gone(grid):
     for baseline in grid.baselines:
         baseline.entry.save_record(finished(baseline))
