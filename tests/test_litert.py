@@ -45,3 +45,8 @@ def test_images_that_do_not_fit_the_inputs_are_refused(tmp_path, images):
     model = keras.Model(inputs, layers.Add()(inputs))
     with pytest.raises(ValueError, match="arrays of .* examples; give 2, one for each input"):
         pruning.export(model, tmp_path / "x.tflite", "litert-int8", images=images)
+
+
+def test_a_file_whose_inputs_have_no_order_is_refused():
+    with pytest.raises(ValueError, match="its inputs have no order: write it with Keras 3.15"):
+        litert._in_order({"keras_tensor_7": {}, "keras_tensor_8": {}}, "input")

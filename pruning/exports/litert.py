@@ -42,11 +42,16 @@ def _write_int8(model, path, images, int8_io):
             f"images are {len(parts)} arrays of {sizes} examples; give {len(model.inputs)}, one "
             "for each input, with as many examples each"
         )
-    given = list(zip(inputs.names(model), model.inputs, parts, strict=True))
 
     def examples():
         for n in range(len(parts[0])):
-            yield {name: part[n : n + 1].astype(symbol.dtype) for name, symbol, part in given}
+            example = [
+                part[n : n + 1].astype(symbol.dtype)
+                for part, symbol in zip(parts, model.inputs, strict=True)
+            ]
+            # by name if there are several: LiteRT has an order of its own; Keras 3.13 names none
+            several = len(example) > 1
+            yield dict(zip(inputs.names(model), example, strict=True)) if several else example
 
     kind = tf.int8 if int8_io else tf.float32
     with warnings.catch_warnings():
@@ -90,8 +95,12 @@ def _load(path, threads):
 
 
 def _in_order(tensors, name):
-    several = len(tensors) > 1
-    return [tensors[f"{name}_{n}"] for n in range(len(tensors))] if several else [*tensors.values()]
+    names = [f"{name}_{n}" for n in range(len(tensors))]
+    if len(tensors) == 1:
+        return [*tensors.values()]
+    if set(names) != set(tensors):
+        raise ValueError(f"its {name}s have no order: write it with Keras 3.15 or newer")
+    return [tensors[each] for each in names]
 
 
 def _quantised(values, tensor):

@@ -1,0 +1,11 @@
+"""What older versions of the tested ranges cannot do."""
+
+import keras
+import pytest
+
+VERSION = tuple(map(int, keras.__version__.split(".")[:2]))
+
+
+def from_keras(version, reason):
+    """The mark of a test that needs a version of Keras, `(major, minor)`, and why."""
+    return pytest.mark.skipif(version > VERSION, reason=f"before Keras {version}: {reason}")
