@@ -151,7 +151,7 @@ class TrialSettings:
         choices=["joint", "shortcut", "skip"],
         help="Convolutions that must lose the same filters, as at an addition: ranked by the sum "
         "of their scores (joint, default), by the 1x1 projection on the shortcut (shortcut), or "
-        "left whole (skip). Example: --coupled skip",
+        "not pruned (skip). Example: --coupled skip",
     )
     criterion: str = setting(
         "--criterion",

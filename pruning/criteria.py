@@ -66,7 +66,7 @@ OF_KERNELS = {  # function of a kernel: one score per filter
     "largest": largest,
     "random": random,
 }
-OF_FEATURE_MAPS = {  # over the images, of one map; `activations.scores` computes them
+OF_FEATURE_MAPS = {  # over the images, of one map; `feature_maps.scores` computes them
     "mean-mean": ("mean", "mean"),
     "mean-std": ("mean", "std"),
     "mean-l1": ("mean", "l1"),

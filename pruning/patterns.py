@@ -13,7 +13,7 @@ def match(layer_ratios, layers):
         layers: `{path: all paths of the same layer}`.
 
     Returns:
-        `{path: pattern}` of the layers that are named. The whole path counts before the name, the
+        `{path: pattern}` of the layers that are named. The full path counts before the name, the
         name before a glob, of several globs the last.
 
     Raises:

@@ -8,10 +8,9 @@ from typing import Any
 
 import keras
 
-from pruning import activations, criteria, groups, numbering, selection, sizes, surgery
+from pruning import channels, criteria, feature_maps, groups, plan, selection, sizes, surgery
 
 SCHEDULES = ("one-shot", "iterative")
-STRATEGIES = {"independent": selection.independent, "greedy": selection.greedy}
 _log = logging.getLogger(__name__)
 
 
@@ -29,31 +28,31 @@ def prune(
 ) -> keras.Model:
     """A smaller copy of a trained network, without its filters of lowest score.
 
-    With a filter go its bias, its entries in the BatchNormalization behind it, the input
-    channels of the layers that read it, and the rows of a Dense layer behind Flatten; every other
-    weight keeps its value. At ratio 0 the copy holds bit-identical weights. The copy computes what
-    the full network would if every layer read zeros from the removed filters.
+    With a filter go its bias, its entries in the BatchNormalization after it, the input channels of
+    the layers that read it, and the rows of a Dense layer after Flatten. Every other weight keeps
+    its value. At ratio 0 the copy holds bit-identical weights. The copy computes what the full
+    network would if every layer read zeros from the removed filters.
 
     Convolutions are pruned, and Dense layers on maps, which are 1x1 convolutions. A Dense layer on
-    vectors, and any layer whose channels are tied to those of a convolution, loses what the
-    convolution loses; `pruning.groups` tells how such groups are found. Filters whose channels
-    reach the network's output are never removed, nor those that enter a normalisation over channels
-    (LayerNormalization, GroupNormalization, RMSNormalization): without them it would compute
-    something else, so the copy would not be exact. A warning is logged that names these layers.
+    vectors, and any layer whose channels are coupled to those of a convolution, loses what the
+    convolution loses; `layer_groups` lists them. Two kinds of filters are not prunable: those whose
+    channels reach the network's output, and those that enter a normalisation over channels
+    (LayerNormalization, GroupNormalization, RMSNormalization), which would compute something else
+    without them. A warning is logged that names the second kind.
 
     Args:
-        model: built Functional or Sequential Keras model, channels last, compiled or not, with
-            nested models and shared layers. It is left untouched.
+        model: built Functional or Sequential Keras model, channels last, compiled or not; it may
+            have nested models and shared layers. It is left unchanged.
         ratio: part of the filters to remove, 0 <= ratio < 1; the number is rounded up, and at least
             one filter of each group stays.
         layer_ratios: `{layer name or glob: ratio}`, which wins over `ratio`: `{"conv*": 0.3}`. A
-            layer in a nested model is `"backbone/conv1"` or just `"conv1"`. The whole path counts
+            layer in a nested model is `"backbone/conv1"` or just `"conv1"`. The full path counts
             before the name, the name before a glob, of several globs the last. It holds for the
             whole group of a layer.
         criterion: what a filter is worth; the lowest go. By its weights: `"l1"`, `"l2"`,
             `"largest"` (the largest L1 norm goes first) or `"random"`. By its feature maps of
             `images`, before BatchNormalization and activation: `"mean-mean"`, `"mean-std"`,
-            `"mean-l1"`, `"mean-l2"`, `"var-l2"`, as `pruning.activations` tells. Or a function of a
+            `"mean-l1"`, `"mean-l2"`, `"var-l2"`, see `pruning.feature_maps`. Or a function of a
             kernel, float array (..., in_channels, filters), that returns one score per filter; or
             `{layer path: scores}`.
         strategy: `"independent"`: every group is ranked by itself, with all its input channels.
@@ -61,8 +60,8 @@ def prune(
             are removed already. Only for criteria that look at kernels.
         coupled: what happens to groups in which several convolutions meet, as at an Add.
             `"joint"`: ranked by the sum of the scores of all its layers. `"shortcut"`: the 1x1
-            projections on the shortcuts decide for all, and a group without one is left whole
-            (Li et al. 2017, section 3.3). `"skip"`: left whole. A depthwise convolution makes no
+            projections on the shortcuts decide for all, and a group without one is not pruned
+            (Li et al. 2017, section 3.3). `"skip"`: not pruned. A depthwise convolution makes no
             channels of its own and is not counted.
         only: None for all layers, or the layers to prune now, a list as `stages` returns them.
         images: training images for the criteria that look at feature maps, float array (n, height,
@@ -82,10 +81,8 @@ def prune(
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.
     """
-    if strategy not in list(STRATEGIES):
-        raise ValueError(f"strategy is {strategy!r}; give {', '.join(STRATEGIES)}")
-    layer_ratios = _checked(layer_ratios, coupled)
-    channels = groups.find(model)
+    if strategy not in selection.STRATEGIES:
+        raise ValueError(f"strategy is {strategy!r}; give {', '.join(selection.STRATEGIES)}")
     if strategy == "greedy" and (
         isinstance(criterion, dict) or criterion in list(criteria.OF_FEATURE_MAPS)
     ):
@@ -93,16 +90,14 @@ def prune(
             "strategy is 'greedy', which leaves out parts of kernels; give a criterion that looks "
             f"at kernels: {', '.join(criteria.OF_KERNELS)}"
         )
+    wanted = plan.request(ratio, layer_ratios, coupled)
+    structure = groups.find(model)
     judged = judge(model, criterion, images=images, seed=seed)
-    kept = STRATEGIES[strategy](
-        channels, ratio, layer_ratios=layer_ratios, criterion=judged, coupled=coupled, only=only
-    )
-    selection.check_any_goes(
-        channels, ratio, layer_ratios=layer_ratios, coupled=coupled, any_goes=bool(kept)
-    )
+    kept = selection.kept(structure, wanted, judged, strategy=strategy, only=only)
+    plan.check_any_goes(structure, wanted, bool(kept))
     if kept:
-        _warn_of_normalisations(channels)
-    return surgery.cut(channels, kept)
+        _warn_of_normalisations(structure)
+    return surgery.cut(structure, kept)
 
 
 def stages(
@@ -128,8 +123,8 @@ def stages(
     Raises:
         ValueError, TypeError: as `prune`.
     """
-    layer_ratios = _checked(layer_ratios, coupled)
-    return selection.stages(groups.find(model), ratio, layer_ratios=layer_ratios, coupled=coupled)
+    wanted = plan.request(ratio, layer_ratios, coupled)
+    return plan.stages(groups.find(model), wanted)
 
 
 def planned_sizes(
@@ -161,12 +156,12 @@ def planned_sizes(
     """
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule is {schedule!r}; give {', '.join(SCHEDULES)}")
-    options = {"layer_ratios": _checked(layer_ratios, coupled), "coupled": coupled}
-    channels = groups.find(model)
+    requests = [plan.request(ratio, layer_ratios, coupled) for ratio in ratios]
+    structure = groups.find(model)
     iterative = schedule == "iterative"
-    found = {ratio: sizes.planned(channels, ratio, iterative, **options) for ratio in ratios}
-    prune(model, max(ratios), **options)
-    return found
+    cuts = {each.ratio: sizes.planned(structure, each, iterative=iterative) for each in requests}
+    prune(model, max(ratios), layer_ratios=layer_ratios, coupled=coupled)
+    return cuts
 
 
 def judge(
@@ -186,32 +181,23 @@ def judge(
         raise ValueError(f"criterion is {criterion!r}; give {names} or a function")
     if images is None:
         raise ValueError(f"criterion is {criterion!r}, which looks at feature maps; give images")
-    return activations.scores(model, images, criterion)
+    return feature_maps.scores(model, images, criterion)
 
 
-def _checked(layer_ratios, coupled):
-    if coupled not in selection.COUPLED:
-        raise ValueError(f"coupled is {coupled!r}; give {', '.join(selection.COUPLED)}")
-    layer_ratios = {} if layer_ratios is None else layer_ratios
-    if not isinstance(layer_ratios, dict) or not all(isinstance(p, str) for p in layer_ratios):
-        raise ValueError(f"layer_ratios is {layer_ratios!r}; give {{layer name or glob: ratio}}")
-    return layer_ratios
-
-
-def _warn_of_normalisations(channels):
-    names = {
-        member.call.path: None
-        for group in channels.groups
-        for member in group.members
-        if group.whole not in ("", numbering.FROM_INPUT, numbering.TO_OUTPUT)
-        and member.flow.convolution
+def _warn_of_normalisations(structure):
+    silent = ("", channels.FROM_INPUT, channels.TO_OUTPUT)
+    paths = {
+        path: None
+        for group in structure.groups
+        if group.not_prunable not in silent and not group.unsupported
+        for path in plan.prunable_paths(group)
     }
-    if names:
-        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    if paths:
+        more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
         _log.warning(
-            "%s: left whole, since the normalisation over channels that they reach would not be "
+            "%s: not pruned, since the normalisation over channels that they reach would not be "
             "exact without them: %s%s",
-            channels.model.name,
-            ", ".join(list(names)[:5]),
+            structure.model.name,
+            ", ".join(list(paths)[:5]),
             more,
         )

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from pruning import activations, criteria, graph, groups, selection, surgery
+from pruning import criteria, feature_maps, graph, groups, plan, selection, surgery
 from pruning.rules import rule_for
 
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -22,7 +22,7 @@ def analyse(model, images, labels, *, criterion, coupled="joint", progress=None)
         progress: None, or a function that is called with the number of images done so far.
 
     Returns:
-        `(accuracy of the whole network, list of {"layers": those that lose filters together,
+        `(accuracy of the full network, list of {"layers": those that lose filters together,
         "pruning_ratio": ratio, "accuracy": accuracy without them})`, in the order of computation.
 
     Raises:
@@ -31,15 +31,19 @@ def analyse(model, images, labels, *, criterion, coupled="joint", progress=None)
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, figures 2b and 8.
     """
     stages, _ = measurable(model, coupled)
-    channels = groups.find(surgery.cut(groups.find(model), {}))  # of a copy of our own
+    structure = groups.find(surgery.cut(groups.find(model), {}))  # of a copy of our own
     rows = [{"layers": only, "pruning_ratio": ratio} for only in stages for ratio in RATIOS]
-    options = {"layer_ratios": {}, "criterion": criterion, "coupled": coupled}
     cuts = [
-        selection.independent(channels, row["pruning_ratio"], only=row["layers"], **options)
+        selection.kept(
+            structure,
+            plan.request(row["pruning_ratio"], {}, coupled),
+            criterion,
+            only=row["layers"],
+        )
         for row in rows
     ]
-    whole, *found = _accuracies(channels, [{}, *cuts], images, labels, progress)
-    return whole, [row | {"accuracy": one} for row, one in zip(rows, found, strict=True)]
+    full, *found = _accuracies(structure, [{}, *cuts], images, labels, progress)
+    return full, [row | {"accuracy": one} for row, one in zip(rows, found, strict=True)]
 
 
 def measurable(model, coupled="joint"):
@@ -55,11 +59,13 @@ def measurable(model, coupled="joint"):
     Raises:
         ValueError, TypeError: there is no such layer, or the network cannot be measured.
     """
-    channels = groups.find(model)
+    structure = groups.find(model)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(f"{model.name}: it has several inputs or outputs; give one of each")
-    why = {m.call.path: g.refused for g in channels.groups if g.refused for m in g.members}
-    stages = selection.stages(channels, RATIOS[-1], layer_ratios={}, coupled=coupled)
+    why = {
+        m.call.path: g.not_prunable for g in structure.groups if g.unsupported for m in g.members
+    }
+    stages = plan.stages(structure, plan.request(RATIOS[-1], {}, coupled))
     reasons = dict.fromkeys(
         f"{', '.join(stage)}: {why[path]}" for stage in stages for path in stage if path in why
     )
@@ -67,7 +73,7 @@ def measurable(model, coupled="joint"):
     if not stages:
         nothing = f"{model.name}: it has no convolution that could lose a filter"
         raise ValueError("; ".join([nothing, *reasons]))
-    _masks(channels, {})  # which refuses some layers
+    _masks(structure, {})  # which refuses some layers
     return stages, list(reasons)
 
 
@@ -75,7 +81,7 @@ def largest_ratios(accuracy, rows, max_drop):
     """The largest ratio of each layer whose accuracy alone falls by no more than `max_drop`.
 
     Args:
-        accuracy: of the whole network, 0..1.
+        accuracy: of the full network, 0..1.
         rows: list of dicts, as `analyse` returns them.
         max_drop: part of the images, 0 <= max_drop < 1.
 
@@ -100,22 +106,22 @@ def norms(model):
         `{layer path: float64 array (filters,)}`, in the order of computation.
     """
     return {
-        path: criteria.l1_norm(member.flow.kernel())
+        path: criteria.l1_norm(member.flow.filters.kernel())
         for path, member in groups.find(model).members.items()
-        if member.flow.convolution
+        if member.flow.filters.prunable
     }
 
 
-def _accuracies(channels, cuts, images, labels, progress):
+def _accuracies(structure, cuts, images, labels, progress):
     """The accuracy without the filters of each cut; meanwhile the weights of the network change.
 
     No network is cut: the weights that read removed channels are masked, which computes the same,
     so that one network, compiled once, serves for all cuts.
     """
-    network = keras.Model(channels.model.inputs[0], channels.model.outputs[0])  # returns no dict
-    masks = [_masks(channels, kept) for kept in cuts]
+    network = keras.Model(structure.model.inputs[0], structure.model.outputs[0])  # returns no dict
+    masks = [_masks(structure, kept) for kept in cuts]
     correct = np.zeros(len(cuts), int)
-    for batch in activations.batches(images):
+    for batch in feature_maps.batches(images):
         given = images[batch]
         for index, masked in enumerate(masks):
             full = [(weight, keras.ops.copy(weight)) for weight, _ in masked]
@@ -130,21 +136,21 @@ def _accuracies(channels, cuts, images, labels, progress):
     return (correct / len(labels)).tolist()
 
 
-def _masks(channels, kept):
+def _masks(structure, kept):
     """`[(weight, bool array to multiply it by)]` of the weights that read removed channels.
 
     A weight reads the channels along an axis if none of them comes out of its layer. What a rule of
     one's own hands on might be read as well: that cannot be known.
     """
-    stays = surgery.staying_bundles(channels, kept)[channels.bundle_of]
+    stays = surgery.staying_units(structure, kept)[structure.unit_of]
     masks = []
-    for layer in graph.layers(channels.model):
-        flow = channels.flows.get(id(layer))
+    for layer in graph.layers(structure.model):
+        flow = structure.channels.flows.get(id(layer))
         for weight, axes in zip(layer.weights, flow.weights, strict=True) if flow else ():
-            for axis, numbers in axes.items():
-                if not np.isin(numbers, flow.channels).any():
+            for axis, channels in axes.items():
+                if not np.isin(channels, flow.channels).any():
                     after = len(weight.shape[axis:]) - 1
-                    masks.append((weight, stays[numbers].reshape(-1, *[1] * after)))
+                    masks.append((weight, stays[channels].reshape(-1, *[1] * after)))
                 elif axis != -1 and not rule_for(layer).__module__.startswith("pruning."):
                     raise ValueError(
                         f"{layer.name} ({type(layer).__name__}): its weights may read the "

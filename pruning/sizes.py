@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pruning import counts, criteria, graph, groups, selection, surgery
+from pruning import counts, criteria, graph, groups, plan, selection, surgery
 
 
 class Cut(NamedTuple):
@@ -21,7 +21,7 @@ class Cut(NamedTuple):
     macs: int | None
 
 
-def planned(channels, ratio, iterative, *, layer_ratios, coupled):
+def planned(structure, wanted: plan.Request, *, iterative):
     """The network after each cut.
 
     How many filters go follows from the ratio alone, but not always what leaves with them: where
@@ -32,11 +32,9 @@ def planned(channels, ratio, iterative, *, layer_ratios, coupled):
     otherwise (`Flow.changes_at`). Then the network is cut before its next layers are planned.
 
     Args:
-        channels: groups.Channels of the network.
-        ratio: part of the filters to remove, 0 <= ratio < 1.
+        structure: groups.Structure of the network.
+        wanted: plan.Request.
         iterative: whether layers are cut one after the other, or else all at once.
-        layer_ratios: `{layer name or glob: ratio}` for layers that differ from it.
-        coupled: one of `selection.COUPLED`.
 
     Returns:
         List of Cut.
@@ -44,55 +42,51 @@ def planned(channels, ratio, iterative, *, layer_ratios, coupled):
     Raises:
         ValueError: as `prune`, except for layers that cannot be copied, or there is none to cut.
     """
-    options = {"layer_ratios": layer_ratios, "coupled": coupled}
-    stages = selection.stages(channels, ratio, **options) if iterative else [None]
+    stages = plan.stages(structure, wanted) if iterative else [None]
     if not stages:
-        raise ValueError(f"{channels.model.name}: it has no convolution that could lose a filter")
-    cuts, cost, gone = [], _cost(channels), _none(channels)
+        raise ValueError(f"{structure.model.name}: it has no convolution that could lose a filter")
+    cuts, cost, gone = [], _cost(structure), _none(structure)
     for only in stages:
-        if _changed(channels, gone):
-            channels = groups.find(surgery.cut(channels, selection.kept(channels, gone)))
-            cost, gone = _cost(channels), _none(channels)
+        if _changed(structure, gone):
+            structure = groups.find(surgery.cut(structure, selection.without(structure, gone)))
+            cost, gone = _cost(structure), _none(structure)
         before = gone
-        gone = selection.removed(
-            channels, ratio, criterion=criteria.l1_norm, only=only, earlier=before, **options
-        )
-        any_goes = bool((gone != before).any())
-        selection.check_any_goes(channels, ratio, any_goes=any_goes, **options)
+        gone = selection.removed(structure, wanted, criteria.l1_norm, only=only, earlier=before)
+        plan.check_any_goes(structure, wanted, bool((gone != before).any()))
         cuts.append(Cut(only, *cost(gone)))
     return cuts
 
 
-def _none(channels):
-    return np.zeros(len(channels.bundle_of), bool)
+def _none(structure):
+    return np.zeros(len(structure.unit_of), bool)
 
 
-def _changed(channels, gone):
-    """Whether a network without these bundles has other groups."""
+def _changed(structure, gone):
+    """Whether a network without these units has other groups."""
     return any(
-        np.count_nonzero(~gone[channels.bundle_of[numbers]]) == limit
-        for numbers, limit in channels.changes_at
-        if gone[channels.bundle_of[numbers]].any()
+        np.count_nonzero(~gone[structure.unit_of[channels]]) == limit
+        for channels, limit in structure.channels.changes_at
+        if gone[structure.unit_of[channels]].any()
     )
 
 
-def _cost(channels):
-    """A function of the bundles that go, which returns (parameters, MACs) without them."""
-    weights, along = _weights(channels)
+def _cost(structure):
+    """A function of the units that go, which returns (parameters, MACs) without them."""
+    weights, along = _weights(structure)
     shapes = np.ones((len(weights), max((len(weight.shape) for weight in weights), default=0)), int)
     for row, weight in zip(shapes, weights, strict=True):
         row[: len(weight.shape)] = weight.shape
     rows, axes = np.array([place for *place, _ in along], int).reshape(-1, 2).T
-    bundles = np.array([b for *_, numbers in along for b in channels.bundle_of[numbers]], int)
-    place = np.repeat(np.arange(len(along)), [len(numbers) for *_, numbers in along])
+    units = np.array([u for *_, channels in along for u in structure.unit_of[channels]], int)
+    place = np.repeat(np.arange(len(along)), [len(channels) for *_, channels in along])
     try:
-        computing = [call for call in channels.calls if counts.macs(call)]
+        computing = [call for call in structure.calls if counts.macs(call)]
     except ValueError:
         computing = None
 
     def cost(gone):
         left = shapes.copy()
-        left[rows, axes] -= np.bincount(place[gone[bundles]], minlength=len(along))
+        left[rows, axes] -= np.bincount(place[gone[units]], minlength=len(along))
         values = left.prod(axis=1).tolist()
         held = {id(weight): n for weight, n in zip(weights, values, strict=True)}
 
@@ -105,16 +99,16 @@ def _cost(channels):
     return cost
 
 
-def _weights(channels):
+def _weights(structure):
     """All weights, and (place in them, axis, channels along it) where a weight can be cut."""
     weights, along = [], []
-    for layer in {id(call.layer): call.layer for call in channels.calls}.values():
+    for layer in {id(call.layer): call.layer for call in structure.calls}.values():
         if graph.is_functional(layer):  # whose layers have calls of their own
             continue
-        flow = channels.flows.get(id(layer))
+        flow = structure.channels.flows.get(id(layer))
         for index, weight in enumerate(getattr(layer, "weights", ())):
             axes = flow.weights[index] if flow else {}
             rank = len(weight.shape)
-            along += [(len(weights), axis % rank, numbers) for axis, numbers in axes.items()]
+            along += [(len(weights), axis % rank, channels) for axis, channels in axes.items()]
             weights.append(weight)
     return weights, along

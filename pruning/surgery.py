@@ -9,18 +9,18 @@ import keras
 import numpy as np
 
 from pruning import copies, graph
-from pruning.numbering import why_unfit
+from pruning.channels import why_unfit
 from pruning.rules import rule_for
 from pruning.rules.flow import as_array, count
 
 
-def cut(channels, kept):
+def cut(structure, kept):
     """A copy of the network that holds only the filters that stay.
 
     Args:
-        channels: groups.Channels of the network.
-        kept: `{layer path: ascending indices of the filters that stay}`. With them leave all
-            channels tied to the removed ones.
+        structure: groups.Structure of the network.
+        kept: `{layer path: ascending indices of the filters that stay}`. All channels that are
+            coupled to the removed ones leave with them.
 
     Returns:
         Functional model with the same layer names, not compiled.
@@ -29,28 +29,28 @@ def cut(channels, kept):
         ValueError: a layer would lose channels that cannot be cut, or a filter it should keep, or
             it cannot be copied.
     """
-    smaller, pairs, stays = _copied(channels, kept)
-    copies.check(channels.calls)
+    smaller, pairs, stays = _copied(structure, kept)
+    copies.check(structure.calls)
     for layer, small in pairs:
         if small.trainable != layer.trainable:
             small.trainable = layer.trainable
         if not graph.is_functional(layer):
-            _hand_over(layer, small, channels.flows.get(id(layer)), stays)
+            _hand_over(layer, small, structure.channels.flows.get(id(layer)), stays)
     return smaller
 
 
-def renewed(channels):
+def renewed(structure):
     """The same network with new weights, drawn by the initializers of its layers, all trainable.
 
     What preprocessing layers learned from data is no weight that training could find: it is kept.
 
     Args:
-        channels: groups.Channels of the network.
+        structure: groups.Structure of the network.
 
     Returns:
         Functional model with the same layer names, not compiled.
     """
-    new, pairs, stays = _copied(channels, {})
+    new, pairs, stays = _copied(structure, {})
     for layer, other in pairs:
         other.trainable = True
         if hasattr(layer, "adapt"):
@@ -58,51 +58,58 @@ def renewed(channels):
     return new
 
 
-def _copied(channels, kept):
-    """The copy, its pairs of (layer, copy), a model before the layers in it, and what stays."""
-    staying = staying_bundles(channels, kept)
-    made = {}  # id of the full network's layer: (the layer, its copy)
-
-    def stays(numbers):
-        return staying[channels.bundle_of[numbers]]
-
-    def copy(layer):
-        if id(layer) not in made:
-            make = _smaller_model if graph.is_functional(layer) else _smaller_layer
-            made[id(layer)] = layer, make(layer, channels.flows.get(id(layer)), stays, copy)
-        return made[id(layer)][1]
-
-    smaller = copy(channels.model)
-    layers = [pair for pair in reversed(made.values()) if isinstance(pair[0], keras.Layer)]
-    return smaller, layers, stays
-
-
-def staying_bundles(channels, kept):
-    """Which bundles stay with these filters, a mask; arguments and errors as `cut`."""
-    staying = np.ones(len(channels.bundle_of), bool)
+def staying_units(structure, kept):
+    """Which units stay with these filters, a mask; arguments and errors as `cut`."""
+    staying = np.ones(len(structure.unit_of), bool)
     for path, indices in kept.items():
-        if path not in channels.members:
+        if path not in structure.members:
             raise ValueError(f"{path}: it has no filters of its own that could be removed")
-        bundles = channels.bundle_of[channels.members[path].flow.channels]
-        staying[np.delete(bundles, indices)] = False
-    for group in channels.groups:
-        reason = group.whole or group.refused
-        if reason and not staying[group.bundles].all():
-            raise ValueError(f"{group.members[0].call} cannot lose these filters: {reason}")
+        units = structure.unit_of[structure.members[path].flow.channels]
+        staying[np.delete(units, indices)] = False
+    for group in structure.groups:
+        if group.not_prunable and not staying[group.units].all():
+            raise ValueError(
+                f"{group.members[0].call} cannot lose these filters: {group.not_prunable}"
+            )
     for path, indices in kept.items():
-        here = staying[channels.bundle_of[channels.members[path].flow.channels]]
+        here = staying[structure.unit_of[structure.members[path].flow.channels]]
         if not np.array_equal(np.flatnonzero(here), indices):
-            raise ValueError(f"{path} keeps filters that are tied to removed ones; remove both")
+            raise ValueError(f"{path} keeps filters that are coupled to removed ones; remove both")
     return staying
 
 
+def _copied(structure, kept):
+    """The copy, its pairs of (layer, copy), a model before the layers in it, and what stays."""
+    staying = staying_units(structure, kept)
+    flows, entering = structure.channels.flows, structure.channels.entering
+    copied = {}  # id of the full network's layer: (the layer, its copy)
+
+    def stays(channels):
+        return staying[structure.unit_of[channels]]
+
+    def copy(layer):
+        if id(layer) not in copied:
+            if graph.is_functional(layer):
+                new = _smaller_model(layer, entering.get(id(layer)), stays, copy)
+            else:
+                new = _smaller_layer(layer, flows.get(id(layer)), stays)
+            copied[id(layer)] = layer, new
+        return copied[id(layer)][1]
+
+    smaller = copy(structure.model)
+    layers = [pair for pair in reversed(copied.values()) if isinstance(pair[0], keras.Layer)]
+    return smaller, layers, stays
+
+
 def _smaller_model(model, entering, stays, copy):
-    """A copy of a model; its inputs too are smaller where a nested one gets fewer channels."""
+    """A copy of a model; the inputs of a nested one are smaller if fewer channels enter it."""
     plain = graph.functional(model)
     layer_of = {id(la.output): la for la in plain.layers if isinstance(la, keras.layers.InputLayer)}
+    inputs = [layer_of[id(symbol)] for symbol in plain.inputs]
+    entering = entering or [None] * len(inputs)  # what enters the full network stays
     inputs = [
-        _smaller_input(layer_of[id(symbol)], features, stays)
-        for symbol, features in zip(plain.inputs, entering, strict=True)
+        _smaller_input(layer, features, stays)
+        for layer, features in zip(inputs, entering, strict=True)
     ]
     return keras.models.clone_model(
         plain,
@@ -123,12 +130,12 @@ def _call(layer, *args, **kwargs):
 
 def _smaller_input(layer, features, stays):
     shape = list(layer.batch_shape)
-    if shape[features.axis] is not None:
+    if features and shape[features.axis] is not None:
         shape[features.axis] = count(stays, features.channels)
     return keras.layers.InputLayer.from_config(layer.get_config() | {"batch_shape": shape}).output
 
 
-def _smaller_layer(layer, flow, stays, copy):
+def _smaller_layer(layer, flow, stays):
     changes = flow.config(stays) if flow and flow.config else {}
     try:
         if hasattr(layer, "adapt") and rule_for(layer) is None:

@@ -60,7 +60,7 @@ def prove(name):
         to two images are apart, each in parts of the largest answer.
     """
     model = build(name)
-    channels = groups.find(model)
+    members = groups.find(model).members
     kept = kept_filters(model, RATIO)
     twin = silenced(model, kept)
     keep_the_signal_alive(twin, model)
@@ -70,7 +70,7 @@ def prove(name):
     images = images_for(model, n=2)
     expected = predict(twin, images)
     first, second = expected[0]
-    convolutions = {path for path, member in channels.members.items() if member.flow.convolution}
+    convolutions = {path for path, member in members.items() if member.flow.filters.prunable}
     return pruned, {
         "architecture": name,
         "pixels": PIXELS.get(name, 32),
@@ -79,7 +79,7 @@ def prove(name):
         "macs": cost.macs(model),
         "pruned_macs": cost.macs(pruned),
         "convolutions": len(convolutions),
-        "left_whole": len(convolutions - set(kept)),
+        "not_pruned": len(convolutions - set(kept)),
         "seconds": round(seconds, 1),
         "relative_error": f"{error(predict(pruned, images), expected):.1e}",
         "effect": f"{error(expected, predict(model, images)):.1e}",

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from pruning import criteria, graph, groups, selection
+from pruning import criteria, graph, groups, plan, selection
 
 sys.setrecursionlimit(10_000)  # Keras walks graphs by recursion, and these are deeper than its own
 READERS = (
@@ -59,9 +59,8 @@ def predict(model, images):
 
 def kept_filters(model, ratio, coupled="joint"):
     """`{layer path: indices of the filters that stay}`, as `prune` keeps them."""
-    return selection.independent(
-        groups.find(model), ratio, layer_ratios={}, criterion=criteria.l1_norm, coupled=coupled
-    )
+    wanted = plan.request(ratio, {}, coupled)
+    return selection.kept(groups.find(model), wanted, criteria.l1_norm)
 
 
 def silenced(model, kept):

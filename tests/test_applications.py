@@ -7,7 +7,9 @@ import pytest
 from tests import applications, fresh_process
 from tests.silenced import images_for, predict
 
-WHOLE = dict.fromkeys(["MobileNet", "MobileNetV3Large", "MobileNetV3Small"], 1)  # the classifier
+NOT_PRUNED = dict.fromkeys(
+    ["MobileNet", "MobileNetV3Large", "MobileNetV3Small"], 1
+)  # the classifier
 FAST = ("MobileNetV2",)
 
 
@@ -27,9 +29,9 @@ def test_it_is_pruned_by_half_and_equals_the_silenced_network(name):
     assert float(row["relative_error"]) < 0.01 * float(row["response"])
     if name.startswith("ConvNeXt"):  # LayerNormalization reads all but the inside of each block
         blocks = sum("pointwise_conv_1" in layer.name for layer in pruned.layers)
-        assert row["convolutions"] - row["left_whole"] == blocks
+        assert row["convolutions"] - row["not_pruned"] == blocks
     else:
-        assert row["left_whole"] == WHOLE.get(name, 0)
+        assert row["not_pruned"] == NOT_PRUNED.get(name, 0)
     assert row["pruned_parameters"] < 0.65 * row["parameters"]
     keras.utils.clear_session()
 

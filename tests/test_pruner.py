@@ -127,7 +127,7 @@ def test_nothing_pruned_although_asked_is_an_error_that_says_why():
     prune(single, 0)
 
 
-def test_what_a_normalisation_over_channels_keeps_whole_is_logged(caplog):
+def test_what_a_normalisation_over_channels_keeps_is_logged(caplog):
     images = keras.Input((4, 4, 3))
     x = layers.Conv2D(8, 1, name="cut")(images)
     x = layers.LayerNormalization()(layers.Conv2D(8, 1, name="whole")(x))
@@ -136,7 +136,7 @@ def test_what_a_normalisation_over_channels_keeps_whole_is_logged(caplog):
     assert [pruned.get_layer(name).filters for name in ("cut", "whole")] == [4, 8]
     prune(keras.Model(images, layers.Dense(2)(x), name="mine"), 0)  # nothing to tell
     assert caplog.messages == [
-        "mine: left whole, since the normalisation over channels that they reach would not be "
+        "mine: not pruned, since the normalisation over channels that they reach would not be "
         "exact without them: whole"
     ]
 

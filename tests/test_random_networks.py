@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from keras import layers
 
-from pruning import cost, groups, prune, sizes
-from pruning.selection import COUPLED
+from pruning import cost, groups, plan, prune, sizes
+from pruning.plan import COUPLED
 from tests.silenced import error, images_for, kept_filters, predict, randomise, silenced
 
 FILTERS = st.sampled_from([1, 2, 3, 4, 6, 8])
@@ -101,9 +101,8 @@ def check(draw):
     pruned = prune(model, ratio, coupled=coupled)
     assert error(predict(pruned, images), expected) < 1e-4
     assert all(len(indices) > 0 for indices in kept.values())
-    ((_, *planned),) = sizes.planned(
-        groups.find(model), ratio, False, layer_ratios={}, coupled=coupled
-    )
+    wanted = plan.request(ratio, {}, coupled)
+    ((_, *planned),) = sizes.planned(groups.find(model), wanted, iterative=False)
     assert planned == [pruned.count_params(), cost.macs(pruned)]
 
 

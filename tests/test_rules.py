@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from pruning import cost, graph, groups, prune, rules, sizes
+from pruning import cost, graph, groups, plan, prune, rules, sizes
 from tests.silenced import error, images_for, kept_filters, predict, randomise, silenced
 
 
@@ -239,9 +239,8 @@ def assert_equals_the_silenced_network(model, ratio=0.5, coupled="joint"):
     expected = predict(silenced(model, kept_filters(model, ratio, coupled)), images)
     pruned = prune(model, ratio, coupled=coupled)
     assert pruned.count_params() < model.count_params()
-    ((_, *planned),) = sizes.planned(
-        groups.find(model), ratio, False, layer_ratios={}, coupled=coupled
-    )
+    wanted = plan.request(ratio, {}, coupled)
+    ((_, *planned),) = sizes.planned(groups.find(model), wanted, iterative=False)
     assert planned == [pruned.count_params(), cost.macs(pruned)]
     assert error(predict(pruned, images), expected) < 1e-4
     assert error(predict(model, images), expected) > 1e-3  # removing did matter
@@ -262,7 +261,7 @@ def test_the_same_holds_in_one_two_and_three_dimensions(name):
 def test_the_same_holds_for_every_activation_that_leaves_channels_apart():
     def build(x):
         return layers.Concatenate()(
-            [layers.Activation(name)(conv(4, x, activation=name)) for name in rules.ELEMENTWISE]
+            [layers.Activation(each)(conv(4, x, activation=each)) for each in rules.ELEMENTWISE]
         )
 
     assert_equals_the_silenced_network(network(build, (3, 3, 4)))
@@ -316,7 +315,7 @@ REFUSED = {
     r"list \(Rescaling\): its scale are not one for each channel": lambda x: layers.Rescaling(
         np.ones((8, 8)).tolist(), name="list"
     )(conv(8, x)),
-    r"apart \(Reshape\): its channels do not stay whole": stack(
+    r"apart \(Reshape\): no axis of its output holds the channels": stack(
         lambda: [layers.Reshape((64, 4, 2), name="apart")]
     ),
     r"turned \(Conv2D\): the channels that reach it are not on its last axis": stack(
@@ -462,3 +461,26 @@ def test_a_quantised_layer_whose_weights_stand_in_another_order_is_not_copied():
         ValueError, match=r"changed \(Dense\): it cannot be copied: it is quantised"
     ):
         prune(model, 0)
+
+
+@keras.saving.register_keras_serializable("tests")
+def doubled_swish(x):
+    return 2 * x * ops.sigmoid(x)
+
+
+def test_an_activation_of_ones_own_can_be_declared_elementwise(monkeypatch):
+    model = network(stack(lambda: [layers.Conv2D(6, 1, activation=doubled_swish, name="own")]))
+    with pytest.raises(ValueError, match=r"own \(Conv2D\): its activation is not known to leave"):
+        prune(model, 0.5)
+    monkeypatch.setattr(rules.flow, "ELEMENTWISE", rules.ELEMENTWISE | {doubled_swish})
+    pruned = assert_equals_the_silenced_network(model)
+    assert pruned.get_layer("own").activation is doubled_swish
+
+
+def test_channels_that_stay_in_any_case_make_no_error_of_a_layer_without_a_rule():
+    images = keras.Input((4, 4, 3))
+    x = layers.Conv2D(4, 1, name="cut")(images)
+    head = layers.Conv2D(4, 1, name="head")(x)  # reaches an output, and a layer without a rule
+    model = keras.Model(images, [head, layers.UnitNormalization()(head)])
+    pruned = prune(model, 0.5)
+    assert [pruned.get_layer(name).filters for name in ("cut", "head")] == [2, 4]

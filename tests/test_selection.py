@@ -1,46 +1,12 @@
 """pruning/selection.py, and the groups it ranks: numbers worked out by hand."""
 
-from fractions import Fraction
-
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from pruning import criteria, groups, prune, selection
+from pruning import criteria, groups, plan, prune, selection
 from tests.silenced import randomise
-
-
-def test_the_number_of_removed_filters_is_the_exact_ceiling_for_every_width_and_percent():
-    for filters in range(1, 513):
-        for percent in range(100):
-            exact = -(-percent * filters // 100)  # whole numbers only
-            expected = min(exact, filters - 1)
-            assert selection.count_removed(filters, percent / 100) == expected, (filters, percent)
-
-
-def test_ratios_from_float_arithmetic_count_like_the_decimal_they_mean():
-    assert 0.1 * 3 != 0.3
-    assert selection.count_removed(10, 0.1 * 3) == 3
-    assert selection.count_removed(100, 0.07) == 7
-    assert selection.count_removed(100, np.float32(0.07)) == 7
-    assert selection.count_removed(100, float(np.float32(0.07))) == 7
-
-
-def test_rounding_up_reproduces_the_papers_resnet_stages():
-    # 10 % of 16, 32 and 64 filters: Li et al. 2017, ResNet-56-pruned-A
-    assert [selection.count_removed(filters, 0.1) for filters in (16, 32, 64)] == [2, 4, 7]
-
-
-@pytest.mark.parametrize("ratio", [0.999999, 0.5, Fraction(1, 3)])
-def test_at_least_one_filter_stays(ratio):
-    assert selection.count_removed(1, ratio) == 0
-
-
-@pytest.mark.parametrize("ratio", [1, -0.1, 1.5, float("nan"), float("inf")])
-def test_a_ratio_out_of_range_is_refused(ratio):
-    with pytest.raises(ValueError, match=r"ratio is .*; give a number from 0 up to"):
-        selection.count_removed(10, ratio)
 
 
 def conv(filters, x, name, size=1):
@@ -60,13 +26,8 @@ def kept(build, ratio, scores=None, layer_ratios=None, coupled="joint"):
         kernel = np.zeros(layer.kernel.shape)
         kernel[..., :1, :] = np.array(values) / np.prod(kernel.shape[:-2])
         layer.kernel.assign(kernel)
-    found = selection.independent(
-        groups.find(model),
-        ratio,
-        layer_ratios=layer_ratios or {},
-        criterion=criteria.l1_norm,
-        coupled=coupled,
-    )
+    wanted = plan.request(ratio, layer_ratios, coupled)
+    found = selection.kept(groups.find(model), wanted, criteria.l1_norm)
     return {name: indices.tolist() for name, indices in found.items()}
 
 
@@ -114,7 +75,7 @@ def test_shortcut_lets_the_projection_decide_for_the_group():
     }
 
 
-def test_skip_leaves_a_group_of_several_convolutions_whole():
+def test_skip_does_not_prune_a_group_of_several_convolutions():
     assert kept(block, 0.5, BLOCK, coupled="skip") == {"first": [2], "third": [0]}
 
 
@@ -149,7 +110,7 @@ def inverted(x):
     return x + conv(4, y, "project2")
 
 
-def test_shortcut_leaves_a_group_without_a_projection_whole():
+def test_shortcut_does_not_prune_a_group_without_a_projection():
     assert set(kept(inverted, 0.5, coupled="shortcut")) == {"expand2", "deep"}
 
 
@@ -167,9 +128,8 @@ def test_a_depthwise_convolution_has_a_say_in_the_ranking():
     model = network(build)
     model.get_layer("conv1").kernel.assign(np.ones((1, 1, 2, 3)) * [3, 1, 2])
     model.get_layer("deep").kernel.assign(np.reshape([1.0, 9, 1], (1, 1, 3, 1)))
-    channels = groups.find(model)
-    arguments = {"layer_ratios": {}, "criterion": criteria.l1_norm, "coupled": "joint"}
-    found = selection.independent(channels, 0.3, **arguments)  # sums 7, 11, 5
+    wanted = plan.request(0.3, {}, "joint")
+    found = selection.kept(groups.find(model), wanted, criteria.l1_norm)  # sums 7, 11, 5
     assert found["conv1"].tolist() == found["deep"].tolist() == [0, 1]
 
 
@@ -206,7 +166,7 @@ def test_the_ratio_of_one_layer_holds_for_its_group():
         kept(block, 0, BLOCK, layer_ratios={"second": 0.25, "proj*": 0.5})
 
 
-def test_a_ratio_for_a_group_left_whole_is_refused():
+def test_a_ratio_for_a_group_that_is_not_pruned_is_an_error():
     with pytest.raises(ValueError, match="second: none .* it meets others, and coupled is 'skip'"):
         kept(block, 0.5, layer_ratios={"second": 0.25}, coupled="skip")
 
@@ -216,19 +176,19 @@ def two_by_two(strategy, only=None):
     model = network(lambda x: conv(2, conv(2, x, "conv1"), "conv2"))
     model.get_layer("conv1").kernel.assign(np.reshape([[1.0, 2], [0, 0]], (1, 1, 2, 2)))
     model.get_layer("conv2").kernel.assign(np.reshape([[0.0, 5], [3, 1]], (1, 1, 2, 2)))
-    arguments = {"layer_ratios": {}, "criterion": criteria.l1_norm, "coupled": "joint"}
-    found = strategy(groups.find(model), 0.5, **arguments, only=only)
+    wanted, options = plan.request(0.5, {}, "joint"), {"strategy": strategy, "only": only}
+    found = selection.kept(groups.find(model), wanted, criteria.l1_norm, **options)
     return {name: indices.tolist() for name, indices in found.items()}
 
 
 def test_greedy_leaves_out_the_kernels_that_read_removed_maps():
     # conv2 whole: 0 + 3 against 5 + 1; without its first input channel: 3 against 1
-    assert two_by_two(selection.independent) == {"conv1": [1], "conv2": [1]}
-    assert two_by_two(selection.greedy) == {"conv1": [1], "conv2": [0]}
+    assert two_by_two("independent") == {"conv1": [1], "conv2": [1]}
+    assert two_by_two("greedy") == {"conv1": [1], "conv2": [0]}
 
 
 def test_greedy_leaves_out_nothing_that_is_not_removed_yet():
-    assert two_by_two(selection.greedy, only=["conv2"]) == {"conv2": [1]}
+    assert two_by_two("greedy", only=["conv2"]) == {"conv2": [1]}
 
 
 @pytest.mark.parametrize(
@@ -253,27 +213,3 @@ def test_greedy_judges_a_reader_as_if_it_were_cut_already(middle):
     steps = prune(prune(model, 0.5, only=["conv1"]), 0.5, only=["reader"])
     for one, other in zip(found.get_weights(), steps.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-def test_stages_are_the_layers_that_lose_filters_together_in_order():
-    def stages(build, ratio, coupled="joint", **layer_ratios):
-        found = groups.find(network(build))
-        return selection.stages(found, ratio, layer_ratios=layer_ratios, coupled=coupled)
-
-    together = ["projection", "second", "fourth"]
-    assert stages(block, 0.5) == [["first"], together, ["third"]]
-    assert stages(block, 0.5, "skip") == [["first"], ["third"]]
-    assert stages(block, 0, third=0.5) == [["third"]]
-    assert stages(block, 0) == [["first"], together, ["third"]]  # the control of equal epochs
-    assert stages(inverted, 0.5) == [["project1", "project2"], ["expand2"]]
-
-
-def test_layers_that_share_one_of_several_groups_are_one_stage():
-    def build(x):  # the channels of narrow meet the first two of wide
-        narrow = keras.ops.pad(conv(2, x, "narrow"), [[0, 0], [0, 0], [0, 0], [0, 2]])
-        return conv(3, narrow + conv(4, x, "wide"), "behind")
-
-    found = groups.find(network(build))
-    assert len([group for group in found.groups if not group.whole]) == 3
-    stages = selection.stages(found, 0.5, layer_ratios={}, coupled="joint")
-    assert stages == [["narrow", "wide"], ["behind"]]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pruning import activations, judge, prune, rules, sensitivity
+from pruning import feature_maps, judge, prune, rules, sensitivity
 from scnnb.model import build_scnnb
 from tests.silenced import randomise
 
@@ -55,7 +55,7 @@ def measured(model, criterion="l1", coupled="joint", **options):
 
 
 def test_each_accuracy_is_that_of_a_network_cut_there_alone(model, monkeypatch):
-    monkeypatch.setattr(activations, "BATCH_PIXELS", 70 * 36)  # 70 + 70 + 60 images
+    monkeypatch.setattr(feature_maps, "BATCH_PIXELS", 70 * 36)  # 70 + 70 + 60 images
     whole, rows, images, labels = measured(model)
     assert whole == 0.5
     assert len({row["accuracy"] for row in rows}) > 3
@@ -72,7 +72,7 @@ def test_weights_are_whole_again_for_the_next_batch(monkeypatch):
     model = randomise(keras.Model(images, layers.Softmax()(x)))
     at_once = measured(model)[1]
     assert len({tuple(row["layers"]) for row in at_once}) == 2
-    monkeypatch.setattr(activations, "BATCH_PIXELS", 70 * 16)  # 70 + 70 + 60 images
+    monkeypatch.setattr(feature_maps, "BATCH_PIXELS", 70 * 16)  # 70 + 70 + 60 images
     assert measured(model)[1] == at_once
 
 
@@ -90,7 +90,7 @@ def test_the_rows_are_those_of_every_layer_and_ratio_by_any_criterion_and_batch(
     _, rows, _, _ = measured(model)
     assert [row["layers"] for row in rows] == [["conv1"]] * 9 + [["conv2"]] * 9
     assert [row["pruning_ratio"] for row in rows] == [n / 10 for n in range(1, 10)] * 2
-    monkeypatch.setattr(activations, "BATCH_PIXELS", 70 * 64)  # 70 + 70 + 60 images
+    monkeypatch.setattr(feature_maps, "BATCH_PIXELS", 70 * 64)  # 70 + 70 + 60 images
     done = []
     assert measured(model, progress=done.append)[1] == rows
     assert done == [70, 140, 200]
@@ -132,7 +132,7 @@ def test_a_batch_of_images_is_read_once_for_all_cuts(monkeypatch):
             self.read.append((batch.start, batch.stop))
             return np.ones((len(range(200)[batch]), 8, 8, 1), "float32")
 
-    monkeypatch.setattr(activations, "BATCH_PIXELS", 70 * 64)
+    monkeypatch.setattr(feature_maps, "BATCH_PIXELS", 70 * 64)
     model = build_scnnb((8, 8, 1), 3)
     _, rows = sensitivity.analyse(model, Images(), np.ones(200), criterion=judge(model, "l1"))
     assert len(rows) == 18

@@ -53,7 +53,7 @@ def test_filters_that_meet_leave_together_the_lowest_sum_first():
 
 def test_filters_kept_against_their_group_are_refused():
     channels = groups.find(graph.functional(residual()))
-    with pytest.raises(ValueError, match="left keeps filters that are tied to removed ones"):
+    with pytest.raises(ValueError, match="left keeps filters that are coupled to removed ones"):
         surgery.cut(channels, {"left": [0, 1], "right": [1, 2]})
     with pytest.raises(ValueError, match="fc1: it has no filters of its own|fc1.*cannot lose"):
         surgery.cut(channels, {"fc1": []})

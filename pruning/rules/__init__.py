@@ -1,31 +1,39 @@
 """What each layer type does to channels: one small rule per type, in a dict.
 
-A rule tells, for one call of a layer, which channels come out, which channels each axis of each
-weight belongs to, and which channels must leave together. From that alone groups are found and
-networks cut. Channels are numbers: every filter of every layer has its own, and a tensor is
-described by the numbers along its channel axis.
+Channels are numbers: every filter of every layer has its own, and a tensor is described by the
+numbers along its channel axis. A rule is a function of
 
-A rule takes the `graph.Call`, the list of `Features` that come in, and `new`, which gives n new
-channel numbers, the same ones at every call of one layer. It returns a `Flow`, or raises ValueError
-with the reason why channels that reach this layer cannot be cut.
+    call      graph.Call: one call of a layer, with `call.layer`
+    incoming  list of Features: the tensors that come in
+    new       function of n that returns n new channel numbers, the same at every call of a layer
 
-A layer type of one's own is taught by adding its rule:
-
-    from pruning import rules
-
-    rules.RULES[MyScale] = rules.per_channel
+that returns a Flow: which channels come out, which channels each axis of each weight belongs to,
+and which must leave together. From that alone groups are found and networks cut. `docs/library.md`
+shows how to teach a layer of one's own, with examples.
 """
 
 from keras import layers
 
 from pruning.rules import convolutions, shapes, values
-from pruning.rules.flow import ELEMENTWISE, Features, Flow, merged, per_channel, same_channels
+from pruning.rules.flow import (
+    ELEMENTWISE,
+    ELEMENTWISE_NAMES,
+    Features,
+    Filters,
+    Flow,
+    NotPrunable,
+    merged,
+    per_channel,
+    same_channels,
+)
 
 __all__ = [
     "ELEMENTWISE",
     "RULES",
     "Features",
+    "Filters",
     "Flow",
+    "NotPrunable",
     "merged",
     "per_channel",
     "rule_for",
@@ -94,7 +102,7 @@ _UNEXPORTED = {  # types of Keras that have no public name: plain operations, an
         ["Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Maximum", "Minimum"], merged
     ),
     **dict.fromkeys(
-        ["".join(map(str.capitalize, name.split("_"))) for name in ELEMENTWISE], same_channels
+        ["".join(map(str.capitalize, name.split("_"))) for name in ELEMENTWISE_NAMES], same_channels
     ),
     "ReLU": same_channels,
     "Pad": shapes.pad,

@@ -2,7 +2,15 @@
 
 import numpy as np
 
-from pruning.rules.flow import Flow, as_array, bias, count, last, mixing
+from pruning.rules.flow import (
+    Filters,
+    Flow,
+    as_array,
+    bias,
+    count,
+    last,
+    mixed_by_activation,
+)
 
 
 def convolution(call, incoming, new):
@@ -15,10 +23,8 @@ def convolution(call, incoming, new):
         filters,
         weights=({-2: entering, -1: filters}, *bias(layer, filters)),
         config=lambda stays: {"filters": count(stays, filters)},
-        kernel=lambda: as_array(layer.kernel),
-        reads=entering,
-        convolution=True,
-        refused=mixing(layer),
+        filters=Filters(lambda: as_array(layer.kernel), entering),
+        not_prunable=mixed_by_activation(layer, filters),
     )
 
 
@@ -26,12 +32,12 @@ def _grouped_convolution(layer, entering, new):
     per_group = len(entering) // layer.groups
     if per_group == 1:  # as a depthwise convolution: a group leaves with its only channel
         filters = np.repeat(entering, layer.filters // layer.groups)
-        axes, together, limit = {-1: filters}, (), 1  # a single group is a plain convolution
+        axes, coupled, limit = {-1: filters}, (), 1  # a single group is a plain convolution
     else:  # the groups stay equally large if all lose the same of their channels
         filters = new(layer.filters)
         inside, outside = (c.reshape(layer.groups, -1) for c in (entering, filters))
         axes = {-2: inside[0], -1: filters}
-        together = tuple((rows[0], row) for rows in (inside, outside) for row in rows[1:])
+        coupled = tuple((rows[0], row) for rows in (inside, outside) for row in rows[1:])
         limit = layer.groups  # one channel per group
     return Flow(
         filters,
@@ -40,11 +46,9 @@ def _grouped_convolution(layer, entering, new):
             "filters": count(stays, filters),
             "groups": count(stays, entering) if per_group == 1 else layer.groups,
         },
-        kernel=lambda: as_array(layer.kernel),
-        reads=axes.get(-2),
-        convolution=per_group > 1,
-        together=together,
-        refused=mixing(layer),
+        filters=Filters(lambda: as_array(layer.kernel), axes.get(-2), prunable=per_group > 1),
+        coupled=coupled,
+        not_prunable=mixed_by_activation(layer, filters),
         changes_at=((entering, limit),),
     )
 
@@ -57,10 +61,8 @@ def transposed_convolution(call, incoming, new):
         filters,
         weights=({-1: entering, -2: filters}, *bias(layer, filters)),
         config=lambda stays: {"filters": count(stays, filters)},
-        kernel=lambda: np.swapaxes(as_array(layer.kernel), -1, -2),
-        reads=entering,
-        convolution=True,
-        refused=mixing(layer),
+        filters=Filters(lambda: np.swapaxes(as_array(layer.kernel), -1, -2), entering),
+        not_prunable=mixed_by_activation(layer, filters),
     )
 
 
@@ -76,8 +78,8 @@ def depthwise_convolution(call, incoming, new):
     return Flow(
         outgoing,
         weights=({-2: entering}, *bias(layer, outgoing)),
-        kernel=kernel,
-        refused=mixing(layer),
+        filters=Filters(kernel, prunable=False),
+        not_prunable=mixed_by_activation(layer, outgoing),
     )
 
 
@@ -89,10 +91,8 @@ def separable_convolution(call, incoming, new):
         filters,
         weights=({-2: entering}, {-2: between, -1: filters}, *bias(layer, filters)),
         config=lambda stays: {"filters": count(stays, filters)},
-        kernel=lambda: as_array(layer.pointwise_kernel),
-        reads=between,
-        convolution=True,
-        refused=mixing(layer),
+        filters=Filters(lambda: as_array(layer.pointwise_kernel), between),
+        not_prunable=mixed_by_activation(layer, filters),
     )
 
 
@@ -104,8 +104,9 @@ def dense(call, incoming, new):
         units,
         weights=({0: entering, 1: units}, *bias(layer, units)),
         config=lambda stays: {"units": count(stays, units)},
-        kernel=lambda: as_array(layer.kernel),
-        reads=entering,
-        convolution=len(incoming[0].shape) > 2,  # on maps it is a 1x1 convolution
-        refused=mixing(layer),
+        # on maps it is a 1x1 convolution
+        filters=Filters(
+            lambda: as_array(layer.kernel), entering, prunable=len(incoming[0].shape) > 2
+        ),
+        not_prunable=mixed_by_activation(layer, units),
     )

@@ -18,7 +18,7 @@ def flatten(call, incoming, new):
 
 
 def reshape(call, incoming, new):
-    """The channels on the axis where they stay whole, if they do."""
+    """The channels on the axis where they all stand, if there is one."""
     target = call.outputs[0].shape[1:]
     channels, axis = _rearranged(incoming[0], lambda positions: positions.reshape(target))
 
@@ -84,4 +84,4 @@ def _rearranged(features, rearrange):
         lines = np.moveaxis(numbers, axis, -1).reshape(-1, numbers.shape[axis])
         if (lines == lines[0]).all():
             return lines[0], axis
-    raise ValueError("its channels do not stay whole")
+    raise ValueError("no axis of its output holds the channels")

@@ -3,7 +3,15 @@
 import numpy as np
 from keras import layers
 
-from pruning.rules.flow import Flow, count, last, mixing, per_channel, untouched
+from pruning.rules.flow import (
+    Flow,
+    NotPrunable,
+    count,
+    last,
+    mixed_by_activation,
+    per_channel,
+    uncut,
+)
 
 
 def batch_normalization(call, incoming, new):
@@ -14,12 +22,13 @@ def batch_normalization(call, incoming, new):
 
 
 def mixing_normalization(call, incoming, new):
-    """What comes in is left whole: the mean is over the channels that would leave, too."""
+    """What comes in is not prunable: the mean is over the channels that would leave, too."""
+    channels, axis, weights = incoming[0].channels, incoming[0].axis, uncut(call.layer)
     axes = getattr(call.layer, "axis", -1)
     if isinstance(call.layer, layers.LayerNormalization) and not _over(axes, incoming[0]):
-        return Flow(incoming[0].channels, incoming[0].axis, untouched(call.layer))
-    reason = "computes each value from all channels, so that it would not be exact"
-    return Flow(incoming[0].channels, incoming[0].axis, untouched(call.layer), whole=reason)
+        return Flow(channels, axis, weights)
+    reason = "it computes each value from all channels, so that it would not be exact"
+    return Flow(channels, axis, weights, not_prunable=(NotPrunable(channels, reason),))
 
 
 def fixed_normalization(call, incoming, new):
@@ -27,7 +36,7 @@ def fixed_normalization(call, incoming, new):
     layer, channels = call.layer, last(call.layer, incoming[0])
     rank = len(incoming[0].shape)
     if not layer.axis:  # one mean for all channels
-        return Flow(channels, weights=untouched(layer))
+        return Flow(channels, weights=uncut(layer))
     if [axis % rank for axis in layer.axis] != [rank - 1]:
         raise ValueError(f"it normalises axis {layer.axis}; its channels must be the last")
     if layer.weights:  # mean, variance (channels,), count ()
@@ -63,15 +72,20 @@ def parametric_relu(call, incoming, new):
 
 def activation(call, incoming, new):
     """Each channel by itself, if the function is known to leave them apart."""
-    return Flow(incoming[0].channels, incoming[0].axis, refused=mixing(call.layer))
+    channels = incoming[0].channels
+    mixed = mixed_by_activation(call.layer, channels)
+    return Flow(channels, incoming[0].axis, not_prunable=mixed)
 
 
 def softmax(call, incoming, new):
     """Over positions each channel by itself; over channels it mixes them."""
-    mixes = _over(call.layer.axis, incoming[0])
     if len(incoming) > 1:
         raise ValueError("it is masked by another input")
-    return Flow(incoming[0].channels, incoming[0].axis, refused=mixes)
+    channels, axis = incoming[0].channels, incoming[0].axis
+    if not _over(call.layer.axis, incoming[0]):
+        return Flow(channels, axis)
+    reason = "it computes each value from all channels"
+    return Flow(channels, axis, not_prunable=(NotPrunable(channels, reason, unsupported=True),))
 
 
 def dropout(call, incoming, new):
@@ -83,10 +97,9 @@ def dropout(call, incoming, new):
 
 
 def _over(axes, features):
-    """Why the channels of a layer that sums over these axes cannot be cut, or ""."""
+    """Whether the channels are on one of these axes."""
     rank = len(features.shape)
-    mixes = features.axis in [axis % rank - rank for axis in np.ravel(axes)]
-    return "it computes each value from all channels" if mixes else ""
+    return features.axis in [axis % rank - rank for axis in np.ravel(axes)]
 
 
 def _settings_per_channel(settings, channels):

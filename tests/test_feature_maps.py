@@ -1,11 +1,11 @@
-"""pruning/activations.py: feature maps worked out by hand, and by a second way."""
+"""pruning/feature_maps.py: feature maps worked out by hand, and by a second way."""
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from pruning import activations, criteria, prune, rules
+from pruning import criteria, feature_maps, prune, rules
 from scnnb.model import build_scnnb
 from tests.silenced import images_for, randomise
 
@@ -34,7 +34,7 @@ BY_HAND = {
 @pytest.mark.parametrize("criterion", criteria.OF_FEATURE_MAPS)
 @pytest.mark.parametrize("options", [{}, {"activation": "relu"}])
 def test_scores_of_hand_made_maps_before_normalisation_and_activation(criterion, options):
-    scores = activations.scores(identity(**options), IMAGES, criterion)
+    scores = feature_maps.scores(identity(**options), IMAGES, criterion)
     np.testing.assert_allclose(scores["conv1"], BY_HAND[criterion], rtol=1e-6)
 
 
@@ -52,8 +52,8 @@ def test_streamed_scores_equal_those_of_all_maps_at_once(criterion, monkeypatch)
         "l2": np.sqrt((maps**2).sum(axis=1)),
     }[of_a_map]
     expected = values.mean(axis=0) if over_images == "mean" else values.var(axis=0)
-    monkeypatch.setattr(activations, "BATCH_PIXELS", 3 * 64)  # 3 + 3 + 1 images
-    scores = activations.scores(model, images, criterion)
+    monkeypatch.setattr(feature_maps, "BATCH_PIXELS", 3 * 64)  # 3 + 3 + 1 images
+    scores = feature_maps.scores(model, images, criterion)
     np.testing.assert_allclose(scores["conv2"], expected, rtol=1e-4, atol=1e-6)
 
 
@@ -69,8 +69,8 @@ def test_images_are_asked_for_in_batches_only(monkeypatch):
             self.asked.append((batch.start, batch.stop))
             return np.zeros((len(range(10)[batch]), 1, 2, 1), "float32")
 
-    monkeypatch.setattr(activations, "BATCH_PIXELS", 8)
-    activations.scores(identity(), Images(), "mean-l1")
+    monkeypatch.setattr(feature_maps, "BATCH_PIXELS", 8)
+    feature_maps.scores(identity(), Images(), "mean-l1")
     assert Images.asked == [(0, 4), (4, 8), (8, 12)]
 
 
@@ -80,7 +80,7 @@ def test_a_network_in_a_network_and_a_layer_used_twice_are_watched():
     x = layers.Add()([inner(images), inner(inner(images))])
     model = keras.Model(images, layers.Dense(2, name="last")(layers.Flatten()(x)))
     inner.set_weights([np.reshape([-1.0], (1, 1, 1, 1)), np.zeros(1)])
-    scores = activations.scores(model, IMAGES, "mean-mean")
+    scores = feature_maps.scores(model, IMAGES, "mean-mean")
     assert scores["in/twice"] == pytest.approx([-2.25 / 3])  # -2.25, once more, and 2.25
     assert set(scores) == {"in/twice", "last"}
 
@@ -88,7 +88,7 @@ def test_a_network_in_a_network_and_a_layer_used_twice_are_watched():
 def test_the_network_is_left_untouched():
     model = identity(activation="relu")
     before = model.predict(IMAGES, verbose=0)
-    activations.scores(model, IMAGES, "mean-std")
+    feature_maps.scores(model, IMAGES, "mean-std")
     np.testing.assert_array_equal(model.predict(IMAGES, verbose=0), before)
     assert model.get_layer("conv1").output is not None  # which Keras refuses after a second call
     assert model.get_layer("conv1").activation is keras.activations.relu
@@ -97,7 +97,7 @@ def test_the_network_is_left_untouched():
 @pytest.mark.parametrize("images", [IMAGES[:0], [], 5])
 def test_no_images_are_refused(images):
     with pytest.raises(ValueError, match="images holds none; give an array of training images"):
-        activations.scores(identity(), images, "mean-l1")
+        feature_maps.scores(identity(), images, "mean-l1")
 
 
 def test_images_of_any_size_and_a_layer_without_activation_are_watched(monkeypatch):
@@ -113,12 +113,13 @@ def test_images_of_any_size_and_a_layer_without_activation_are_watched(monkeypat
     def rule(call, incoming, new):
         filters = new(2)
         weights = ({-2: incoming[0].channels, -1: filters},)
-        return rules.Flow(filters, weights=weights, kernel=call.layer.kernel.numpy)
+        judged = rules.Filters(call.layer.kernel.numpy)
+        return rules.Flow(filters, weights=weights, filters=judged)
 
     monkeypatch.setitem(rules.RULES, Doubled, rule)
     images = keras.Input((None, None, 1))
     x = layers.GlobalAveragePooling2D()(Doubled(name="doubled")(images))
-    scores = activations.scores(keras.Model(images, layers.Dense(1)(x)), IMAGES, "mean-l1")
+    scores = feature_maps.scores(keras.Model(images, layers.Dense(1)(x)), IMAGES, "mean-l1")
     assert scores["doubled"].tolist() == [(7 + 2) / 2] * 2
 
 
@@ -149,7 +150,7 @@ def test_layers_behind_operators_with_numbers_are_watched(before):
     images = keras.Input((1, 2, 1))
     x = layers.Conv2D(1, 1, name="conv", use_bias=False, kernel_initializer="ones")(before(images))
     model = keras.Model(images, layers.Dense(2)(layers.Flatten()(1.0 - x)))
-    scores = activations.scores(model, IMAGES, "mean-mean")
+    scores = feature_maps.scores(model, IMAGES, "mean-mean")
     assert scores["conv"] == pytest.approx([2 * 2.25])
 
 
@@ -160,7 +161,7 @@ def test_a_mask_passes_through_a_watched_layer():
     x = layers.GlobalAveragePooling1D()(x)
     model = keras.Model(words, layers.Dense(1, kernel_initializer="ones", name="last")(x))
     model.get_layer("words").set_weights([np.array([[100.0], [1], [2], [3]])])
-    scores = activations.scores(model, np.array([[1, 2, 0], [3, 0, 0]]), "mean-mean")
+    scores = feature_maps.scores(model, np.array([[1, 2, 0], [3, 0, 0]]), "mean-mean")
     assert scores["last"] == pytest.approx([(1.5 + 3) / 2])
 
 
@@ -169,5 +170,5 @@ def test_augmentation_inside_the_network_rests():
     x = layers.RandomBrightness(0.9, value_range=(0, 9))(images)
     x = layers.Conv2D(1, 1, kernel_initializer="ones", name="conv1")(x)
     model = keras.Model(images, layers.Dense(2)(layers.Flatten()(x)))
-    scores = activations.scores(model, IMAGES, "mean-mean")
+    scores = feature_maps.scores(model, IMAGES, "mean-mean")
     assert scores["conv1"] == pytest.approx([2.25])

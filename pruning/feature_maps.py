@@ -1,4 +1,4 @@
-"""What a filter is worth by the feature maps it makes of training images."""
+"""What a filter is worth, by the feature maps it makes of training images."""
 
 import functools
 import math
