@@ -142,7 +142,9 @@ class _Numbers:
 def _flow(call, incoming, new):
     rule = rule_for(call.layer)
     if rule is None:
-        raise ValueError("there is no rule for this type; pruning.rules tells how to add one")
+        raise ValueError(
+            "there is no rule for this type; docs/teaching-a-layer.md shows how to add one"
+        )
     flow = rule(call, incoming, new)
     if not isinstance(flow, Flow):
         raise ValueError(f"its rule returns {type(flow).__name__}; let it return a Flow")

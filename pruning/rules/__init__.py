@@ -8,8 +8,8 @@ numbers along its channel axis. A rule is a function of
     new       function of n that returns n new channel numbers, the same at every call of a layer
 
 that returns a Flow: which channels come out, which channels each axis of each weight belongs to,
-and which must leave together. From that alone groups are found and networks cut. `docs/library.md`
-shows how to teach a layer of one's own, with examples.
+and which must leave together. From that alone groups are found and networks cut. How to teach a
+layer of one's own is shown in `docs/teaching-a-layer.md`, with examples.
 """
 
 from keras import layers
