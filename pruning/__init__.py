@@ -4,17 +4,28 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what `__getattr__` imports
+    from pruning.cost import macs, parameters
     from pruning.exports.writing import export
     from pruning.pruner import judge, planned_sizes, prune, stages
 
 _PUBLIC = {  # name: the module that defines it
     "export": "pruning.exports.writing",
     "judge": "pruning.pruner",
+    "macs": "pruning.cost",
+    "parameters": "pruning.cost",
     "planned_sizes": "pruning.pruner",
     "prune": "pruning.pruner",
     "stages": "pruning.pruner",
 }
-__all__ = ["export", "judge", "planned_sizes", "prune", "stages"]
+__all__ = [
+    "export",
+    "judge",
+    "macs",
+    "parameters",
+    "planned_sizes",
+    "prune",
+    "stages",
+]
 
 
 def __getattr__(name):

@@ -50,7 +50,7 @@ class Graph(NamedTuple):
     outputs: list
 
 
-def trace(model):
+def trace(model, shapes=None):
     """The calls of a network; a layer used twice is there twice.
 
     Keras' own cloning walks through the graph, with stand-ins that know only shapes in the place
@@ -58,11 +58,13 @@ def trace(model):
 
     Args:
         model: Functional model, as `functional` returns it.
+        shapes: `(batch, ..., channels)` of each of `model.inputs`, which fix sizes that these
+            leave open; without them, those of the inputs.
 
     Returns:
         Graph.
     """
-    inputs = [Tensor(symbol.shape) for symbol in model.inputs]
+    inputs = [Tensor(shape) for shape in shapes or (symbol.shape for symbol in model.inputs)]
     calls = []
     return Graph(inputs, calls, _follow(model, "", inputs, calls))
 

@@ -4,7 +4,7 @@ import keras
 import pytest
 from keras import layers
 
-from pruning import cost, prune
+from pruning import cost, macs, prune
 from scnnb.model import build_scnnb
 
 
@@ -166,3 +166,54 @@ def test_what_cannot_be_counted_is_refused_by_name():
     model = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(2, 3, name="conv1")])
     with pytest.raises(ValueError, match=r"conv1 \(Conv2D\): its image size is not fixed"):
         cost.macs(model)
+
+
+def shapeless(height, width):
+    """Convolutions and a Dense layer on images of this size."""
+    images = keras.Input((height, width, 3))
+    x = layers.Conv2D(4, 3, strides=2, name="conv1")(images)
+    x = layers.Conv2DTranspose(5, 2, strides=2)(x)
+    inside = keras.Input((None, None, 5))
+    nested = keras.Model(inside, layers.DepthwiseConv2D(3)(inside))
+    return keras.Model(images, layers.Dense(2)(layers.GlobalMaxPooling2D()(nested(x))))
+
+
+@pytest.mark.parametrize("size", [(9, 9), (12, 31), [8, 224]])
+def test_a_network_of_any_image_size_counts_as_the_same_network_of_that_size(size):
+    fixed = macs(shapeless(*size))
+    assert macs(shapeless(None, None), (*size, 3)) == fixed
+    assert macs(shapeless(None, size[1]), [*size, 3]) == fixed
+    assert macs(shapeless(*size), (*size, 3)) == fixed
+
+
+def test_several_inputs_take_a_shape_each():
+    def build(*sizes):
+        images = [keras.Input((size, size, 3)) for size in sizes]
+        maps = [layers.GlobalMaxPooling2D()(layers.Conv2D(4, 3)(each)) for each in images]
+        return keras.Model(images, layers.Add()(maps))
+
+    assert macs(build(None, None), [(5, 5, 3), (9, 9, 3)]) == macs(build(5, 9))
+    with pytest.raises(ValueError, match=r"takes \(None, None, 3\), \(7, 7, 3\); give whole"):
+        macs(build(None, 7), (5, 5, 3))
+
+
+def test_a_sequence_of_any_length_is_counted_at_the_length_given():
+    model = keras.Sequential([keras.Input((None, 4)), layers.LSTM(3)])
+    assert macs(model, (5, 4)) == 5 * 4 * (4 * 3 + 3 * 3)
+    model = keras.Sequential([keras.Input((None,)), layers.Embedding(9, 4), layers.LSTM(3)])
+    assert macs(model, (5,)) == 5 * 4 * (4 * 3 + 3 * 3)
+
+
+@pytest.mark.parametrize(
+    "shape", [(9, 9, 4), (9, 9), (9, None, 3), (0, 9, 3), (9.0, 9, 3), [(9, 9, 3)] * 2, ()]
+)
+def test_a_shape_that_the_network_does_not_take_is_refused(shape):
+    message = r"input_shape .* does not fit: the network takes \(None, None, 3\); give whole numb"
+    with pytest.raises(ValueError, match=message):
+        macs(shapeless(None, None), shape)
+
+
+def test_images_too_small_for_the_network_are_refused_in_one_line():
+    with pytest.raises(ValueError, match=r"\(2, 9, 3\) does not fit: Computed output s") as caught:
+        macs(shapeless(None, None), (2, 9, 3))
+    assert "\n" not in str(caught.value) and "_StandIn" not in str(caught.value)
