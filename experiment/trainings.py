@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import tensorflow
 
-from experiment import layer_table, networks, settings, timings
+import pruning
+from experiment import networks, settings, timings
 from experiment.columns import Measured
 from experiment.errors import UserError
 from experiment.pruned import cuts, macs, renewed
@@ -147,7 +148,7 @@ def prune_and_retrain(baseline, dataset, trial: Trial, callbacks=()):
     )
     for layers, model in cuts(baseline, how, images=dataset.train_images):
         print(f"pruned: {layers}")
-        print(layer_table.layer_table(baseline, model))
+        print(pruning.summary(baseline, model))
         pruned_accuracy = training.accuracy(model, *dataset.test)
         print(f"right after pruning: test accuracy {pruned_accuracy:.4f}")
         print(f"retraining, epochs: {how.epoch2}")
@@ -173,7 +174,7 @@ def train_from_scratch(baseline, dataset, trial: Trial, callbacks=()):
     how = trial.settings
     print(f"\nthe shape at {how.pruning_ratio} with new weights")
     model = renewed(baseline, how)
-    print(layer_table.layer_table(baseline, model))
+    print(pruning.summary(baseline, model))
     untrained = training.accuracy(model, *dataset.test)
     print(f"training, epochs: {how.from_scratch.epochs}")
     seconds = _train(model, dataset, how.from_scratch, trial.entry.backup_file(), callbacks)

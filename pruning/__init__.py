@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what `__getattr__` imports
+    from pruning.comparison import summary
     from pruning.cost import macs, parameters
     from pruning.exports.writing import export
     from pruning.pruner import judge, planned_sizes, prune, stages
@@ -16,6 +17,7 @@ _PUBLIC = {  # name: the module that defines it
     "planned_sizes": "pruning.pruner",
     "prune": "pruning.pruner",
     "stages": "pruning.pruner",
+    "summary": "pruning.comparison",
 }
 __all__ = [
     "export",
@@ -25,6 +27,7 @@ __all__ = [
     "planned_sizes",
     "prune",
     "stages",
+    "summary",
 ]
 
 

@@ -1,0 +1,129 @@
+"""pruning/comparison.py: what went, layer by layer."""
+
+import keras
+import pytest
+from keras import layers
+
+from pruning import prune, summary
+from scnnb.model import build_scnnb
+
+
+def test_the_summary_shows_filters_parameters_and_macs_before_and_after():
+    model = build_scnnb((28, 28, 1), 10)
+    lines = str(summary(model, prune(model, 0.4))).splitlines()
+    assert [line.split("  ")[0] for line in lines] == [
+        *("layer", "conv1", "norm1", "conv2", "norm2", "fc1", "fc2", "total")
+    ]
+    assert lines[0].split() == "layer filters parameters removed % macs removed %".split()
+    macs = f"{784 * 9 * 32:,} -> {784 * 9 * 19:,}"
+    conv1 = f"conv1 32 -> 19 320 -> 190 40.6 {macs} 40.6"
+    assert lines[1].split() == conv1.split()
+    assert lines[2].split() == ["norm1", "128", "->", "76", "40.6", "0"]
+    assert lines[6].split() == ["fc2", "12,810", "0.0", "12,800", "0.0"]
+    assert lines[7].split()[:4] == ["total", "4,047,370", "->", "2,404,404"]
+    assert len({len(line) for line in (lines[1], lines[3], lines[6], lines[7])}) == 1
+
+
+def row(layer, filters, parameters, macs):
+    """A row of the summary by hand; each is `(before, after)`."""
+    removed = [
+        None if not before else round(100 * (before - after) / before, 1)
+        for before, after in (parameters, macs)
+    ]
+    return {
+        "layer": layer,
+        "filters_before": filters[0],
+        "filters_after": filters[1],
+        "parameters_before": parameters[0],
+        "parameters_after": parameters[1],
+        "parameters_removed_%": removed[0],
+        "macs_before": macs[0],
+        "macs_after": macs[1],
+        "macs_removed_%": removed[1],
+    }
+
+
+NONE = (None, None)
+
+
+def nested():
+    """On 4x4 images of 3 channels: a nested model, and a convolution that is called twice."""
+    images = keras.Input((4, 4, 3))
+    inside = [layers.Conv2D(6, 1, name="conv1"), layers.BatchNormalization(name="norm1")]
+    backbone = keras.Sequential([keras.Input((4, 4, 3)), *inside], name="backbone")
+    twice = layers.Conv2D(6, 3, padding="same", use_bias=False, name="twice")
+    x = twice(twice(layers.ReLU()(backbone(images))))
+    x = layers.Dense(4, name="mixed")(x)  # on maps: a convolution of size 1
+    return keras.Model(images, layers.Dense(2, name="head")(layers.Flatten()(x)))
+
+
+def test_nested_and_shared_layers_have_one_row_each_in_the_order_of_computation():
+    model = nested()
+    assert summary(model, prune(model, 0.5)).rows == [
+        row("backbone/conv1", (6, 3), (6 * 3 + 6, 3 * 3 + 3), (16 * 6 * 3, 16 * 3 * 3)),
+        row("backbone/norm1", NONE, (4 * 6, 4 * 3), (0, 0)),
+        row("twice", (6, 3), (9 * 36, 9 * 9), (2 * 16 * 9 * 36, 2 * 16 * 9 * 9)),
+        row("mixed", (4, 2), (6 * 4 + 4, 3 * 2 + 2), (16 * 6 * 4, 16 * 3 * 2)),
+        row("head", NONE, (64 * 2 + 2, 32 * 2 + 2), (64 * 2, 32 * 2)),
+        row("total", NONE, (530, 179), (288 + 10368 + 384 + 128, 144 + 2592 + 96 + 64)),
+    ]
+
+
+def test_a_layer_shared_with_a_nested_model_stands_where_it_is_first_called():
+    shared = layers.Dense(4, name="shared")
+    inside = keras.Sequential([keras.Input((4,)), shared], name="inside")
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, shared(inside(inputs)))
+    rows = summary(model, model).rows
+    assert rows == [
+        row("inside/shared", NONE, (20, 20), (32, 32)),
+        row("total", NONE, (20, 20), (32, 32)),
+    ]
+
+
+def test_macs_that_cannot_be_counted_are_left_out_and_counted_at_a_size():
+    images = keras.Input((None, None, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 1, name="conv1")(images))
+    model = keras.Model(images, layers.Dense(2, name="head")(x))
+    pruned = prune(model, 0.5)
+    table = summary(model, pruned)
+    assert [each["macs_before"] for each in table.rows] == [None, 8, None]
+    assert [each["macs_removed_%"] for each in table.rows] == [None, 50.0, None]
+    assert str(table).splitlines()[1].split() == "conv1 4 -> 2 16 -> 8 50.0".split()
+    table = summary(model, pruned, input_shape=(5, 2, 3))
+    assert table.rows[-1] == row("total", NONE, (26, 14), (10 * 3 * 4 + 8, 10 * 3 * 2 + 4))
+
+
+def test_attention_without_weights_is_in_the_rows_since_it_costs_macs():
+    query, value = keras.Input((5, 4)), keras.Input((7, 4))
+    model = keras.Model([query, value], layers.Attention(name="attention")([query, value]))
+    assert summary(model, model).rows[0] == row("attention", NONE, (0, 0), (280, 280))
+
+
+def line(name, layer):
+    return keras.Sequential([keras.Input((4, 4, 3)), layer(4, 3, name=name)], name="line")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        (("a", layers.Conv2D), ("b", layers.Conv2D), r"a \(Conv2D\) is not in the network after"),
+        (
+            ("a", layers.Conv2D),
+            ("a", layers.SeparableConv2D),
+            "a is a Conv2D before and a SeparableConv2D after pruning; give two networks of the",
+        ),
+    ],
+)
+def test_networks_of_other_layers_are_refused(before, after, message):
+    with pytest.raises(ValueError, match=message):
+        summary(line(*before), line(*after))
+
+
+def test_a_network_with_more_layers_is_refused_whichever_it_is():
+    less = line("a", layers.Conv2D)
+    more = keras.Model(less.inputs[0], layers.Dense(2, name="head")(less.outputs[0]))
+    for networks, which in (((more, less), "after"), ((less, more), "before")):
+        message = rf"^head \(Dense\) is not in the network {which} pruning; give two networks"
+        with pytest.raises(ValueError, match=message):
+            summary(*networks)
