@@ -29,6 +29,7 @@ __all__ = [
     "stages",
     "summary",
 ]
+__version__ = "0.1.0"
 
 
 def __getattr__(name):

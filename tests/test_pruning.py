@@ -1,5 +1,8 @@
 """pruning/__init__.py: the public functions."""
 
+import inspect
+import typing
+
 import pytest
 
 import pruning
@@ -14,3 +17,10 @@ def test_the_public_functions_are_there_by_name():
 def test_a_name_that_is_not_there_is_refused():
     with pytest.raises(AttributeError, match="module 'pruning' has no attribute 'cut'"):
         pruning.cut  # noqa: B018
+
+
+@pytest.mark.parametrize("name", pruning.__all__)
+def test_every_argument_and_answer_of_the_public_functions_has_a_type(name):
+    public = getattr(pruning, name)
+    hints = typing.get_type_hints(public)  # NameError if one cannot be looked up
+    assert hints.keys() == inspect.signature(public).parameters.keys() | {"return"}

@@ -1,0 +1,38 @@
+"""pyproject.toml: what `pip install` installs beside the library."""
+
+import tomllib
+from pathlib import Path
+
+import pruning
+from pruning.exports import FORMATS
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXPORT = PROJECT["optional-dependencies"]["export"]
+
+
+def name(requirement):
+    return requirement.partition(">=")[0]
+
+
+def ranges():
+    """The lines of the requirements files."""
+    files = [ROOT / "requirements.txt", ROOT / "requirements-extra.txt"]
+    return {line for file in files for line in file.read_text(encoding="utf-8").splitlines()}
+
+
+def test_the_library_needs_keras_and_numpy_in_the_ranges_of_the_program():
+    assert set(map(name, PROJECT["dependencies"])) == {"keras", "numpy"}
+    assert set(PROJECT["dependencies"]) <= ranges()
+
+
+def test_the_extra_holds_what_every_format_needs_in_the_ranges_of_the_program():
+    packages = {package for each in FORMATS.values() for package in each.packages}
+    needed = {package.replace("_", "-") for package in packages} | {"tensorflow"}
+    assert set(map(name, EXPORT)) == needed
+    assert set(EXPORT) <= ranges()
+
+
+def test_the_version_stands_in_the_package_alone():
+    assert PROJECT["dynamic"] == ["version"] and "version" not in PROJECT
+    assert pruning.__version__.count(".") == 2
