@@ -7,11 +7,13 @@ if TYPE_CHECKING:  # what `__getattr__` imports
     from pruning.comparison import summary
     from pruning.cost import macs, parameters
     from pruning.exports.writing import export
+    from pruning.overview import layer_groups
     from pruning.pruner import judge, planned_sizes, prune, stages
 
 _PUBLIC = {  # name: the module that defines it
     "export": "pruning.exports.writing",
     "judge": "pruning.pruner",
+    "layer_groups": "pruning.overview",
     "macs": "pruning.cost",
     "parameters": "pruning.cost",
     "planned_sizes": "pruning.pruner",
@@ -22,6 +24,7 @@ _PUBLIC = {  # name: the module that defines it
 __all__ = [
     "export",
     "judge",
+    "layer_groups",
     "macs",
     "parameters",
     "planned_sizes",

@@ -1,0 +1,37 @@
+"""Which layers of a network lose filters together, and which are not pruned."""
+
+import keras
+
+from pruning import groups, plan
+from pruning.table import Table
+
+
+def layer_groups(model: keras.Model, *, coupled: str = "joint") -> Table:
+    """The layers that lose filters together, and why others are not pruned.
+
+        print(layer_groups(model))
+
+    Args:
+        model: as `prune` takes it.
+        coupled: as `prune` takes it.
+
+    Returns:
+        Table with a row for each group, in the order of computation. `layers` are the paths of its
+        layers with filters. `units` is how many times they can lose filters together: of a plain
+        convolution the number of its filters. `not_pruned_because` is the reason why the group
+        keeps all, or `""`. A layer stands in several rows if only some of its filters leave with
+        those of others.
+
+    Raises:
+        ValueError, TypeError: as `prune`.
+    """
+    wanted = plan.request(0, None, coupled)
+    return Table([_row(each) for each in plan.plans(groups.find(model), wanted)])
+
+
+def _row(each: plan.Plan):
+    return {
+        "layers": ", ".join(member.call.path for member in each.group.members),
+        "units": len(each.group.units),
+        "not_pruned_because": each.why or each.group.not_prunable,
+    }
