@@ -33,7 +33,7 @@ def macs(call, size=values):
         return 0
     if type(call.layer) in ATTENTION:
         return ATTENTION[type(call.layer)](call)
-    entering, leaving = (tensors[0].shape if tensors else () for tensors in call[2:5:2])
+    entering, leaving = (ts[0].shape if ts else () for ts in (call.inputs, call.outputs))
     return _of_layer(call.layer, entering, leaving, call, size)
 
 

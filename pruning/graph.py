@@ -21,7 +21,7 @@ class Call(NamedTuple):
     """One layer or plain operation at work in one place.
 
     Attributes:
-        path: the layer's name, behind those of the nested models it is in: `"backbone/conv1"`.
+        path: the layer's name, after those of the nested models it is in: `"backbone/conv1"`.
         layer: Keras layer or operation. A nested model stands here too: it hands its inputs on to
             the calls inside it.
         inputs: list of Tensor.

@@ -20,12 +20,12 @@ def projections(convolutions, structure):
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.3.
     """
-    behind = _computed_from(structure)
+    computed_from = _computed_from(structure)
     outputs = {member.call.path: member.call.outputs[0] for member in convolutions}
 
     def is_around(projection, other):
-        start = behind[projection] - {projection}
-        return start <= behind[other] and projection not in behind[other]
+        start = computed_from[projection] - {projection}
+        return start <= computed_from[other] and projection not in computed_from[other]
 
     return [
         member
@@ -38,12 +38,12 @@ def projections(convolutions, structure):
 def _computed_from(structure):
     """`{tensor: frozenset of the outputs of convolutions that it follows from}`, its own too."""
     made = {m.call.outputs[0] for m in structure.members.values() if m.flow.filters.prunable}
-    behind = {}
+    found = {}
     for call in structure.calls:
-        entering = [behind.get(tensor, frozenset()) for tensor in call.inputs]
+        entering = [found.get(tensor, frozenset()) for tensor in call.inputs]
         if graph.is_functional(call.layer):  # hands each input on to the calls inside it
-            behind |= zip(call.outputs, entering, strict=True)
+            found |= zip(call.outputs, entering, strict=True)
         else:
             all_of_them = frozenset().union(*entering)
-            behind |= {tensor: all_of_them | ({tensor} & made) for tensor in call.outputs}
-    return behind
+            found |= {tensor: all_of_them | ({tensor} & made) for tensor in call.outputs}
+    return found
