@@ -7,6 +7,7 @@ import textwrap
 import pruning
 from experiment import measuring, samples, timings
 from experiment.store import Entry
+from pruning import timing
 from pruning.exports import inference
 from pruning.exports.format import Format
 
@@ -106,7 +107,7 @@ def report_loss(entry: Entry, record, formats: list[Format]):
 def _prepared(model, images):
     """The network as it is exported, and what it answers in Keras."""
     network = inference.for_inference(model)
-    return network, measuring.answers(timings.inference(network), images)
+    return network, measuring.answers(timing.inference(network), images)
 
 
 def _write_and_measure(model, expected, file, file_format: Format, dataset, seed, int8_io):

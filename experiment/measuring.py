@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiment import timings
+from pruning import timing
 from pruning.exports.format import Format
 from pruning.exports.writing import bytes_of
 
@@ -37,7 +37,7 @@ def measure(path, file_format: Format, images, labels, expected, *, threads):
             "probabilities can be measured"
         )
     found = answers(answer, images)
-    (seconds,) = timings.seconds_per_call([answer], np.asarray(images[:1]))
+    (seconds,) = timing.seconds_per_call([answer], np.asarray(images[:1]))
     classes = found.argmax(axis=-1)
     measured = {
         "bytes": bytes_of(path),
@@ -60,7 +60,7 @@ def answers(answer, images):
     """What the function answers to all images, asked in batches: float array (n, classes).
 
     Args:
-        answer: function of a batch of images, such as `Format.load` or `timings.inference` returns.
+        answer: function of a batch of images, such as `Format.load` or `timing.inference` returns.
         images: as `measure` takes them.
     """
     starts = range(0, len(images), BATCH)

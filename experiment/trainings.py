@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
@@ -17,7 +18,7 @@ from experiment.errors import UserError
 from experiment.pruned import cuts, macs, renewed
 from experiment.store import Entry
 from experiment.study import Baseline, Trial
-from pruning import cost
+from pruning import cost, timing
 from scnnb import training
 
 
@@ -27,12 +28,12 @@ class Trained(NamedTuple):
     Attributes:
         model: Keras model.
         record: dict of plain values, with `accuracy` and `seconds`.
-        infer: function of a batch of images, as `timings.inference` returns it.
+        infer: function of a batch of images, as `timing.inference` returns it.
     """
 
     model: keras.Model
     record: dict
-    infer: object
+    infer: Callable
 
 
 def train_baseline(baseline: Baseline, dataset, network, callbacks=()):
@@ -85,7 +86,7 @@ def trained(baseline: Baseline):
 @functools.lru_cache(maxsize=1)
 def _trained(entry: Entry, stamp):
     model = entry.read_model()
-    return Trained(model, entry.read_record(), timings.inference(model))
+    return Trained(model, entry.read_record(), timing.inference(model))
 
 
 def make_trial(trial: Trial, dataset, callbacks=()):
@@ -203,12 +204,12 @@ def _train(model, dataset, recipe: settings.Recipe, backup, callbacks):
 def _timed(model, baseline: Trained, dataset, batch_size):
     """Latency and throughput of both networks: the columns of the CSV."""
     size = min(batch_size, len(dataset.train_labels))  # as a step of training
-    one, batch = (np.resize(dataset.test_images[:n], (n, *dataset.image_shape)) for n in (1, size))
-    calls = [timings.inference(model), baseline.infer]
-    latencies, seconds = (timings.seconds_per_call(calls, images) for images in (one, batch))
+    batch = np.resize(dataset.test_images[:size], (size, *dataset.image_shape))
+    calls = [timing.inference(model), baseline.infer]
+    latencies, throughputs = timing.latency_and_throughput(calls, batch)
     return {
-        "latency_ms": round(latencies[0] * 1000, 3),
-        "baseline_latency_ms": round(latencies[1] * 1000, 3),
-        "throughput": round(size / seconds[0], 1),
-        "baseline_throughput": round(size / seconds[1], 1),
+        "latency_ms": round(latencies[0], 3),
+        "baseline_latency_ms": round(latencies[1], 3),
+        "throughput": round(throughputs[0], 1),
+        "baseline_throughput": round(throughputs[1], 1),
     }

@@ -9,8 +9,10 @@ if TYPE_CHECKING:  # what `__getattr__` imports
     from pruning.exports.writing import export
     from pruning.overview import layer_groups
     from pruning.pruner import judge, planned_sizes, prune, stages
+    from pruning.timing import benchmark
 
 _PUBLIC = {  # name: the module that defines it
+    "benchmark": "pruning.timing",
     "export": "pruning.exports.writing",
     "judge": "pruning.pruner",
     "layer_groups": "pruning.overview",
@@ -22,6 +24,7 @@ _PUBLIC = {  # name: the module that defines it
     "summary": "pruning.comparison",
 }
 __all__ = [
+    "benchmark",
     "export",
     "judge",
     "layer_groups",

@@ -87,6 +87,15 @@ def functional(model):
     raise TypeError(f"{model.name}: it is a subclassed model; give a Functional or Sequential")
 
 
+def flat(model):
+    """The model with one input and one output, or with lists of them, where it has dicts.
+
+    They are in the order of `model.inputs` and `model.outputs`; all layers are shared.
+    """
+    ends = ([*each] if len(each) > 1 else each[0] for each in (model.inputs, model.outputs))
+    return keras.Model(*ends, name=model.name)
+
+
 def is_functional(layer):
     """Whether it is a model whose layers can be followed; a subclass may have a call of its own."""
     return type(layer) in (keras.Sequential, _FUNCTIONAL)

@@ -14,7 +14,7 @@ import keras  # noqa: E402
 from keras import layers  # noqa: E402
 
 import formal  # noqa: E402
-from experiment import timings  # noqa: E402
+from pruning import timing  # noqa: E402
 
 gc.freeze()  # what is imported needs no looking through at every training's gc.collect()
 SAMPLE = Path(__file__).parent / "fashion_sample.npz"
@@ -43,7 +43,7 @@ def small(tmp_path):
 @pytest.fixture
 def call(monkeypatch, capsys):
     """Calls formal.py in this process: `call(folder, *arguments)` -> status, stdout, stderr."""
-    monkeypatch.setattr(timings, "CALLS", timings.LEAST_CALLS)  # their medians are not the point
+    monkeypatch.setattr(timing, "CALLS", timing.LEAST_CALLS)  # their medians are not the point
 
     def main(folder, *arguments):
         monkeypatch.chdir(folder)

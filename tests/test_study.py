@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 from keras import layers
 
-from experiment import record, timings
+from experiment import record
 from experiment.columns import MEASURED, TRIALS
+from pruning import timing
 from scnnb import backup
 from tests.program import finish, run, start
 
@@ -192,7 +193,7 @@ def test_the_measured_batch_holds_no_more_images_than_a_training_step(
         sizes.append(len(images))
         return [0.5, 2.0]
 
-    monkeypatch.setattr(timings, "seconds_per_call", seconds_per_call)
+    monkeypatch.setattr(timing, "seconds_per_call", seconds_per_call)
     for batch, images in ((4, 4), (10_000_000, 30)):
         arguments = ("thirty.npz", "0.001", batch, 1, 1, 0.5, "--model", small)
         status, out, err = call(tmp_path, *arguments)

@@ -42,7 +42,7 @@ def for_inference(model):
         for layer, copy in copies.values():
             if isinstance(layer, keras.Layer) and not graph.is_functional(layer):
                 _hand_over(layer, copy)
-    return keras.Model(_one_or_list(model.inputs), _one_or_list(model.outputs), name=model.name)
+    return graph.flat(model)
 
 
 def _changes(layer):
@@ -122,7 +122,3 @@ def _hand_over(layer, copy):
         new.assign(keras.ops.cast(weight, new.dtype))
     if hasattr(copy, "finalize_state"):  # preprocessing layers compute with a copy of the weights
         copy.finalize_state()
-
-
-def _one_or_list(symbols):
-    return symbols[0] if len(symbols) == 1 else symbols

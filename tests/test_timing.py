@@ -1,0 +1,131 @@
+"""pruning/timing.py: latency and throughput of two networks in turns."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from pruning import benchmark, timing
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time that timing.py sees: `[seconds]`."""
+    now = [0.0]
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
+    return now
+
+
+def takes(clock, *seconds):
+    """A function of images that takes so long by the clock, call after call."""
+    times = itertools.cycle(seconds)
+
+    def call(images):
+        clock[0] += next(times)
+
+    return call
+
+
+def test_the_times_are_the_medians_of_each_call_in_its_place(clock):
+    slow, quick = takes(clock, 0.25), takes(clock, 0.0625, 0.0625, 64.0)
+    assert timing.seconds_per_call([slow, quick], np.zeros(3)) == [0.25, 0.0625]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "counted"), [(0.0, timing.CALLS), (0.5, 8), (99, timing.LEAST_CALLS)]
+)
+def test_calls_that_take_long_are_made_less_often(clock, seconds, counted):
+    calls, long = [], takes(clock, seconds)
+    timing.seconds_per_call([calls.append, long], np.zeros(3))
+    assert len(calls) == timing.WARM_UP + counted
+
+
+def test_calls_take_turns_after_a_warm_up(clock):
+    calls, images = [], np.zeros((3, 2, 2, 1))
+
+    def note(name):
+        return lambda given: calls.append((name, given is images))
+
+    timing.seconds_per_call([note("one"), note("other")], images)
+    assert calls[: 2 * timing.WARM_UP] == [
+        (name, True) for name in ("one", "other") for _ in range(timing.WARM_UP)
+    ]
+    counted = calls[2 * timing.WARM_UP :]
+    assert counted == [("one", True), ("other", True)] * timing.CALLS
+
+
+def test_inference_is_what_the_model_answers_and_leaves_it_as_it_is():
+    images = keras.Input((2, 2, 1))
+    model = keras.Model(images, layers.BatchNormalization()(layers.Conv2D(3, 1)(images)))
+    batch = np.random.default_rng(0).random((4, 2, 2, 1), np.float32)
+    infer = timing.inference(model)
+    for part in (batch[:1], batch):
+        np.testing.assert_allclose(infer(part), model(part), rtol=1e-5)
+    assert not model.compiled
+
+
+def test_inference_takes_and_gives_a_list_of_arrays_in_the_order_of_the_model():
+    first, second = keras.Input((2,), name="b"), keras.Input((2,), name="a")
+    model = keras.Model({"b": first, "a": second}, [first - second, 3 * second])
+    one, two = np.ones((4, 2), np.float32), np.full((4, 2), 5, np.float32)
+    arrays = {"b": one, "a": two}
+    answers = timing.inference(model)([arrays[symbol.name] for symbol in model.inputs])
+    for answer, expected in zip(answers, [one - two, 3 * two], strict=True):
+        assert type(answer) is np.ndarray
+        np.testing.assert_array_equal(answer, expected)
+
+
+def pair(monkeypatch, clock, before, after):
+    """Two networks; the first takes `before` seconds an image by the clock, the other `after`."""
+    models = [keras.Sequential([keras.Input((2, 2, 1)), layers.Flatten()]) for _ in range(2)]
+    seen = []
+
+    def inference(model):
+        number = models.index(model)
+
+        def call(images):
+            count = len(images[0]) if isinstance(images, list) else len(images)
+            seen.append((number, count))
+            clock[0] += (before, after)[number] * count
+
+        return call
+
+    monkeypatch.setattr(timing, "inference", inference)
+    return models, seen
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_benchmark_is_the_pair_of_latencies_and_throughputs_in_turns(monkeypatch, clock, several):
+    models, seen = pair(monkeypatch, clock, before=0.02, after=0.005)
+    images = np.zeros((16, 2, 2, 1))
+    table = benchmark(*models, [images, images] if several else images)
+    (row,) = table.rows
+    assert row == {
+        "latency_ms_before": 20.0,
+        "latency_ms_after": 5.0,
+        "latency_speedup": 4.0,
+        "throughput_before": 50.0,
+        "throughput_after": 200.0,
+        "throughput_speedup": 4.0,
+        "batch": 16,
+    }
+    assert str(table).splitlines()[1].split()[:3] == ["20.0", "->", "5.0"]
+    counted = [call for call in seen if call[1] == 16][2 * timing.WARM_UP :]
+    assert counted[:4] == [(0, 16), (1, 16), (0, 16), (1, 16)]
+    assert {count for _, count in seen} == {1, 16}
+
+
+def test_a_benchmark_of_two_networks_leaves_them_as_they_are(monkeypatch):
+    monkeypatch.setattr(timing, "CALLS", timing.LEAST_CALLS)
+    models = [keras.Sequential([keras.Input((3,)), layers.Dense(n)]) for n in (4, 2)]
+    (row,) = benchmark(*models, np.zeros((2, 3), np.float32)).rows
+    assert row["batch"] == 2 and all(value > 0 for value in row.values())
+    assert not any(model.compiled for model in models)
+
+
+@pytest.mark.parametrize("images", [np.zeros((0, 3)), [np.zeros((2, 3)), np.zeros((1, 3))]])
+def test_images_that_are_none_or_unequal_are_refused(images):
+    with pytest.raises(ValueError, match="arrays of .* images; give at least one, and as many for"):
+        timing.latency_and_throughput([], images)
