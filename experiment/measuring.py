@@ -3,12 +3,11 @@
 import numpy as np
 
 from pruning import timing
+from pruning.exports import checking
 from pruning.exports.format import Format
 from pruning.exports.writing import bytes_of
 
 BATCH = 250  # images at once for the accuracy, where the file takes more than one
-TOLERANCE = 1e-4  # of a probability, for float32
-AGREEMENT = 0.999  # part of the images whose most probable class must be Keras'
 
 
 def measure(path, file_format: Format, images, labels, expected, *, threads):
@@ -24,8 +23,7 @@ def measure(path, file_format: Format, images, labels, expected, *, threads):
 
     Returns:
         `({"bytes": of the file, "accuracy": 0..1, "latency_ms": median for one image}, what is
-        wrong in words, empty if nothing is)`. Of float formats, that is answers that differ from
-        Keras' by more than `TOLERANCE`, or predictions that agree for less than `AGREEMENT`.
+        wrong in words, empty if nothing is)`, as `checking.fault` tells it.
 
     Raises:
         ValueError: the file does not turn one array of images into one array of probabilities.
@@ -44,16 +42,7 @@ def measure(path, file_format: Format, images, labels, expected, *, threads):
         "accuracy": float(np.mean(classes == labels)),
         "latency_ms": round(seconds * 1000, 3),
     }
-    if file_format.quantised:
-        return measured, ""
-    difference = np.abs(found - expected).max()
-    same = np.mean(classes == expected.argmax(axis=-1))
-    if difference <= TOLERANCE and same >= AGREEMENT:  # false for what is no number, too
-        return measured, ""
-    return measured, (
-        f"differs from Keras by up to {difference:.1e}, and answers {1 - same:.2%} of the images "
-        "otherwise"
-    )
+    return measured, checking.fault([found], [expected], quantised=file_format.quantised)
 
 
 def answers(answer, images):
@@ -63,5 +52,5 @@ def answers(answer, images):
         answer: function of a batch of images, such as `Format.load` or `timing.inference` returns.
         images: as `measure` takes them.
     """
-    starts = range(0, len(images), BATCH)
-    return np.concatenate([answer(images[start : start + BATCH]) for start in starts])
+    (found,) = checking.answers(answer, images, BATCH)
+    return found

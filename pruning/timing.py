@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from pruning import graph
+from pruning.exports import inputs
 from pruning.table import Table
 
 WARM_UP = 3  # calls that are not counted
@@ -21,9 +22,9 @@ def benchmark(before: keras.Model, after: keras.Model, images: Any) -> Table:
 
     It is the time of Keras' `predict_on_batch` until the answers are NumPy arrays, compiled as
     Keras does it on this backend, but without XLA in TensorFlow on a processor. The networks take
-    turns, so that whatever else the machine does meets both:
-    after 3 calls that are not counted, 30 of each (fewer, but at least 5, if those take more than
-    4 seconds). Compare the two of a pair, not the pairs of different times or machines.
+    turns, so that whatever else the machine does meets both: after 3 calls that are not counted,
+    30 of each (fewer, but at least 5, if those take more than 4 seconds). Compare the two of a
+    pair, not pairs of different hours or machines.
 
         print(benchmark(model, prune(model, 0.4), images[:128]))
 
@@ -41,9 +42,12 @@ def benchmark(before: keras.Model, after: keras.Model, images: Any) -> Table:
         many times as fast the network is after pruning.
 
     Raises:
-        ValueError: there are no images, or not as many for each input.
+        ValueError: images are not one array for each input, of as many images each, at least one.
     """
-    latencies, throughputs = latency_and_throughput([inference(before), inference(after)], images)
+    parts = inputs.arrays(before, images)
+    latencies, throughputs = latency_and_throughput(
+        [inference(before), inference(after)], parts if len(parts) > 1 else parts[0]
+    )
     row = {
         "latency_ms_before": round(latencies[0], 3),
         "latency_ms_after": round(latencies[1], 3),
@@ -51,7 +55,7 @@ def benchmark(before: keras.Model, after: keras.Model, images: Any) -> Table:
         "throughput_before": round(throughputs[0], 1),
         "throughput_after": round(throughputs[1], 1),
         "throughput_speedup": round(throughputs[1] / throughputs[0], 2),
-        "batch": len(_parts(images)[0]),
+        "batch": len(parts[0]),
     }
     return Table([row])
 
@@ -79,15 +83,12 @@ def latency_and_throughput(
 ) -> tuple[list[float], list[float]]:
     """Milliseconds of one image, and images per second of the batch, of each call.
 
-    Arguments and errors as those of `benchmark`, with functions such as `inference` returns them.
+    Args:
+        calls: functions of images, such as `inference` returns.
+        images: array (n, height, width, channels), or a list of arrays if there are several inputs:
+            the first alone for the latency, all n as one batch for the throughput.
     """
-    parts = _parts(images)
-    sizes = {len(part) for part in parts}
-    if len(sizes) != 1 or 0 in sizes:
-        raise ValueError(
-            f"images are {len(parts)} arrays of {', '.join(str(len(part)) for part in parts)} "
-            "images; give at least one, and as many for each input"
-        )
+    parts = images if isinstance(images, list | tuple) else [images]
     one = [part[:1] for part in parts]
     latencies = seconds_per_call(calls, one if len(one) > 1 else one[0])
     seconds = seconds_per_call(calls, images)
@@ -115,7 +116,3 @@ def seconds_per_call(calls: Sequence[Callable[[Any], Any]], images: Any) -> list
             call(images)
             taken.append(time.perf_counter() - start)
     return [statistics.median(taken) for taken in times]
-
-
-def _parts(images):
-    return list(images) if isinstance(images, list | tuple) else [images]

@@ -12,11 +12,11 @@ import pytest
 from keras import layers
 
 import data
-from experiment import curve, exporting, measuring, record
+from experiment import curve, exporting, record
 from experiment.columns import EXPORTED, TRIALS
 from experiment.nodes import Nodes
 from experiment.store import Entry
-from pruning.exports import FORMATS
+from pruning.exports import FORMATS, checking
 from pruning.exports.writing import bytes_of
 from scnnb import training
 
@@ -147,7 +147,7 @@ def test_int8_files_are_made_anew_for_another_input(export):
 @pytest.mark.slow
 def test_a_file_that_answers_otherwise_is_a_failed_export_until_it_does_not(export, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(measuring, "TOLERANCE", -1.0)
+        patch.setattr(checking, "TOLERANCE", -1.0)
         status, out, err, rows = export("--export", "onnx")
     assert status == 1
     assert err.startswith(

@@ -15,10 +15,12 @@ class Format:
         name: as users call it, such as `litert-int8`.
         suffix: what the names of its files end with.
         writer: function of `(model, path, images, int8_io)` that writes a Functional model to the
-            path, a str; images and int8_io as `pruning.export` takes them.
+            path, a str; images are a list of arrays, one of each input, or None, and int8_io is as
+            `pruning.export` takes it.
         loader: function of `(path, threads)` that returns the runtime's answers as a function: a
             list of arrays, one of each input, in, a list of arrays, one of each output, out.
         packages: what writes and runs it: names to import.
+        runtime: which of the packages runs it.
         quantised: whether it computes in int8. Then images tell the ranges of its activations, it
             may take and give int8, and its answers are not those of Keras.
     """
@@ -28,6 +30,7 @@ class Format:
     writer: Callable
     loader: Callable
     packages: tuple = ()
+    runtime: str = ""
     quantised: bool = False
 
     @property

@@ -14,9 +14,7 @@ from pruning.exports.format import Format
 
 
 def _write(model, path, images, int8_io, **options):
-    import keras
-
-    if keras.backend.backend() == "tensorflow" and not options:
+    if not options:
         import tensorflow as tf
 
         # Keras would also allow operations of TensorFlow, which LiteRT alone cannot run
@@ -35,20 +33,9 @@ def _write(model, path, images, int8_io, **options):
 def _write_int8(model, path, images, int8_io):
     import tensorflow as tf
 
-    parts = images if isinstance(images, list | tuple) else [images]
-    if len(parts) != len(model.inputs) or len(set(map(len, parts))) != 1:
-        sizes = ", ".join(str(len(part)) for part in parts)
-        raise ValueError(
-            f"images are {len(parts)} arrays of {sizes} examples; give {len(model.inputs)}, one "
-            "for each input, with as many examples each"
-        )
-
     def examples():
-        for n in range(len(parts[0])):
-            example = [
-                part[n : n + 1].astype(symbol.dtype)
-                for part, symbol in zip(parts, model.inputs, strict=True)
-            ]
+        for n in range(len(images[0])):
+            example = [part[n : n + 1] for part in images]
             # by name if there are several: LiteRT has an order of its own; Keras 3.13 names none
             several = len(example) > 1
             yield dict(zip(inputs.names(model), example, strict=True)) if several else example
@@ -123,6 +110,7 @@ LITERT = Format(
     writer=_write,
     loader=_load,
     packages=("ai_edge_litert",),
+    runtime="ai_edge_litert",
 )
 LITERT_INT8 = Format(
     name="litert-int8",
@@ -130,5 +118,6 @@ LITERT_INT8 = Format(
     writer=_write_int8,
     loader=_load,
     packages=("ai_edge_litert",),
+    runtime="ai_edge_litert",
     quantised=True,
 )

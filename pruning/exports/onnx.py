@@ -36,4 +36,5 @@ ONNX = Format(
     writer=_write,
     loader=_load,
     packages=("onnx", "tf2onnx", "onnxruntime"),
+    runtime="onnxruntime",
 )

@@ -1,6 +1,7 @@
 """Files that devices run, written from a Keras model."""
 
 import errno
+import importlib.util
 import os
 import shutil
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import keras
 
 from pruning import graph
-from pruning.exports import FORMATS
+from pruning.exports import FORMATS, checking, inputs
 from pruning.exports.inference import for_inference
 from pruning.exports.output import quiet
 
@@ -29,6 +30,13 @@ def export(
     `images`; several are `input_0`, `input_1` ... in the order of `model.inputs`, and several
     outputs are in the order of `model.outputs`.
 
+    If `images` are given, the file runs on them in its own runtime before it is put in place. Of
+    the float formats each output must be within 1e-4 of what Keras answers, of probabilities, or
+    within 1e-4 of the largest answer, of other outputs; and where it is (n, classes), 99.9 % of the
+    images must have the same class. int8 answers otherwise: there the answers must have the right
+    shape and be finite, and what it costs is for you to measure on labelled images. Without
+    images nothing is checked.
+
     What the converters print is hidden, unless TF_CPP_MIN_LOG_LEVEL is 0.
 
     Args:
@@ -37,28 +45,25 @@ def export(
             a SavedModel.
         file_format: a key of `exports.FORMATS`. `"litert-int8"` is full integer post-training
             quantisation: weights and activations are int8.
-        images: for `"litert-int8"`, float array (n, height, width, channels) of a few hundred
-            training images, by which the ranges of the activations are found; a list of arrays if
-            the model has several inputs.
+        images: array (n, height, width, channels) by which the file is checked; a list of arrays if
+            the model has several inputs. `"litert-int8"` needs a few hundred training images, by
+            which the ranges of the activations are found, too.
         int8_io: whether the `"litert-int8"` file takes and gives int8 instead of float32.
 
     Raises:
-        ValueError: there is no such format, images are missing, or the model cannot be written in
-            this format; the message says why.
-        ImportError: a package that writes the format is not installed.
+        ValueError: there is no such format, images are missing or do not fit, the model cannot be
+            written in this format, or the file does not answer as Keras does; the message says why.
+        ImportError: a package that writes the format is not installed, or, if images are given,
+            the one that runs it.
         OSError: the file cannot be written; its `errno` is ENOSPC if the disk is full.
         MemoryError: there is not enough memory.
     """
-    if file_format not in FORMATS:
-        raise ValueError(f"format {file_format!r} came; give {', '.join(FORMATS)}")
-    kind = FORMATS[file_format]
-    if kind.quantised and (images is None or not len(images)):
-        raise ValueError(f"{kind.name} came without images; give some hundred training images")
+    kind = _wanted(file_format, images)
     path = os.fspath(path)
     partial = f"{path}.partial{kind.suffix}"  # converters look at the suffix
     try:
         with quiet():
-            kind.writer(_network(model), partial, images, int8_io)
+            _write(kind, model, partial, images, int8_io)
         size = bytes_of(partial)
         _remove(path)
         os.replace(partial, path)
@@ -90,6 +95,37 @@ def _remove(path):
         os.unlink(path)
 
 
+def _wanted(file_format, images):
+    """The Format of this name, if it can be written here."""
+    if file_format not in FORMATS:
+        raise ValueError(f"format {file_format!r} came; give {', '.join(FORMATS)}")
+    kind = FORMATS[file_format]
+    if kind.quantised and (images is None or not len(images)):
+        raise ValueError(f"{kind.name} came without images; give some hundred training images")
+    for package in kind.packages:
+        checks = package == kind.runtime
+        if (images is not None or not checks) and importlib.util.find_spec(package) is None:
+            name = package.replace("_", "-")
+            what = "checking the file on images" if checks else kind.name
+            raise ImportError(f"{what} needs {name}, which is not installed; pip install {name}")
+    return kind
+
+
+def _write(kind, model, path, images, int8_io):
+    """Write the model, and raise ValueError if the file answers the images otherwise."""
+    network = _network(model)
+    if images is None:
+        kind.writer(network, path, None, int8_io)
+        return
+    images = inputs.arrays(network, images)
+    kind.writer(network, path, images, int8_io)
+    images = images if len(images) > 1 else images[0]
+    found = checking.answers(kind.load(path, threads=1), images)
+    expected = checking.answers(lambda batch: _answers(network, batch), images)
+    if fault := checking.fault(found, expected, quantised=kind.quantised):
+        raise ValueError(f"the file {fault}")
+
+
 def _network(model):
     """What is written of the model."""
     if isinstance(model, keras.Model) and not graph.is_functional(model):
@@ -97,6 +133,10 @@ def _network(model):
             raise ValueError("it is a subclassed model; give a Functional or Sequential")
         return model  # it may compute otherwise than its layers in turn
     return for_inference(model)
+
+
+def _answers(network, images):
+    return [keras.ops.convert_to_numpy(each) for each in keras.tree.flatten(network(images))]
 
 
 def _first_line(error):
