@@ -151,6 +151,14 @@ def test_a_runtime_is_needed_only_to_check(tmp_path, monkeypatch):
         pruning.export(network(), path, "onnx")
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_another_backend_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    message = "^KERAS_BACKEND is jax; export needs KERAS_BACKEND=tensorflow; save the model as .ke"
+    with pytest.raises(ValueError, match=message):
+        pruning.export(network(), tmp_path / "x", name, images=IMAGES)
+
+
 def test_a_subclassed_network_is_refused(tmp_path):
     class Own(keras.Model):
         def call(self, images):

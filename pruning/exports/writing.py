@@ -37,7 +37,8 @@ def export(
     shape and be finite, and what it costs is for you to measure on labelled images. Without
     images nothing is checked.
 
-    What the converters print is hidden, unless TF_CPP_MIN_LOG_LEVEL is 0.
+    It needs Keras' TensorFlow backend. What the converters print is hidden, unless
+    TF_CPP_MIN_LOG_LEVEL is 0.
 
     Args:
         model: built Keras model, as it comes out of `prune` or `load_model`.
@@ -52,7 +53,8 @@ def export(
 
     Raises:
         ValueError: there is no such format, images are missing or do not fit, the model cannot be
-            written in this format, or the file does not answer as Keras does; the message says why.
+            written in this format, the file does not answer as Keras does, or the backend is not
+            TensorFlow; the message says why.
         ImportError: a package that writes the format is not installed, or, if images are given,
             the one that runs it.
         OSError: the file cannot be written; its `errno` is ENOSPC if the disk is full.
@@ -100,6 +102,12 @@ def _wanted(file_format, images):
     if file_format not in FORMATS:
         raise ValueError(f"format {file_format!r} came; give {', '.join(FORMATS)}")
     kind = FORMATS[file_format]
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise ValueError(
+            f"KERAS_BACKEND is {backend}; export needs KERAS_BACKEND=tensorflow; save the model as "
+            ".keras and export it there"
+        )
     if kind.quantised and (images is None or not len(images)):
         raise ValueError(f"{kind.name} came without images; give some hundred training images")
     for package in kind.packages:
