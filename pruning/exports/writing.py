@@ -30,12 +30,11 @@ def export(
     `images`; several are `input_0`, `input_1` ... in the order of `model.inputs`, and several
     outputs are in the order of `model.outputs`.
 
-    If `images` are given, the file runs on them in its own runtime before it is put in place. Of
-    the float formats each output must be within 1e-4 of what Keras answers, of probabilities, or
-    within 1e-4 of the largest answer, of other outputs; and where it is (n, classes), 99.9 % of the
-    images must have the same class. int8 answers otherwise: there the answers must have the right
-    shape and be finite, and what it costs is for you to measure on labelled images. Without
-    images nothing is checked.
+    If `images` are given, the file runs on them in its own runtime before it is put in place. A
+    float format must answer as Keras does: every probability within 1e-4, other answers within 1e-4
+    of the largest of that output, and 99.9 % of the images in the same class if an output is (n,
+    classes). int8 differs, and whether by too much only labelled images can tell: its answers must
+    have the right shape and be finite. Without images nothing is checked.
 
     It needs Keras' TensorFlow backend. What the converters print is hidden, unless
     TF_CPP_MIN_LOG_LEVEL is 0.
