@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from pruning import criteria, groups, surgery
+from pruning.rules.flow import as_array
 
 _OF_A_MAP = {  # maps (n, positions, filters): float32 (n, filters)
     "mean": lambda maps: keras.ops.mean(maps, axis=1),
@@ -49,8 +50,9 @@ def scores(model, images, criterion):
         seen.clear()
         given = keras.tree.map_structure(lambda array, batch=batch: array[batch], images)
         watching(given, training=False)  # else layers that augment would
-        for path, values in seen.items():
-            running.setdefault(path, _Running()).add(np.concatenate(values))
+        for path, statistics in seen.items():
+            values = np.concatenate([as_array(each) for each in statistics])
+            running.setdefault(path, _Running()).add(values)
     return {path: getattr(values, over_images) for path, values in running.items()}
 
 
@@ -63,6 +65,7 @@ def batches(images):
 def _watching(model, statistic, seen):
     """A copy of the network that leaves the statistic of its maps in `seen` at every call."""
     copy = surgery.cut(groups.find(model), {})
+    copy.trainable = False  # else PyTorch keeps all maps of a batch to derive by
 
     def report(path, maps):
         flat = keras.ops.reshape(maps, (keras.ops.shape(maps)[0], -1, maps.shape[-1]))
