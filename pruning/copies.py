@@ -144,8 +144,8 @@ def _is_foreign(layer):
 
 def _foreign_parts(layer):
     """The layers held by a layer, such as a wrapper, that are not Keras' own."""
-    parts = [value for value in vars(layer).values() if isinstance(value, keras.Layer)]
-    return [part for part in parts if _is_foreign(part)]
+    parts = keras.tree.flatten(list(vars(layer).values()))  # PyTorch's are in a dict among them
+    return [part for part in parts if isinstance(part, keras.Layer) and _is_foreign(part)]
 
 
 def _is_function(value):
