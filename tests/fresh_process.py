@@ -7,7 +7,7 @@ import numpy as np
 
 CODE = (
     "import keras, numpy; model = keras.models.load_model('model.keras');"
-    "numpy.save('answers.npy', model(numpy.load('images.npy')).numpy())"
+    "numpy.save('answers.npy', keras.ops.convert_to_numpy(model(numpy.load('images.npy'))))"
 )
 
 
