@@ -8,15 +8,14 @@ from PIL import Image
 
 from data import dataset
 
-ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")  # of the files that Keras takes for images
-MODES = {  # Pillow's modes, per format, that TensorFlow decodes to the values 0..255 of the file
-    "BMP": ("L", "RGB"),  # of palettes it would take the indices for grey
+ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")  # of the files that are taken for images
+MODES = {  # Pillow's modes, per format, of images of 8 bits per value
+    "BMP": ("L", "RGB"),
     "GIF": ("L", "P", "RGB"),
     "JPEG": ("L", "RGB"),
     "PNG": ("1", "L", "LA", "P", "RGB", "RGBA"),
 }
 GREY = ("1", "L")
-BATCH = 256  # images decoded at a time
 
 
 def load(path):
@@ -51,14 +50,14 @@ def load(path):
                 "or delete the folder"
             )
     size, channels = _size_and_channels([*itertools.chain(*train.values(), *test.values())])
-    x_train, y_train = _read(path / "train", train, size, channels)
-    x_test, y_test = _read(path / "test", test, size, channels)
+    x_train, y_train = _read(train, size, channels)
+    x_test, y_test = _read(test, size, channels)
     y_test = np.array([list(train).index(name) for name in test])[y_test]
     return dataset.from_raw(path.resolve().name, x_train, y_train, x_test, y_test)
 
 
 def _files(part):
-    """`{class: files}` as Keras finds them: hidden folders are no classes."""
+    """`{class: files}` in order of their names; hidden folders are no classes."""
     if not part.is_dir():
         raise ValueError(f"{part} is no folder; give train/<class>/ and test/<class>/ with images")
     names = sorted(
@@ -116,38 +115,28 @@ def _size_and_mode(file):
     return image.size, mode
 
 
-def _read(part, classes, size, channels):
+def _read(classes, size, channels):
     """The uint8 images (n, height, width, channels) and their labels (n,), in order of names."""
-    import keras  # takes seconds: not before the arguments are known to be right
-    import tensorflow
+    files = [*itertools.chain(*classes.values())]
+    images = np.empty((len(files), *size, channels), np.uint8)
+    for number, file in enumerate(files):
+        images[number] = _decoded(file, channels)
+    counts = [len(of_class) for of_class in classes.values()]
+    return images, np.repeat(np.arange(len(counts)), counts)
 
-    batches = keras.utils.image_dataset_from_directory(
-        str(part),
-        class_names=list(classes),
-        batch_size=BATCH,
-        image_size=size,
-        shuffle=False,
-        interpolation="nearest",  # the images have this size, and so remain as they are, uint8
-        data_format="channels_last",
-        verbose=False,
-    )
+
+def _decoded(file, channels):
+    """The uint8 image (height, width, channels) without its transparency."""
     try:
-        # Grey images come as three equal channels
-        pairs = [(images.numpy()[..., :channels], labels.numpy()) for images, labels in batches]
-    except tensorflow.errors.OpError as error:  # it does not tell which
-        files = itertools.chain(*classes.values())
-        raise _unreadable(next(itertools.filterfalse(_is_whole, files), part)) from error
-    return map(np.concatenate, zip(*pairs, strict=True))
-
-
-def _is_whole(file):
-    import tensorflow
-
-    try:
-        tensorflow.io.decode_image(tensorflow.io.read_file(file), channels=3)
-    except tensorflow.errors.OpError:
-        return False
-    return True
+        with Image.open(file, formats=list(MODES)) as image:
+            image.verify()  # the checksums of a PNG, which decoding leaves out; it ends the file
+        with Image.open(file, formats=list(MODES)) as image:
+            image.load()
+            image.info.pop("transparency", None)  # Pillow would warn that it is lost
+            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise
+        raise _unreadable(file) from error
+    return pixels.reshape(*pixels.shape[:2], channels)
 
 
 def _unreadable(file):

@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 import data
-from data import folder
 
 SAMPLE = Path(__file__).parent / "fashion_sample.npz"
 
@@ -126,6 +125,13 @@ def test_transparency_is_left_out(own):
     np.testing.assert_array_equal(raw(images[2]), pixels(9, (5, 7, 4))[..., :3])
 
 
+def test_a_palette_keeps_its_colours_without_their_transparency(own):
+    image = Image.fromarray(pixels(9, (5, 7, 3))).quantize(20)
+    save(own / "train/cat/c.png", image, transparency=bytes(range(20)))
+    images = data.load(str(own)).train_images
+    np.testing.assert_array_equal(raw(images[2]), np.asarray(image.convert("RGB")))
+
+
 def changed(file, at, value):
     """Write one byte of the header anew: what Pillow reads, and cannot write."""
     content = bytearray(file.read_bytes())
@@ -174,6 +180,15 @@ def test_an_image_that_cannot_be_read_is_named(own, ending, length):
     refused(own, rf"own/test/dog/b\.{ending} cannot be read as an image; mend it or delete it")
 
 
+def test_a_png_whose_pixels_do_not_have_their_checksum_is_named(own):
+    file = own / "test/dog/b.png"
+    save(file, pixels(9))
+    content = bytearray(file.read_bytes())
+    content[-16] ^= 255  # of the last checksum but one, that of the pixels
+    file.write_bytes(content)
+    refused(own, r"own/test/dog/b\.png cannot be read as an image; mend it or delete it")
+
+
 @pytest.mark.parametrize("part", ["train", "test"])
 def test_a_missing_folder_is_named(own, part):
     shutil.rmtree(own / part)
@@ -219,9 +234,3 @@ def test_other_files_and_hidden_folders_are_no_images_and_no_classes(own):
     (own / "test/Thumbs.db").touch()
     save(own / "train/.thumbnails/a.png", pixels(9))
     assert data.load(str(own)).fingerprint == expected
-
-
-def test_more_images_than_are_decoded_at_a_time_are_all_there(own, monkeypatch):
-    monkeypatch.setattr(folder, "BATCH", 2)
-    loaded = data.load(str(own))
-    np.testing.assert_array_equal(raw(loaded.train_images[..., 0]), [pixels(n) for n in range(3)])

@@ -27,8 +27,6 @@ IN_FUNCTIONS = {
     ("data/cifar10.py", "load"),
     ("data/cifar100.py", "load"),
     ("data/fashion.py", "_download"),
-    ("data/folder.py", "_is_whole"),
-    ("data/folder.py", "_read"),
     ("data/mnist.py", "load"),
     # optional packages: those of a flag
     ("experiment/backend.py", "require"),
