@@ -6,7 +6,7 @@ import platform
 import re
 from pathlib import Path
 
-import keras
+from scnnb.backends import BACKEND
 
 
 def forget_peak():
@@ -37,7 +37,7 @@ def name():
         processor = names[0] if names else processor
     except OSError:
         pass
-    gpus = len(keras.distribution.list_devices("gpu"))
+    gpus = len(BACKEND.gpus())
     parts = [processor, f"{cores()} cores", platform.system()]
     return ", ".join([*parts, f"{gpus} GPUs"] if gpus else parts)
 

@@ -1,11 +1,8 @@
-"""The training images in batches, made while the network computes the ones before."""
+"""The training images in batches."""
 
 import numpy as np
-import tensorflow as tf
 
 from scnnb.augmentation import crop_and_flip
-
-AHEAD = 4  # batches that wait for the network
 
 
 def batches(images, labels, *, seed, batch_size, epochs, first_epoch=0, augment=False):
@@ -23,29 +20,16 @@ def batches(images, labels, *, seed, batch_size, epochs, first_epoch=0, augment=
         first_epoch: number of the epoch to begin with.
         augment: whether each image is shifted and flipped as `augmentation.crop_and_flip` does.
 
-    Returns:
-        tf.data.Dataset of `(images, labels)`, float32 (batch, height, width, channels) and int32
-        (batch,).
+    Yields:
+        `(images, labels)`, float32 (batch, height, width, channels) and int32 (batch,).
     """
     black = getattr(images, "black", 0.0)
-
-    def produce():
-        for epoch in range(first_epoch, epochs):
-            order = np.random.default_rng([seed, epoch, 0]).permutation(len(labels))
-            for number, start in enumerate(range(0, len(labels), batch_size), 1):
-                chosen = order[start : start + batch_size]
-                batch = images[chosen]
-                if augment:
-                    rng = np.random.default_rng([seed, epoch, number])
-                    batch = crop_and_flip(batch, rng, black)
-                yield batch, labels[chosen]
-
-    shapes = (
-        tf.TensorSpec((None, *images.shape[1:]), tf.float32),
-        tf.TensorSpec((None,), tf.int32),
-    )
-    options = tf.data.Options()
-    # its thread sleeps 10, 20, 40 ... ms, and an iterator may not end before it awakes
-    options.autotune.enabled = False
-    made = tf.data.Dataset.from_generator(produce, output_signature=shapes)
-    return made.prefetch(AHEAD).with_options(options)
+    for epoch in range(first_epoch, epochs):
+        order = np.random.default_rng([seed, epoch, 0]).permutation(len(labels))
+        for number, start in enumerate(range(0, len(labels), batch_size), 1):
+            chosen = order[start : start + batch_size]
+            batch = images[chosen]
+            if augment:
+                rng = np.random.default_rng([seed, epoch, number])
+                batch = crop_and_flip(batch, rng, black)
+            yield batch, labels[chosen]

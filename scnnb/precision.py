@@ -4,7 +4,8 @@ import contextlib
 import re
 from pathlib import Path
 
-import keras
+from scnnb.backends import BACKEND
+from scnnb.leaves import leaves
 
 CPU_INFO = Path("/proc/cpuinfo")
 FAST = {"avx512_bf16", "amx_bf16", "bf16"}  # what processors of x86 and ARM call it
@@ -15,7 +16,7 @@ def check(precision):
 
     A GPU, and a processor whose abilities the system does not tell, may compute as they can.
     """
-    if precision == "float32" or keras.distribution.list_devices("gpu"):
+    if precision == "float32" or BACKEND.gpus():
         return
     try:
         told = re.findall(r"^(?:flags|Features)\s*:(.*)", CPU_INFO.read_text(), re.MULTILINE)
@@ -49,12 +50,3 @@ def computing_in(precision, model):
     finally:
         for layer, policy in changed:
             layer.dtype_policy = policy
-
-
-def leaves(model):
-    """List of the layers of a model and of those nested in it, in order, each once."""
-    found = {}
-    for layer in model.layers:
-        inner = leaves(layer) if hasattr(layer, "layers") else [layer]
-        found |= {id(each): each for each in inner}
-    return list(found.values())

@@ -1,5 +1,6 @@
 """How a network is trained, and how its accuracy is measured."""
 
+import functools
 import gc
 import math
 import sys
@@ -7,15 +8,14 @@ import time
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from scnnb.backends import BACKEND
 from scnnb.backup import Backup
 from scnnb.batches import batches
-from scnnb.fused import FusedAdam, fused, on_gpu
 from scnnb.precision import computing_in
 
 OPTIMIZERS = {
-    "adam": lambda learning_rate: (keras.optimizers.Adam if on_gpu() else FusedAdam)(learning_rate),
+    "adam": BACKEND.adam,
     # Lei et al. 2020: momentum 0.9, regularization weight 5e-6
     "sgd": lambda learning_rate: keras.optimizers.SGD(
         learning_rate, momentum=0.9, weight_decay=5e-6
@@ -45,8 +45,9 @@ def train(
 
     Sparse categorical cross-entropy on the training images, shuffled anew in every epoch. Their
     order, dropout, shifts and flips follow `keras.utils.set_random_seed`, to be called before the
-    model is made. On a processor some kernels are fused; the model keeps its layers. A terminal
-    shows Keras' progress bar; elsewhere each epoch is one plain line, by `EpochLines`.
+    model is made. What a backend does in a way of its own is in `backends`; the model keeps its
+    layers. A terminal shows Keras' progress bar; elsewhere each epoch is one plain line, by
+    `EpochLines`.
 
     With a backup, a training that was killed goes on behind its last whole epoch, to the result it
     would have had; one that had ended is read back. The file stays.
@@ -75,10 +76,9 @@ def train(
     copy = keras.Model(model.inputs[0], model.outputs[0])  # of the same layers: model is as it was
     copy.compile(
         optimizer=OPTIMIZERS[optimizer](learning_rate),
-        loss="sparse_categorical_crossentropy",
+        loss=BACKEND.loss,
         metrics=["accuracy"],
-        # XLA slows SCNNB's step on processors about threefold; on a GPU Keras decides
-        jit_compile="auto" if on_gpu() else False,
+        jit_compile=BACKEND.jit_compile(),
     )
     settings = (epochs, batch_size, optimizer, learning_rate, augment, precision, images.shape)
     state = Backup(backup, copy, settings)
@@ -86,7 +86,8 @@ def train(
         print(f"going on behind epoch {state.done} of {epochs}")
     if state.done == epochs:
         return state.seconds
-    source = batches(
+    generator = functools.partial(
+        batches,
         images,
         labels,
         seed=seed,
@@ -98,9 +99,9 @@ def train(
     if not any(isinstance(each, EpochLines) for each in callbacks):
         callbacks = [EpochLines(), *callbacks]
     terminal = sys.stdout.isatty()
-    with computing_in(precision, model), fused(model):
+    with computing_in(precision, model), BACKEND.kernels(model):
         history = copy.fit(
-            source,
+            BACKEND.source(generator, images.shape[1:]),
             shuffle=False,  # it is
             steps_per_epoch=math.ceil(len(labels) / batch_size),
             initial_epoch=state.done,
@@ -110,6 +111,7 @@ def train(
                 keras.callbacks.TerminateOnNaN(),
                 # first, so that its bar has ended when others print; Keras itself adds it last
                 *([keras.callbacks.ProgbarLogger()] if terminal else []),
+                *BACKEND.callbacks(seed),
                 state,
                 *callbacks,
             ],
@@ -129,15 +131,10 @@ def accuracy(model, images, labels):
         labels: integer array (n,).
     """
     batch_size = max(1, EVALUATION_PIXELS // math.prod(images.shape[1:3]))
-
-    # traced once per network, which even for a few hundred images is sooner than calling it eagerly
-    classes = tf.function(
-        lambda batch: tf.argmax(model(batch, training=False), axis=-1)
-    ).get_concrete_function(tf.TensorSpec((None, *images.shape[1:]), tf.float32))
-    correct = 0
+    classes, correct = BACKEND.classifier(model, images.shape[1:]), 0
     for start in range(0, len(labels), batch_size):
         batch = slice(start, start + batch_size)
-        answers = classes(tf.constant(images[batch], tf.float32)).numpy()
+        answers = classes(images[batch])
         correct += int(np.sum(answers == labels[batch]))
     return correct / len(labels)
 

@@ -1,4 +1,4 @@
-"""scnnb/fused.py and precision.py: the same training as stock Keras', and stock layers after it."""
+"""Kernels of ours and bfloat16: the training of stock Keras, and stock layers after it."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +11,9 @@ from keras import layers
 
 import data
 import scnnb
-from scnnb import fused, precision, training
+from scnnb import precision, training
+from scnnb.backends import fused
+from scnnb.leaves import leaves
 
 HOW = {"batch_size": 8, "optimizer": "adam", "learning_rate": 0.001, "augment": False}
 SLOW = {"learning_rate": 0.0001}
@@ -174,12 +176,12 @@ class Stop(BaseException):
 @pytest.mark.parametrize("how", ["float32", "bfloat16"])
 def test_the_network_has_its_own_layers_and_float32_weights_whatever_happens(dataset, how):
     model = built("nested")
-    before = [(layer, type(layer), layer.dtype_policy) for layer in precision.leaves(model)]
+    before = [(layer, type(layer), layer.dtype_policy) for layer in leaves(model)]
     inside = []
 
     def look(batch, logs):
-        leaves = precision.leaves(model)
-        inside.append(({type(layer) for layer in leaves}, {x.compute_dtype for x in leaves}))
+        found = leaves(model)
+        inside.append(({type(layer) for layer in found}, {x.compute_dtype for x in found}))
         if len(inside) == 12:
             raise Stop
 
@@ -190,7 +192,7 @@ def test_the_network_has_its_own_layers_and_float32_weights_whatever_happens(dat
     assert fused.FusedBatchNormalization in types
     assert layers.BatchNormalization not in types
     assert dtypes == {"float32", how}
-    assert [(x, type(x), x.dtype_policy) for x in precision.leaves(model)] == before
+    assert [(x, type(x), x.dtype_policy) for x in leaves(model)] == before
     assert {weight.dtype for weight in model.weights} == {"float32"}
     assert model.layers[-1].output is model.output  # each layer is called where it was
 
@@ -234,7 +236,7 @@ def test_bfloat16_is_refused_where_the_processor_has_no_instructions_for_it(
 
 
 def test_on_a_gpu_nothing_is_fused(monkeypatch):
-    monkeypatch.setattr(keras.distribution, "list_devices", lambda kind: ["gpu:0"])
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["gpu:0"])
     model = built("scnnb")
     with fused.fused(model):
         assert type(model.get_layer("norm1")) is layers.BatchNormalization

@@ -11,9 +11,11 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from scnnb import backup, batches, training
+from scnnb.backends.backend import cross_entropy
 
 
 @pytest.fixture
@@ -124,6 +126,23 @@ def test_sgd_is_the_papers():
     assert optimizer.get_config()["momentum"] == 0.9
     assert optimizer.get_config()["weight_decay"] == 5e-6
     assert not optimizer.get_config()["nesterov"]
+
+
+@pytest.mark.parametrize("wrong", [1.0, 30.0, 80.0])
+def test_the_loss_of_other_backends_and_its_gradient_are_those_of_the_logits(wrong):
+    """Probabilities as small as 1e-35 teach as well; Keras' own loss clips them there."""
+    logits = tf.Variable([[0.0, wrong, -1.0], [2.0, 0.0, 1.0]])
+    labels = np.array([0, 2], np.int32)
+    found = []
+    for loss in (
+        lambda: cross_entropy(labels, keras.ops.softmax(logits)),
+        lambda: keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True),
+    ):
+        with tf.GradientTape() as tape:
+            losses = loss()
+        found.append((losses, tape.gradient(losses, logits)))
+    for value, expected in zip(*found, strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_redirected_output_is_one_plain_line_per_epoch(dataset, capsys):

@@ -9,12 +9,8 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from scnnb.precision import leaves
-
-
-def on_gpu():
-    """Whether Keras computes on a GPU."""
-    return bool(keras.distribution.list_devices("gpu"))
+from scnnb.backends.backend import devices
+from scnnb.leaves import leaves
 
 
 @contextlib.contextmanager
@@ -30,7 +26,7 @@ def fused(model):
     normalizations = [
         layer
         for layer in leaves(model)
-        if type(layer) is layers.BatchNormalization and not on_gpu()
+        if type(layer) is layers.BatchNormalization and not devices()
     ]
     try:
         for layer in normalizations:
