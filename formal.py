@@ -37,7 +37,7 @@ def main():
         with signals.handled(stop):
             with signals.handled(signals.end_at_once):  # an import may swallow an exception
                 given, options = arguments.parse(sys.argv[1:])
-                import_keras()
+                import_keras(gpus=not options.ray)  # with --ray they are the trials'
             experiment(given, options)
     except (KeyboardInterrupt, Exception) as error:
         if came or isinstance(error, KeyboardInterrupt):  # on its way it may become another

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import scnnb
 from data.dataset import PIXELS
-from experiment import checks
+from experiment import backend, checks
 from experiment.settings import TrialSettings, fields
 from pruning import criteria
 from pruning.exports import FORMATS
@@ -23,6 +23,10 @@ UNUSED = {  # by an analysis of sensitivities: flag and its name in the code
     "--dry-run": "dry_run",
     "--export": "export",
     "--ray": "ray",
+}
+NEED_TENSORFLOW = {  # flags, and what else their user can do
+    "export": ", or give the stored .keras files to pruning.export there",
+    "tensorboard": "",
 }
 
 
@@ -49,6 +53,8 @@ class Options:
 def parse(argv):
     """The arguments, each checked; a wrong one ends the program with status 2 and one line.
 
+    KERAS_BACKEND is one of them: what it names shapes every result.
+
     Args:
         argv: list of texts.
 
@@ -61,7 +67,8 @@ def parse(argv):
         description="Train a network, remove the least important filters from every "
         "convolution, retrain, and append parameters against accuracy to a CSV, one row per "
         "percentage.",
-        epilog="example: python3 formal.py fashion 0.001 128 35 30 0.4",
+        epilog="example: python3 formal.py fashion 0.001 128 35 30 0.4 (with KERAS_BACKEND=jax or "
+        "torch in front of it on that backend instead of tensorflow)",
     )
     _add_settings(parser.add_argument)
     _add_options(parser.add_argument)
@@ -73,6 +80,10 @@ def parse(argv):
     for name in ("criterion", "export"):
         given[name] = list(dict.fromkeys(given[name] or []))
     given["export"] = [FORMATS[name] for name in given["export"]]
+    try:
+        given["backend"] = backend.chosen()
+    except ValueError as error:
+        parser.error(str(error))
     _refuse_what_does_not_fit(parser, argparse.Namespace(**given))
     options = {field.name: given.pop(field.name) for field in dataclasses.fields(Options)}
     return given, Options(**options)
@@ -180,7 +191,7 @@ def _add_options(add):
         "--cpus-per-trial",
         type=checks.share,
         metavar="N",
-        help="Processors that each trial of --ray is given, and TensorFlow's threads (default 1). "
+        help="Processors that each trial of --ray is given, and its threads (default 1). "
         "Example: --cpus-per-trial 4",
     )
     add(
@@ -209,6 +220,12 @@ def _refuse_what_does_not_fit(parser, args):
     """End the program if arguments do not fit together."""
     if args.int8_io and not any(each.quantised for each in args.export):
         parser.error("--int8-io came without --export litert-int8; give both")
+    for flag, instead in NEED_TENSORFLOW.items():
+        if getattr(args, flag) and args.backend != "tensorflow":
+            parser.error(
+                f"--{flag} came with KERAS_BACKEND={args.backend}, but its files are written by "
+                f"TensorFlow; take KERAS_BACKEND=tensorflow{instead}"
+            )
     if args.trained and args.model in scnnb.NETWORKS:
         parser.error(f"--trained came with --model {args.model}; give the path of its file")
     if args.trained and args.control:

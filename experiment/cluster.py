@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import time
+import warnings
 from typing import Any
 
 import ray
@@ -36,7 +37,7 @@ class Cluster:
             address: `local` for this machine, else as `ray.init` takes it: `auto`, `HOST:PORT` or
                 `ray://HOST:PORT`.
             code: list of pathlib.Path, the packages and modules that the nodes get.
-            cpus: processors per call, above 0; TensorFlow takes as many threads, at least one.
+            cpus: processors per call, above 0; the backend takes as many threads, at least one.
             gpus: GPUs per call, or the part of one.
             plain: class, or tuple of classes, of the errors of calls that their words alone
                 explain; of others the traceback is written to stderr.
@@ -167,13 +168,16 @@ def _connect(address, code, environment):
         if ":" in address:  # Ray itself would try for minutes
             host, port = address.removeprefix("ray://").split(":")
             socket.create_connection((host, int(port)), timeout=10).close()
-        ray.init(
-            address=address,
-            runtime_env={"py_modules": [str(path) for path in code], "env_vars": environment},
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-            include_dashboard=False if address == "local" else None,
-        )
+        with warnings.catch_warnings():
+            # JAX warns of forks, but what Ray forks becomes another program at once
+            warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
+            ray.init(
+                address=address,
+                runtime_env={"py_modules": [str(path) for path in code], "env_vars": environment},
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                include_dashboard=False if address == "local" else None,
+            )
         return [node["Resources"] for node in ray.nodes() if node["Alive"]]
     except KeyboardInterrupt:
         ray.shutdown()
@@ -185,14 +189,16 @@ def _connect(address, code, environment):
 
 
 def _environment(cpus, gpus):
-    """The variables by which TensorFlow takes what a call was given."""
+    """The variables by which a call takes the backend of this process and what it was given."""
     threads = str(max(1, int(cpus)))
     found = {
         "TF_NUM_INTRAOP_THREADS": threads,
         "TF_NUM_INTEROP_THREADS": threads,
         "OMP_NUM_THREADS": threads,
-        "KERAS_BACKEND": "tensorflow",
+        "NPROC": threads,  # what JAX reads
+        "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", ""),
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # several calls may share a GPU
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # the same of JAX
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
     }
     return found if gpus else found | {"CUDA_VISIBLE_DEVICES": ""}  # Ray names those it gives

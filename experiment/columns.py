@@ -9,6 +9,7 @@ from experiment import settings
 from experiment.settings import BaselineSettings, TrialSettings
 from pruning.exports import FORMATS
 
+RENAMED = {"tensorflow": "backend_version"}  # columns of older rows
 COUNT = "Int64"  # pandas' type of whole numbers that may be missing
 
 
@@ -31,7 +32,7 @@ class Measured:
     retrain_seconds: float
     finished_at: str
     keras: str
-    tensorflow: str
+    backend_version: str
     model_bytes: float = math.nan
     latency_ms: float = math.nan
     baseline_latency_ms: float = math.nan
@@ -116,7 +117,7 @@ SENSITIVITY = Table(
         **_types(_BASELINE),
         **dict.fromkeys(["criterion", "coupled", "images", "layers"], str),
         **dict.fromkeys(["pruning_ratio", "accuracy", "baseline_accuracy"], float),
-        **dict.fromkeys(["finished_at", "keras", "tensorflow"], str),
+        **dict.fromkeys(["finished_at", "keras", "backend_version"], str),
     },
     settings=[*BASELINE_SETTINGS, "criterion", "coupled", "images", "layers", "pruning_ratio"],
     added=_added(_BASELINE),

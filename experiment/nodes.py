@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import keras
-import tensorflow
 
 import scnnb
 from experiment import exporting, transport
-from experiment.backend import import_keras
+from experiment.backend import import_keras, version
 from experiment.cluster import Cluster
 from experiment.errors import UserError, as_the_users
 from experiment.runner import Job
@@ -116,9 +115,9 @@ def on_node(dataset, given, own, job: Job, order: Order, *, tell):
         UserError: this node has other versions, or cannot compute as asked.
     """
     import_keras()
-    for package, here in _versions().items():
-        if here != (version := order.versions[package]):
-            raise UserError(f"a node has {package} {here}, the program {version}; install one")
+    for package, there in order.versions.items():
+        if (here := _versions().get(package)) != there:
+            raise UserError(f"a node has {package} {here}, the program {there}; install one")
     with as_the_users(ValueError):
         precision.check(_recipe(job).precision)
     tell("begins")
@@ -156,7 +155,7 @@ class _Lines(keras.callbacks.Callback):
 
 
 def _versions():
-    return {"keras": keras.__version__, "tensorflow": tensorflow.__version__}
+    return {"keras": keras.__version__, keras.backend.backend(): version()}
 
 
 def _recipe(job: Job):

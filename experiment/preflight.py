@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import tensorflow
-
 import pruning
 from experiment import record
 from experiment.arguments import Options
@@ -51,7 +49,6 @@ def check_machine(options: Options, given):
     if options.ray:
         os.environ.setdefault("RAY_task_oom_retries", "2")  # of what took too much memory
         require("ray", "--ray")
-        tensorflow.config.set_visible_devices([], "GPU")  # they are the trials'
     else:
         with as_the_users(ValueError):
             precision.check(given["precision"])

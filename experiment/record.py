@@ -7,7 +7,7 @@ from pathlib import Path
 import filelock
 import pandas as pd
 
-from experiment.columns import TRIALS
+from experiment.columns import RENAMED, TRIALS
 from scnnb.files import partial_path, replaced
 
 
@@ -56,6 +56,7 @@ def read_rows(path, table=TRIALS):
         rows = pd.read_csv(path, dtype=str, keep_default_na=False)
         if rows.isna().to_numpy().any() or not path.read_bytes().endswith(b"\n"):
             raise ValueError("its last row is cut short")
+        rows = rows.rename(columns=RENAMED)
         added = [name for name in table.added if name not in rows.columns]
         if sorted([*rows.columns, *added]) != sorted(table.columns):
             raise ValueError(f"its columns are {', '.join(rows.columns)}")
@@ -127,6 +128,7 @@ def _check_numbers(rows, table):
 
 def _completed(row, table):
     """The row with what the columns it lacks meant."""
+    row = {RENAMED.get(name, name): value for name, value in row.items()}
     meant = {n: value(row) if callable(value) else value for n, value in table.added.items()}
     row = meant | row
     if set(row) != set(table.columns):

@@ -5,10 +5,10 @@ import time
 
 import keras
 import numpy as np
-import tensorflow
 
 import pruning
 from experiment import (
+    backend,
     preflight,
     record,
     samples,
@@ -79,7 +79,7 @@ def _analysed(model, baseline, dataset, criterion, coupled, options):
     how = {"criterion": criterion, "coupled": coupled, "images": images}
     path = baseline.entry.path.with_name("_".join(["sensitivity", *how.values()]))
     kinds = {"baseline_accuracy": float, "layers": _are_layers}
-    kinds |= dict.fromkeys(["finished_at", "keras", "tensorflow"], str)
+    kinds |= dict.fromkeys(["finished_at", "keras", "backend_version"], str)
     entry = Entry(path, (kinds, {}, ()))
     lock = entry.lock()
     found = None if options.fresh else entry.read_record()
@@ -121,7 +121,7 @@ def _measured(model, dataset, seed, *, criterion, coupled, images):
         "layers": layers,
         "finished_at": trainings.now(),
         "keras": keras.__version__,
-        "tensorflow": tensorflow.__version__,
+        "backend_version": backend.version(),
     }
 
 

@@ -114,6 +114,7 @@ class BaselineSettings:
         "network that begins with Rescaling(1/255), as many of keras.applications do, takes 0..255."
         " Example: --pixels 0..255",
     )
+    backend: str = setting(default="tensorflow")  # KERAS_BACKEND
     seed: int = setting(name="seed{}")
     content: str = setting(default="")  # of older rows not known: they stay beside others
 
@@ -264,8 +265,8 @@ def grid(given, *, dataset, content):
     """The settings of every trial of a call, seed by seed.
 
     Args:
-        given: dict of the parsed arguments, by the names of the fields; `seed`, `pruning_ratio` and
-            `criterion` are lists; `trained` says that the network is.
+        given: dict of the parsed arguments and the backend, by the names of the fields; `seed`,
+            `pruning_ratio` and `criterion` are lists; `trained` says that the network is.
         dataset: name of the dataset.
         content: as `BaselineSettings` has it.
 
@@ -279,6 +280,7 @@ def grid(given, *, dataset, content):
         "dataset": dataset,
         "model": Path(given["model"]).name,
         "pixels": given["pixels"],
+        "backend": given["backend"],
         "content": content,
     }
     baselines = [

@@ -9,6 +9,7 @@ from pathlib import Path
 import filelock
 import keras
 
+from experiment.columns import RENAMED
 from experiment.errors import as_the_users
 from scnnb.files import replaced, set_aside
 
@@ -127,6 +128,8 @@ class Entry:
             if file.exists() and not file.is_file():  # reading a pipe would wait for ever
                 raise ValueError("it is no file")
             record = json.loads(file.read_text())
+            if isinstance(record, dict):
+                record = {RENAMED.get(name, name): value for name, value in record.items()}
             _check(record, *self.kinds)
             return record
         except FileNotFoundError:

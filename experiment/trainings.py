@@ -3,16 +3,16 @@
 import dataclasses
 import datetime
 import functools
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
 import numpy as np
 import pandas as pd
-import tensorflow
 
 import pruning
-from experiment import networks, settings, timings
+from experiment import backend, networks, settings, timings
 from experiment.columns import Measured
 from experiment.errors import UserError
 from experiment.pruned import cuts, macs, renewed
@@ -20,6 +20,12 @@ from experiment.store import Entry
 from experiment.study import Baseline, Trial
 from pruning import cost, timing
 from scnnb import training
+
+OUT_OF_MEMORY = (
+    re.compile(  # class or words of TensorFlow, JAX, PyTorch on a GPU and on a processor
+        "ResourceExhausted|RESOURCE_EXHAUSTED|OutOfMemory|can't allocate memory"
+    )
+)
 
 
 class Trained(NamedTuple):
@@ -115,7 +121,7 @@ def make_trial(trial: Trial, dataset, callbacks=()):
         baseline_seconds=baseline.record["seconds"],
         finished_at=now(),
         keras=keras.__version__,
-        tensorflow=tensorflow.__version__,
+        backend_version=backend.version(),
         model_bytes=entry.save_model(model),
         **_timed(model, baseline, dataset, trial.settings.baseline.recipe.batch_size),
         peak_memory_mb=round(timings.peak_memory_mb(), 1),
@@ -197,7 +203,9 @@ def _train(model, dataset, recipe: settings.Recipe, backup, callbacks):
         return training.train(model, dataset, **how, backup=backup, callbacks=callbacks)
     except training.DivergedError as error:
         raise UserError(str(error)) from error
-    except tensorflow.errors.ResourceExhaustedError as error:
+    except Exception as error:  # each backend has a class of its own
+        if not OUT_OF_MEMORY.search(f"{type(error).__name__} {error}"):
+            raise
         raise MemoryError("there is not enough memory; take a smaller batchSz") from error
 
 

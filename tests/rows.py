@@ -28,7 +28,8 @@ def row(**changes):
         "retrain_seconds": 500.2,
         "finished_at": "2026-01-01T00:00:00+00:00",
         "keras": "3.15.1",
-        "tensorflow": "2.21.0",
+        "backend_version": "2.21.0",
+        "backend": "tensorflow",
         "coupled": "joint",
         "layer_ratios": "",
         "retrain_learning_rate": 1e-05,
@@ -64,12 +65,13 @@ def sensitivities(accuracies, **changes):
         "augment": "",
         "content": "0123456789ab",
         "pixels": "0..255",
+        "backend": "jax",
         "precision": "float32",
         "coupled": "joint",
         "images": "test",
         "baseline_accuracy": 0.9,
     }
-    row |= {"finished_at": "2026", "keras": "3", "tensorflow": "2"} | changes
+    row |= {"finished_at": "2026", "keras": "3", "backend_version": "2"} | changes
     return [
         row | {"pruning_ratio": number / 10, "accuracy": accuracy}
         for number, accuracy in enumerate(accuracies, 1)

@@ -191,6 +191,7 @@ def test_right_arguments_are_taken_in_any_order_with_options():
         "augment": "",
         "precision": "float32",
         "pixels": "0..1",
+        "backend": "tensorflow",
         "layer_ratios": "",
         "retrain_learning_rate": None,
     }
@@ -258,6 +259,47 @@ def test_what_is_not_the_default_stands_in_the_names_of_files(options, folder, t
     (only,) = settings.grid(given, dataset="fashion", content="c")
     assert folder in (None, settings.folder_name(only.baseline))
     assert trial in (None, settings.trial_name(only))
+
+
+@pytest.mark.parametrize("variable", ["tensorflow", "jax", "torch", "", None])
+def test_the_backend_is_that_of_the_variable_else_tensorflow(monkeypatch, variable):
+    monkeypatch.delenv("KERAS_BACKEND")
+    if variable is not None:
+        monkeypatch.setenv("KERAS_BACKEND", variable)
+    assert parse(RIGHT)[0]["backend"] == (variable or "tensorflow")
+
+
+@pytest.mark.parametrize("variable", ["openvino", "numpy", "TensorFlow", "cntk"])
+def test_a_backend_that_cannot_train_is_a_wrong_argument(monkeypatch, capsys, variable):
+    monkeypatch.setenv("KERAS_BACKEND", variable)
+    with pytest.raises(SystemExit) as ended:
+        parse(RIGHT)
+    message = (
+        f"formal.py: KERAS_BACKEND is {variable!r}, but Keras trains on tensorflow, jax or torch: "
+        "name one of them, or none for tensorflow; see --help\n"
+    )
+    assert (ended.value.code, capsys.readouterr().err) == (2, message)
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize(
+    ("flag", "value", "later"),
+    [
+        ("--export", "onnx", ", or give the stored .keras files to pruning.export there"),
+        ("--tensorboard", "logs", ""),
+    ],
+)
+def test_what_tensorflow_writes_is_refused_on_other_backends(
+    monkeypatch, capsys, backend, flag, value, later
+):
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    with pytest.raises(SystemExit) as ended:
+        parse([*RIGHT, flag, value])
+    message = (
+        f"formal.py: {flag} came with KERAS_BACKEND={backend}, but its files are written by "
+        f"TensorFlow; take KERAS_BACKEND=tensorflow{later}; see --help\n"
+    )
+    assert (ended.value.code, capsys.readouterr().err) == (2, message)
 
 
 def test_the_flag_takes_every_criterion_and_the_help_names_each(capsys):

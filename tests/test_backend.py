@@ -28,6 +28,60 @@ def test_what_tensorflow_writes_as_it_starts_is_seen_at_level_0_only(level):
     assert (done.stderr != "") == (level == "0")
 
 
+@pytest.mark.parametrize("level", ["0", "3"])
+def test_what_jax_says_of_a_gpu_that_it_cannot_use_is_seen_at_level_0_only(level):
+    code = (
+        "from experiment import backend; backend.import_keras(); import logging;"
+        "logging.getLogger('jax._src.xla_bridge').warning('An NVIDIA GPU may be present')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": level},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert ("An NVIDIA GPU may be present" in done.stderr) == (level == "0")
+
+
+@pytest.mark.parametrize("name", ["jax", "torch", "tensorflow"])
+def test_a_backend_that_is_not_installed_ends_the_program_in_one_line(tmp_path, name):
+    (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError('No module named {name}')")
+    command = [sys.executable, ROOT / "formal.py", *"fashion 0.1 1 1 1 0".split()]
+    variables = {"KERAS_BACKEND": name, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"formal.py: KERAS_BACKEND={name}: Keras cannot be imported (No module named {name}); "
+        "install that, or name another of tensorflow, jax and torch\n"
+    )
+
+
+def test_what_hides_gpus_is_seen_while_keras_is_imported_and_not_by_later_processes(monkeypatch):
+    """Ray's own would find no GPUs for the trials."""
+    monkeypatch.setenv("ONE", "1")
+    monkeypatch.delenv("OTHER", raising=False)
+    with backend.variables({"ONE": "2", "OTHER": "3"}):
+        assert (os.environ["ONE"], os.environ["OTHER"]) == ("2", "3")
+    assert os.environ["ONE"] == "1"
+    assert "OTHER" not in os.environ
+
+
+def test_jax_computes_on_no_gpu_where_it_is_told_so():
+    pytest.importorskip("jax")
+    code = (
+        "from experiment import backend; backend.import_keras(gpus=False);"
+        "import jax, os; print(jax.config.jax_platforms, os.environ.get('JAX_PLATFORMS'))"
+    )
+    environment = os.environ | {"KERAS_BACKEND": "jax"}
+    environment.pop("JAX_PLATFORMS", None)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("cpu None\n", "")
+
+
 def test_a_missing_package_is_named_with_the_flag_that_needs_it(monkeypatch):
     backend.require("json", "--json")
     monkeypatch.setitem(sys.modules, "ray", None)

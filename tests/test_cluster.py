@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import ray
+import tensorflow as tf
 from ray.cluster_utils import Cluster as Nodes
 
 from experiment import cluster, nodes, record, timings
@@ -210,13 +211,16 @@ def test_ray_that_is_not_installed_is_told_before_training(few, network, call, m
     )
 
 
-def test_a_node_with_another_keras_is_refused():
+@pytest.mark.parametrize("package", ["keras", "tensorflow"])
+def test_a_node_with_another_version_is_refused(package):
     recipe = Recipe(learning_rate=0.1, batch_size=1, epochs=1)
     baseline = BaselineSettings(dataset="d", model="m", seed=0, recipe=recipe)
     trial = TrialSettings(baseline=baseline, pruning_ratio=0.5, epoch2=1, retrain_learning_rate=0.1)
     job = Job("baseline", study([trial]).baselines[0])
-    order = nodes.Order(Shared("scnnb", [], False), ("scnnb", None), False, {"keras": "3.0.0"})
-    message = f"a node has keras {keras.__version__}, the program 3.0.0; install one"
+    here = {"keras": keras.__version__, "tensorflow": tf.__version__}
+    versions = here | {package: "0.1"}
+    order = nodes.Order(Shared("scnnb", [], False), ("scnnb", None), False, versions)
+    message = f"a node has {package} {here[package]}, the program 0.1; install one"
     with pytest.raises(UserError, match=re.escape(message)):
         nodes.on_node(None, {}, {}, job, order, tell=print)
 

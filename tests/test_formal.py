@@ -159,8 +159,8 @@ def test_a_file_that_is_no_dataset_ends_with_1_and_one_line(tmp_path, call):
 
 def test_a_name_that_the_terminal_lacks_is_written_as_its_code(tmp_path):
     code = (
-        "import sys, formal; formal.import_keras = lambda: None;"
-        "formal.arguments.parse = lambda argv: (print(sys.argv[1]), None);"
+        "import sys, formal, types; formal.import_keras = lambda gpus: None;"
+        "formal.arguments.parse = lambda argv: (print(sys.argv[1]), types.SimpleNamespace(ray=0));"
         "formal.experiment = lambda given, options: None; formal.main()"
     )
     name = "\u6a21\u578b.npz"

@@ -80,6 +80,22 @@ def test_the_library_needs_keras_and_numpy_only():
     assert needed - sys.stdlib_module_names == {"keras", "numpy", "pruning"}
 
 
+def test_what_is_of_one_backend_is_imported_in_files_of_that_backend_only():
+    backends = {"tensorflow", "jax", "torch"}
+    found = {
+        (file.relative_to(ROOT).as_posix(), name)
+        for package in OURS
+        for file in [*(ROOT / package).rglob("*.py"), ROOT / "formal.py"]
+        for function, name in imports(file)
+        if not function and name in backends
+    }
+    assert found == {
+        ("scnnb/backends/fused.py", "tensorflow"),
+        ("scnnb/backends/tensorflow.py", "tensorflow"),
+        ("scnnb/backends/torch.py", "torch"),
+    }
+
+
 def test_imports_in_functions_are_those_that_have_a_reason():
     files = [ROOT / "formal.py"]
     for package in OURS - {"formal"}:

@@ -75,6 +75,7 @@ def test_the_readme_names_the_folder_of_a_baseline_part_by_part():
         model="<model>",
         recipe=recipe,
         pixels="<pixels>",
+        backend="<backend>",
         seed="…",
         content="<content>",
     )
@@ -98,6 +99,7 @@ def test_every_setting_of_the_parser_is_a_field_and_has_its_default():
         "precision": "float32",
         "epochs": 35,
         "pixels": "0..1",
+        "backend": "tensorflow",
         "seed": [0],
         "pruning_ratio": [0.4],
         "layer_ratios": "",

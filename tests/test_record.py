@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from experiment import record, summary
-from experiment.columns import COUNT, MEASURED, NORMS, SENSITIVITY, TRIALS
+from experiment.columns import COUNT, MEASURED, NORMS, RENAMED, SENSITIVITY, TRIALS
 from tests.rows import exported, row
 
 FIRST = (  # the columns of the first release
@@ -29,7 +29,7 @@ TABLES = {"sensitivity": SENSITIVITY, "sensitivity-norms": NORMS} | dict.fromkey
 
 def test_a_csv_and_a_row_from_before_a_column_was_added_are_read(tmp_path):
     csv = tmp_path / "a.csv"
-    old = {name: row()[name] for name in FIRST.split(",")}
+    old = {name: row()[RENAMED.get(name, name)] for name in FIRST.split(",")}
     pd.DataFrame([old]).to_csv(csv, index=False)
     assert csv.read_text().splitlines()[0] == FIRST
     unmeasured = dict.fromkeys([*MEASURED, *exported()], -1.0) | {"machine": ""}
@@ -48,10 +48,12 @@ def test_a_record_of_an_older_release_is_read_cell_by_cell(name):
         cells = list(DictReader(file))
     rows = record.read_rows(DOCS / f"{name}.csv", TABLES[name])
     assert list(rows.columns) == list(TABLES[name].columns) and len(rows) == len(cells) > 0
-    for column in cells[0]:
+    for header in cells[0]:
+        column = RENAMED.get(header, header)
         kind = str if TABLES[name].columns[column] is str else float
-        written = [kind(each[column] or (math.nan if kind is float else "")) for each in cells]
-        np.testing.assert_array_equal(rows[column].to_numpy(kind, na_value=math.nan), written)
+        written = [kind(each[header] or (math.nan if kind is float else "")) for each in cells]
+        found = rows[column].to_numpy(kind, na_value=math.nan)
+        np.testing.assert_array_equal(found, written)
 
 
 def test_every_record_in_the_documents_is_among_those_read():

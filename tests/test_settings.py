@@ -30,6 +30,7 @@ VALUES = {
     "precision": st.sampled_from(["float32", "bfloat16"]),
     "epoch1": st.integers(0, 12),
     "pixels": st.sampled_from(list(PIXELS)),
+    "backend": st.sampled_from(["tensorflow", "jax", "torch"]),
     "seed": st.integers(0, 11),
     "content": st.sampled_from("ab"),
     "pruning_ratio": st.sampled_from([0.0, 0.05, 0.5, 0.55]),
@@ -136,6 +137,8 @@ def test_a_folder_is_named_after_what_shapes_the_baseline_but_defaults(recipe, p
     recipe = dataclasses.replace(RECIPE, **recipe)
     baseline = dataclasses.replace(BASELINE, recipe=recipe, pixels=pixels)
     assert settings.folder_name(baseline) == name
+    elsewhere = dataclasses.replace(baseline, backend="jax")
+    assert settings.folder_name(elsewhere) == name.replace("_seed3_", "_jax_seed3_")
 
 
 @pytest.mark.parametrize(
@@ -178,6 +181,7 @@ def test_a_row_holds_every_setting_by_its_column():
         "precision": "float32",
         "epoch1": 35,
         "pixels": "0..1",
+        "backend": "tensorflow",
         "seed": 3,
         "content": "0123456789ab",
         "pruning_ratio": 0.4,
@@ -190,7 +194,7 @@ def test_a_row_holds_every_setting_by_its_column():
         "epoch2": 30,
         "retrain_learning_rate": 0.001,
     }
-    assert [*settings.row(BASELINE)] == [*settings.row(TRIAL)][:11] == BASELINE_SETTINGS
+    assert [*settings.row(BASELINE)] == [*settings.row(TRIAL)][:12] == BASELINE_SETTINGS
 
 
 def test_fields_are_found_by_their_columns_in_the_dataclasses_that_are_nested():
@@ -228,6 +232,7 @@ GIVEN = {
     "precision": "float32",
     "epochs": 35,
     "pixels": "0..1",
+    "backend": "tensorflow",
     "pruning_ratio": [0.4],
     "layer_ratios": "",
     "coupled": "joint",

@@ -39,7 +39,7 @@ def test_ctrl_c_ends_a_run_by_that_signal_with_one_line_and_keeps_the_finished_r
 @SIGNALS
 def test_a_signal_during_the_run_ends_it_tidily_and_by_that_signal(tmp_path, number):
     code = (
-        "import filelock, formal, time\n"
+        "import filelock, formal, time, types\n"
         "def experiment(given, options):\n"
         "    lock = filelock.FileLock('made.lock')\n"
         "    lock.acquire()\n"
@@ -50,8 +50,8 @@ def test_a_signal_during_the_run_ends_it_tidily_and_by_that_signal(tmp_path, num
         "        raise ImportError('as of a package in C') from stopped\n"
         "    finally:\n"
         "        print('tidied')\n"
-        "formal.experiment, formal.import_keras = experiment, lambda: None\n"
-        "formal.arguments.parse = lambda argv: (None, None)\n"
+        "formal.experiment, formal.import_keras = experiment, lambda gpus: None\n"
+        "formal.arguments.parse = lambda argv: (None, types.SimpleNamespace(ray=None))\n"
         "formal.signals.end(formal.main())\n"
     )
     with subprocess.Popen(

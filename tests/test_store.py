@@ -122,6 +122,12 @@ def test_a_damaged_record_is_named_and_set_aside_as_it_is(entry, capsys, content
         assert (entry.path.parent / f"pruned0.4.json.damaged{number}").read_bytes() == content
 
 
+def test_a_record_of_before_a_column_was_renamed_counts(tmp_path):
+    entry = Entry(tmp_path / "old", ({"backend_version": str}, {}, ()))
+    entry.record_file.write_text('{"tensorflow": "2.21.0"}')
+    assert entry.read_record() == {"backend_version": "2.21.0"}
+
+
 def test_what_was_not_measured_is_no_number(entry):
     entry.save_record({"accuracy": 1, "latency_ms": float("nan")})
     record = entry.read_record()

@@ -5,6 +5,7 @@ import re
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import pruning
 from experiment import record
@@ -48,6 +49,33 @@ def test_every_training_gets_its_weights_epochs_and_learning_rate(few, small, ca
         (204, 3, 0.02, True),
         (117, 3, 0.02, True),
     ]  # the second control is the first
+
+
+@pytest.mark.parametrize(
+    ("error", "is_of_memory"),
+    [
+        (tf.errors.ResourceExhaustedError(None, None, "OOM when allocating"), True),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"), True),  # JAX's
+        (type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory"), True),  # PyTorch's
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9"), True),
+        (RuntimeError("a fault"), False),
+    ],
+)
+def test_too_little_memory_is_told_in_one_line_on_every_backend(
+    few, small, call, monkeypatch, error, is_of_memory
+):
+    def train(*args, **options):
+        raise error
+
+    monkeypatch.setattr(training, "train", train)
+    arguments = (small.parent, few, *SHORT, 0.5, "--model", small)
+    if not is_of_memory:
+        with pytest.raises(RuntimeError, match="a fault"):
+            call(*arguments)
+        return
+    status, _, err = call(*arguments)
+    assert status == 1
+    assert err == "formal.py: there is not enough memory; take a smaller batchSz\n"
 
 
 def test_training_images_reach_the_criterion_of_a_trial(few, small, call, monkeypatch):
