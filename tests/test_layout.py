@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 OURS = {"data", "scnnb", "pruning", "experiment", "formal"}
 # what an answer to wrong arguments has no time for, or not everybody has
-LATE = "keras tensorflow pandas matplotlib ray ai_edge_litert onnx onnxruntime tf2onnx".split()
+LATE = ["keras", "tensorflow", "jax", "torch", "pandas", "matplotlib", "ray"]
+LATE += ["ai_edge_litert", "onnx", "onnxruntime", "tf2onnx"]
 IN_FUNCTIONS = {
     # after the arguments are known to be right: Keras takes seconds
     ("formal.py", "experiment"),
