@@ -1,6 +1,6 @@
 """The architectures of keras.applications, pruned and proven equal to the silenced network.
 
-    python -m tests.applications docs/applications.csv
+    python -m tests.applications docs/measurements/applications/applications.csv
 
 prunes all 40 at ratio 0.5 and writes a row each. `tests/test_applications.py` makes the same rows.
 """
