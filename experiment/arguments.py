@@ -61,18 +61,7 @@ def parse(argv):
     Returns:
         `(given, options)`: what `settings.grid` takes, and Options.
     """
-    parser = _Parser(
-        prog="formal.py",
-        allow_abbrev=False,
-        description="Train a network, remove the least important filters from every "
-        "convolution, retrain, and append parameters against accuracy to a CSV, one row per "
-        "percentage.",
-        epilog="example: python3 formal.py fashion 0.001 128 35 30 0.4 (with KERAS_BACKEND=jax or "
-        "torch in front of it on that backend instead of tensorflow)",
-    )
-    _add_settings(parser.add_argument)
-    _add_options(parser.add_argument)
-    parser.set_defaults(model="scnnb")
+    parser = make_parser()
     # A blank in front keeps argparse from taking -inf, -1e-3 or -1..1 for an option
     values = [f" {a}" if checks.is_number(a) or a in PIXELS else a for a in argv]
     given = vars(parser.parse_intermixed_args(values))
@@ -87,6 +76,23 @@ def parse(argv):
     _refuse_what_does_not_fit(parser, argparse.Namespace(**given))
     options = {field.name: given.pop(field.name) for field in dataclasses.fields(Options)}
     return given, Options(**options)
+
+
+def make_parser():
+    """The argparse.ArgumentParser of the command line."""
+    parser = _Parser(
+        prog="formal.py",
+        allow_abbrev=False,
+        description="Train a network, remove the least important filters from every "
+        "convolution, retrain, and append parameters against accuracy to a CSV, one row per "
+        "percentage.",
+        epilog="example: python3 formal.py fashion 0.001 128 35 30 0.4 (with KERAS_BACKEND=jax or "
+        "torch in front of it on that backend instead of tensorflow)",
+    )
+    _add_settings(parser.add_argument)
+    _add_options(parser.add_argument)
+    parser.set_defaults(model="scnnb")
+    return parser
 
 
 def _add_settings(add):
@@ -105,7 +111,7 @@ def _defaults():
     found = {}
     for field in fields(TrialSettings).values():
         default, parsed = field.metadata["default"], field.metadata["parsed"]
-        if parsed and default is not dataclasses.MISSING and not callable(default):
+        if field.metadata["flag"] and default is not dataclasses.MISSING and not callable(default):
             found[field.name] = [default] if "nargs" in parsed else default
     return found
 

@@ -13,33 +13,63 @@ RENAMED = {"tensorflow": "backend_version"}  # columns of older rows
 COUNT = "Int64"  # pandas' type of whole numbers that may be missing
 
 
+def measured(meaning, default=dataclasses.MISSING):
+    """A field that is measured.
+
+    Args:
+        meaning: what the column holds, for `docs/results.md`.
+        default: value in rows from before the column was added.
+    """
+    return dataclasses.field(default=default, metadata={"help": meaning})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What came of a trial. A default is what rows of before the column was added hold.
+    """What came of a trial."""
 
-    Attributes: accuracies are 0..1, on the test images; `pruned_accuracy` is right after the last
-    cut. MACs are for one image, None if they cannot be counted.
-    """
-
-    parameters: int
-    accuracy: float
-    pruned_accuracy: float
-    baseline_parameters: int
-    baseline_accuracy: float
-    macs: int | None
-    baseline_macs: int | None
-    baseline_seconds: float
-    retrain_seconds: float
-    finished_at: str
-    keras: str
-    backend_version: str
-    model_bytes: float = math.nan
-    latency_ms: float = math.nan
-    baseline_latency_ms: float = math.nan
-    throughput: float = math.nan  # images per second
-    baseline_throughput: float = math.nan
-    peak_memory_mb: float = math.nan
-    machine: str = ""
+    parameters: int = measured("Number of weights of the pruned network.")
+    accuracy: float = measured(
+        "Accuracy on the test images after retraining, 0..1; with `control` that of the network "
+        "trained from new weights."
+    )
+    pruned_accuracy: float = measured(
+        "Accuracy on the test images right after pruning, 0..1; of an iterative schedule after the "
+        "last cut."
+    )
+    baseline_parameters: int = measured("Number of weights of the baseline.")
+    baseline_accuracy: float = measured("Accuracy of the baseline on the test images, 0..1.")
+    macs: int | None = measured(
+        "Multiply-accumulates of the pruned network for one image; empty if a layer cannot be "
+        "counted."
+    )
+    baseline_macs: int | None = measured("Multiply-accumulates of the baseline for one image.")
+    baseline_seconds: float = measured("Time of the baseline's training in seconds.")
+    retrain_seconds: float = measured("Time of the retraining in seconds.")
+    finished_at: str = measured("Date and time at which the row was finished, in UTC.")
+    keras: str = measured("Version of Keras.")
+    backend_version: str = measured("Version of the package of the backend.")
+    model_bytes: float = measured("Size of the pruned `.keras` file in bytes.", math.nan)
+    latency_ms: float = measured(
+        "Median time of Keras' `predict_on_batch` for one test image, pruned, in milliseconds.",
+        math.nan,
+    )
+    baseline_latency_ms: float = measured(
+        "The same of the baseline, in turns with the pruned network.", math.nan
+    )
+    throughput: float = measured(
+        "Images per second of the pruned network in batches of `batch_size`.", math.nan
+    )
+    baseline_throughput: float = measured(
+        "The same of the baseline, in turns with the pruned network.", math.nan
+    )
+    peak_memory_mb: float = measured(
+        "Most memory of the program while the row was made, in 10^6 bytes; empty if the system is "
+        "not Linux.",
+        math.nan,
+    )
+    machine: str = measured(
+        "Processor, number of its cores that the program may use, system, and number of GPUs.", ""
+    )
 
 
 class Table(NamedTuple):
@@ -87,15 +117,31 @@ _TRIAL = settings.fields(TrialSettings)
 _MEASURED = settings.fields(Measured)
 BASELINE_SETTINGS = list(_BASELINE)
 MEASURED = [name for name, value in _added(_MEASURED).items() if value != value]  # on each machine
-EXPORTED = [
-    f"{each.column}_{what}"
-    for each in FORMATS.values()
-    for what in ("bytes", "accuracy", "latency_ms")
-]
+_OF_AN_EXPORT = {  # and what it holds, of one format
+    "bytes": "Size of the {} file in bytes; of a folder that of all its files.",
+    "accuracy": "Accuracy of the {} file on the test images, 0..1.",
+    "latency_ms": "Median time of the {} file for one test image, in milliseconds.",
+}
+EXPORTED = [f"{each.column}_{what}" for each in FORMATS.values() for what in _OF_AN_EXPORT]
 _OF_EXPORTS = {  # and what rows without exports hold
     **dict.fromkeys([*EXPORTED, "export_threads"], math.nan),
     **{f"{each.column}_io": "" for each in FORMATS.values() if each.quantised},
     "failed_exports": "",
+}
+MEANINGS = {  # of the columns of exports and of what is measured
+    **{name: field.metadata["help"] for name, field in _MEASURED.items()},
+    **{
+        f"{each.column}_{what}": meaning.format(f"`{each.name}`")
+        for each in FORMATS.values()
+        for what, meaning in _OF_AN_EXPORT.items()
+    },
+    "export_threads": "Number of threads that the exported files computed on.",
+    **{
+        f"{each.column}_io": f"What the `{each.name}` file takes and gives: float32 or int8."
+        for each in FORMATS.values()
+        if each.quantised
+    },
+    "failed_exports": "Formats that could not be written, or whose answers were wrong, and why.",
 }
 SIZES = ["parameters", "macs", "baseline_parameters", "baseline_macs"]
 SUMMARISED = [

@@ -26,7 +26,8 @@ def setting(flag="", *, default=dataclasses.MISSING, column="", name="{}", **par
             function of the row. Without one, the flag must be given and every row has the column.
         column: of the CSV, if it is not the field's name.
         name: how a value that is not the default stands in names; or a function of it.
-        parsed: more keyword arguments of `add_argument`. With `nargs="+"` each value makes trials.
+        parsed: `help`, and if it has a flag, more keyword arguments of `add_argument`. With
+            `nargs="+"` each value makes trials.
     """
     metadata = {"flag": flag, "default": default, "column": column, "name": name, "parsed": parsed}
     fixed = dataclasses.MISSING if callable(default) else default
@@ -114,9 +115,19 @@ class BaselineSettings:
         "network that begins with Rescaling(1/255), as many of keras.applications do, takes 0..255."
         " Example: --pixels 0..255",
     )
-    backend: str = setting(default="tensorflow")  # KERAS_BACKEND
-    seed: int = setting(name="seed{}")
-    content: str = setting(default="")  # of older rows not known: they stay beside others
+    backend: str = setting(
+        default="tensorflow",
+        help="What Keras computes with: tensorflow, jax or torch; set by the environment variable "
+        "`KERAS_BACKEND`.",
+    )
+    seed: int = setting(
+        name="seed{}", help="Number that fixes all that is random: `--seed` or `--seeds`."
+    )
+    content: str = setting(
+        default="",  # of older rows not known: they stay beside others
+        help="Start of a checksum of dataset and network, their names and contents; empty in rows "
+        "of older versions.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

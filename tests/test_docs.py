@@ -1,23 +1,92 @@
-"""docs/: the code that pages show runs, in a process of its own."""
+"""README.md and docs/: links, calls and code work, and generated parts are those of the code."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from docs import generate
+from experiment import arguments
+from experiment.columns import MEANINGS, TRIALS
+from experiment.settings import TrialSettings, fields
+
 ROOT = Path(__file__).parent.parent
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+}
+CALLS = {
+    call
+    for text in PAGES.values()
+    for call in re.findall(r"python3 formal\.py ((?:fashion|cifar10) [^;&>#`\n]*)", text)
+}
 
 
-def run(page):
-    """What the Python blocks of a page print, one after the other."""
-    blocks = re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.M | re.S)
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n" + "\n".join(blocks)
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+def blocks(page, language):
+    """The blocks of code or text in a page, joined."""
+    return "".join(re.findall(rf"^```{language}\n(.*?)^```$", PAGES[page], re.M | re.S))
 
 
-@pytest.mark.parametrize(("page", "printed"), [("docs/teaching-a-layer.md", "4 4\n")])
-def test_the_code_of_a_page_runs_and_proves_what_it_says(page, printed):
-    done = run(page)
-    assert (done.returncode, done.stdout) == (0, printed), done.stderr
+@pytest.mark.parametrize("page", [page for page, text in PAGES.items() if "```text" in text])
+def test_the_code_of_a_page_prints_what_the_page_says(page, tmp_path):
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{blocks(page, 'python')}"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, blocks(page, "text")), done.stderr
+
+
+def test_three_pages_have_code():
+    assert sum("```text" in text for text in PAGES.values()) == 3
+
+
+@pytest.mark.parametrize(
+    ("page", "part"), [("docs/command-line.md", "arguments"), ("docs/results.md", "columns")]
+)
+def test_the_generated_part_of_a_page_is_what_the_code_says(page, part):
+    assert f"<!-- begin {part} -->" in PAGES[page]
+    assert generate.renewed(PAGES[page]) == PAGES[page], "call: python -m docs.generate"
+
+
+def test_every_column_is_a_setting_or_has_a_meaning():
+    assert sorted([*fields(TrialSettings), *MEANINGS]) == sorted(TRIALS.columns)
+
+
+def test_a_generated_table_has_a_line_for_every_argument_and_column():
+    assert "| `--export FORMAT [FORMAT ...]` | Write the baseline " in generate.command_line()
+    assert generate.command_line().count("Example: ") > 25
+    rows = re.findall(r"^\| `(\w+)` \|", generate.columns(), re.M)
+    assert rows == [*TRIALS.columns]
+
+
+def test_pages_have_calls():
+    assert len(CALLS) > 20
+
+
+@pytest.mark.parametrize("call", sorted(CALLS))
+def test_every_call_of_a_page_is_accepted(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.keras").touch()
+    call = re.sub(r"\$\{[^}]*\}|\$\w+", "0.1", call)  # a variable of the shell
+    values = shlex.split(re.sub(r"\b(HOST|HEAD):PORT", "HOST:6379", call))
+    given, _ = arguments.parse(values)
+    assert given["dataset"] == values[0]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_of_a_page_leads_to_a_file_and_heading(page):
+    for target, heading in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)", PAGES[page]):
+        if target.startswith(("http:", "https:")):
+            continue
+        file = (ROOT / page).parent / target if target else ROOT / page
+        assert file.exists(), target
+        if heading:
+            assert heading in headings(file.read_text(encoding="utf-8")), f"{target}#{heading}"
+
+
+def headings(text):
+    """The names by which links lead to the headings of a page."""
+    found = re.findall(r"^#+ (.*)", text, re.M)
+    return [re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in found]

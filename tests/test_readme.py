@@ -1,7 +1,6 @@
 """README.md: what it says of the command line, and what the program takes and writes."""
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from experiment.columns import TRIALS
 from experiment.settings import BaselineSettings, Recipe, TrialSettings, fields, folder_name
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-CALLS = re.findall(r"python3 formal\.py ((?:fashion|cifar10) [^;&>#`\n]*)", README)
 
 
 @pytest.fixture
@@ -40,20 +38,6 @@ def test_the_readme_has_a_line_for_every_argument_and_for_no_other(help_entries)
     assert len(names) == len(set(names))
     assert set(names) == help_entries.keys() - {"-h"}
     assert names[:6] == arguments.POSITIONS
-
-
-def test_the_readme_has_calls():
-    assert len(CALLS) > 20
-
-
-@pytest.mark.parametrize("call", dict.fromkeys(CALLS))
-def test_every_call_of_the_readme_is_accepted(call, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("mine.keras").touch()
-    call = re.sub(r"\$\{[^}]*\}|\$\w+", "0.1", call)  # a variable of the shell
-    values = shlex.split(call.replace("HOST:PORT", "HOST:6379"))
-    given, _ = arguments.parse(values)
-    assert given["dataset"] == values[0]
 
 
 def test_the_readme_lists_the_columns_of_the_csv_in_their_order():
