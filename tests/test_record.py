@@ -21,7 +21,8 @@ FIRST = (  # the columns of the first release
     "baseline_accuracy,macs,baseline_macs,criterion,strategy,schedule,learning_rate,batch_size,"
     "epoch1,epoch2,optimizer,baseline_seconds,retrain_seconds,finished_at,keras,tensorflow"
 )
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+PUBLISHED = {file.stem: file for file in ROOT.glob("docs/measurements/*/*.csv")}
 TABLES = {"sensitivity": SENSITIVITY, "sensitivity-norms": NORMS} | dict.fromkeys(
     ["cifar10", "criteria", "fashion", "networks", "schedules", "study"], TRIALS
 )
@@ -44,9 +45,9 @@ def test_a_csv_and_a_row_from_before_a_column_was_added_are_read(tmp_path):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_record_of_an_older_release_is_read_cell_by_cell(name):
-    with open(DOCS / f"{name}.csv", newline="", encoding="utf-8") as file:
+    with open(PUBLISHED[name], newline="", encoding="utf-8") as file:
         cells = list(DictReader(file))
-    rows = record.read_rows(DOCS / f"{name}.csv", TABLES[name])
+    rows = record.read_rows(PUBLISHED[name], TABLES[name])
     assert list(rows.columns) == list(TABLES[name].columns) and len(rows) == len(cells) > 0
     for header in cells[0]:
         column = RENAMED.get(header, header)
@@ -58,7 +59,7 @@ def test_a_record_of_an_older_release_is_read_cell_by_cell(name):
 
 def test_every_record_in_the_documents_is_among_those_read():
     headers = {
-        file.stem: file.read_text().splitlines()[0].split(",") for file in DOCS.glob("*.csv")
+        name: file.read_text().splitlines()[0].split(",") for name, file in PUBLISHED.items()
     }
     assert {name for name, header in headers.items() if {"seed", "batch_size"} <= {*header}} == {
         *TABLES
