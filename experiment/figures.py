@@ -1,24 +1,134 @@
-"""What the figures share."""
+"""What the figures share: size, styles, title, legend and files."""
 
+import contextlib
+import textwrap
 import warnings
+
+import matplotlib
+from matplotlib.figure import Figure
 
 from experiment.layer_ratios import shortened
 from scnnb.files import replaced
 
-LINE = 0.22  # inches of one line of a legend
+WIDTH = 4.8  # inches; scaled to a paper's column of 3.3 its letters are 5 to 6 points high
+PANEL = 2.4  # inches, height of a panel with its axis and title
+LINE = 0.16  # inches, height of a line of the legend
+LETTERS = 68  # of a line of a title
+DPI = 250
+GREY = "0.55"
+# Colours of Okabe and Ito, which differ for colour-blind readers; markers and dashes do in grey
+STYLES = [
+    {"color": color, "marker": marker, "linestyle": dashes}
+    for color, marker, dashes in (
+        ("#0072B2", "o", "-"),
+        ("#D55E00", "s", "--"),
+        ("#009E73", "^", "-."),
+        ("#CC79A7", "v", ":"),
+        ("#E69F00", "D", (0, (6, 2))),
+        ("#56B4E9", "P", (0, (4, 1, 1, 1, 1, 1))),
+        ("#000000", "X", (0, (1, 2))),
+    )
+]
 
 
-def save(figure, png):
-    """Write the picture, whole or not at all.
-
-    Args:
-        figure: matplotlib Figure.
-        png: pathlib.Path of the picture.
-    """
-    with replaced(png) as partial, warnings.catch_warnings():
+@contextlib.contextmanager
+def styled():
+    """What is drawn in the `with`, or by a function that this decorates, looks as figures here."""
+    settings = matplotlib.rc_context(
+        {
+            "font.size": 8.5,
+            "axes.titlesize": 8.5,
+            "axes.grid": True,
+            "grid.alpha": 0.3,
+            "lines.linewidth": 1.2,
+            "lines.markersize": 4.5,
+            "text.parse_math": False,  # a file's name may hold a dollar sign
+            "pdf.fonttype": 42,  # letters stay letters, as publishers want
+        }
+    )
+    with settings, warnings.catch_warnings():
         # it draws a box for a letter that the font lacks
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
-        figure.savefig(partial, dpi=150)
+        yield
+
+
+def grid(lines, columns, **options):
+    """A Figure of `lines` times `columns` panels, and these as a 2-D array."""
+    figure = Figure(figsize=(WIDTH, PANEL * lines), dpi=DPI, layout="constrained")
+    return figure, figure.subplots(lines, columns, squeeze=False, **options)
+
+
+def add_reference(axes, accuracy, **options):
+    """Draw a line at the accuracy of the baseline, in percent."""
+    axes.axhline(accuracy, color="0.4", linestyle="--", linewidth=0.9, zorder=1, **options)
+
+
+def handles(panels):
+    """`{label: handle}` of what the panels hold, each label once."""
+    found = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    return found
+
+
+def add_legend(figure, handles, title=None):
+    """Put the legend of these `{label: handle}` below the panels, and fix the layout."""
+    longest = max(map(len, handles), default=0)
+    columns = max(1, int(WIDTH / (0.055 * longest + 0.5)))  # inches of a letter, of a handle
+    lines = -(-len(handles) // columns) + len((title or "").splitlines())
+    figure.set_figheight(figure.get_figheight() + LINE * lines + 0.1)
+    figure.legend(
+        handles.values(),
+        handles,
+        title=title,
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        fontsize="small",
+        title_fontsize="small",
+    )
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # labels are put where there is room in this layout
+
+
+def title(setting, names, of_network=(), of_training=()):
+    """The title above the panels of a network: what it is and on which images, how it was trained.
+
+    Args:
+        setting: a row of the CSV, by its columns.
+        names: columns that differ between networks, as `varying` returns them.
+        of_network: further texts of the first line, empty ones left out.
+        of_training: those of the second line.
+    """
+    others = in_words(setting, [n for n in names if n not in ("dataset", "model", "epoch1")])
+    network = f"{setting['model']} on {setting['dataset']}"
+    texts = [
+        ", ".join(filter(None, line)) for line in ([network, others, *of_network], of_training)
+    ]
+    return "\n".join(textwrap.fill(text, LETTERS) for text in texts if text)
+
+
+def varying(rows, names):
+    """The columns in which rows differ, the checksum only if no other tells these apart."""
+    others = [name for name in names if name != "content"]
+    several = rows[names].drop_duplicates()
+    return [
+        name
+        for name in (names if several.duplicated(others).any() else others)
+        if several[name].nunique() > 1
+    ]
+
+
+def span(numbers):
+    """The number in words, or the lowest and the highest of several."""
+    low, high = min(numbers), max(numbers)
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def seeds(numbers):
+    """How many seeds there are, in words."""
+    return f"n = {span(numbers)} seed{'s' * (max(numbers) > 1)}"
 
 
 def in_words(setting, names):
@@ -26,9 +136,23 @@ def in_words(setting, names):
 
     Args:
         setting: a row of the CSV, by its columns.
-        names: the columns that are to be told.
+        names: the columns to name.
     """
     values = {name: setting[name] for name in names if setting[name] != ""}
     if "layer_ratios" in values:
         values["layer_ratios"] = shortened(values["layer_ratios"])
-    return ", ".join(f"{name} {value}" for name, value in values.items())
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
+
+
+@styled()
+def save(figure, png):
+    """Write the figure as PNG and as PDF, each only when it is complete.
+
+    Args:
+        figure: matplotlib Figure.
+        png: pathlib.Path of the PNG; the PDF is beside it.
+    """
+    for path in (png, png.with_suffix(".pdf")):
+        with replaced(path) as partial:
+            dated = {"CreationDate": None} if path.suffix == ".pdf" else None
+            figure.savefig(partial, metadata=dated)  # the same figure is the same file

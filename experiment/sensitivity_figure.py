@@ -1,100 +1,120 @@
 """How sensitive each layer is: the figure of a CSV of sensitivities."""
 
-import matplotlib
-from matplotlib.figure import Figure
-
-from experiment import figures, record
+from experiment import figures, labels, log, record
 from experiment.columns import BASELINE_SETTINGS, NORMS, SENSITIVITY
 
-LEGEND_LINES = 20  # of one column
+COLUMNS = 2  # panels side by side
+NAMED = len(figures.STYLES)  # layers of a colour of their own
+LETTER = 0.065  # inches, width of a letter of a name
+OTHERS = {"color": figures.GREY, "linewidth": 0.6}
+NETWORK = [*(name for name in BASELINE_SETTINGS if name != "seed"), "coupled", "images"]
 
 
 def draw(csv, norms_csv, png):
-    """Draw how sensitive each layer is: a row of panels per network, one line per layer.
+    """Draw how sensitive each layer is: a block of panels per network, one line per layer.
 
     The first panel holds the filters of each layer, sorted by their L1 norm (figure 2a of Li et al.
     2017), then follows one for each criterion: accuracy over the part of a layer's filters that was
-    removed, nothing retrained (figures 2b and 8).
+    removed, nothing retrained (figures 2b and 8). Values are means over the seeds. The layers that
+    lose most, on average over parts and criteria, have colours and their names at the lines' ends.
 
     Args:
         csv: pathlib.Path of a CSV of the table `SENSITIVITY`, with at least one row.
         norms_csv: pathlib.Path of a CSV of the table `NORMS`, for the same networks.
-        png: pathlib.Path of the picture.
+        png: pathlib.Path of the picture; a PDF is written beside it.
     """
     with record.lock(csv):
         rows = record.read_rows(csv, SENSITIVITY)
         figures.save(sensitivities(rows, record.read_rows(norms_csv, NORMS)), png)
 
 
+@figures.styled()
 def sensitivities(rows, norms):
     """The Figure of these rows, DataFrames as `record.read_rows` gives them."""
-    network = [*BASELINE_SETTINGS, "coupled", "images"]
-    networks = [(curves.iloc[0], curves) for _, curves in rows.groupby(network, sort=False)]
-    varying = [name for name in network if rows[name].nunique() > 1]
-    columns = 1 + max(curves["criterion"].nunique() for _, curves in networks)
-    most = max(curves["layers"].nunique() for _, curves in networks)
-    legend_columns = 1 + most // LEGEND_LINES
-    height = max(4, figures.LINE * min(most, LEGEND_LINES) + 0.5)
-    figure = Figure(
-        figsize=(4 * columns + 2 * legend_columns, height * len(networks)), layout="constrained"
-    )
-    panels = figure.subplots(len(networks), columns, squeeze=False)
-    for (setting, curves), line in zip(networks, panels, strict=True):
-        words = figures.in_words(setting, varying or ["model"])
-        colors = _colors(curves["layers"].unique())
-        same = (norms[BASELINE_SETTINGS] == setting[BASELINE_SETTINGS]).all(axis=1)
-        _title(line[0], f"{words}: L1 norm of each filter")
-        _draw_norms(line[0], norms[same], colors)
-        by_criterion = curves.groupby("criterion", sort=False)
-        for axes, (criterion, of_criterion) in zip(line[1:], by_criterion, strict=False):
-            _title(axes, f"{words}: {criterion} removed")
-            _draw_accuracies(axes, of_criterion, colors)
-        for axes in line:
-            axes.grid(alpha=0.3)
-        for axes in line[1 + len(by_criterion) :]:
-            axes.set_axis_off()
-        last = line[len(by_criterion)]
-        place = {"bbox_to_anchor": (1.02, 1), "loc": "upper left"}
-        handles = last.get_legend_handles_labels()
-        last.legend(*handles, fontsize="small", ncols=legend_columns, **place)
+    networks = [network for _, network in rows.groupby(NETWORK, sort=False)]
+    heights = [-(-(1 + network["criterion"].nunique()) // COLUMNS) for network in networks]
+    figure, grid = figures.grid(sum(heights), COLUMNS)
+    varying = figures.varying(rows, NETWORK)
+    ends, start = [], 0
+    for network, height in zip(networks, heights, strict=True):
+        block = grid[start : start + height].flat
+        start += height
+        ends += _draw_network(list(block), network, norms, varying)
+    note = "(+9): with 9 layers coupled to it" if rows["layers"].str.contains(" ").any() else None
+    figures.add_legend(figure, figures.handles(grid.flat), note)
+    for axes, names in ends:
+        labels.at_ends(axes, names)
     return figure
 
 
-def _title(axes, text):
-    axes.set_title(text, parse_math=False, fontsize="medium")
+def _draw_network(block, network, norms, varying):
+    """Draw the panels of a network; returns `(axes, [(name, x, y, color)])` of those with names."""
+    setting = network.iloc[0]
+    trained = log.epochs(setting["epoch1"]) if setting["epoch1"] else "trained before"
+    seeds = figures.seeds([network["seed"].nunique()])
+    block[0].set_title(figures.title(setting, varying, (), [trained, seeds]), loc="left")
+    styles = _styles(network)
+    shared = [name for name in NETWORK if name in norms.columns]
+    _draw_norms(block[0], norms[(norms[shared] == setting[shared]).all(axis=1)], styles)
+    ends = []
+    by_criterion = list(network.groupby("criterion", sort=False))
+    for axes, (criterion, curves) in zip(block[1:], by_criterion, strict=False):
+        ends.append((axes, _draw_accuracies(axes, curves, styles)))
+        axes.set_xlabel(f"filters removed by {criterion} (%)")
+    for axes in block[1 + len(by_criterion) :]:
+        axes.set_axis_off()
+    return ends
 
 
-def _draw_norms(axes, norms, colors):
+def _draw_norms(axes, norms, styles):
     """The filters of each layer of a network, from the largest L1 norm to the smallest."""
-    axes.set(xlabel="filters / all filters of the layer", ylabel="L1 norm / largest")
+    axes.set(xlabel="filters, largest first (% of a layer's)", ylabel="L1 norm (% of largest)")
+    of_layer = norms.groupby(["seed", "layer"], sort=False)["l1_norm"]
+    largest = of_layer.transform("max")
+    norms = norms.assign(
+        rank=of_layer.rank(ascending=False, method="first"),
+        part=100 * norms["l1_norm"] / largest.where(largest > 0, 1),  # of zeros only
+    )
+    styles = {name: style for names, style in styles.items() for name in names.split()}
     for layer, of_layer in norms.groupby("layer", sort=False):
-        highest_first = of_layer["l1_norm"].sort_values(ascending=False).to_numpy()
-        color = next((c for names, c in colors.items() if layer in names.split()), "black")
-        places = [(n + 1) / len(highest_first) for n in range(len(highest_first))]
-        largest = highest_first[0] or 1  # a layer of zeros only
-        axes.plot(places, highest_first / largest, color=color)
+        parts = of_layer.groupby("rank")["part"].mean()
+        axes.plot(100 * parts.index / len(parts), parts, **_line(styles.get(layer, OTHERS)))
 
 
-def _draw_accuracies(axes, curves, colors):
+def _draw_accuracies(axes, curves, styles):
     """Accuracy over the part of a layer's filters that is removed, of one criterion."""
-    images = curves["images"].iloc[0]
-    axes.set(xlabel="part of the filters removed", ylabel=f"{images} accuracy", ylim=(0, 1))
+    baseline = 100 * curves.groupby("seed")["baseline_accuracy"].first().mean()
+    axes.set(ylabel=f"{curves['images'].iloc[0]} accuracy (%)")
+    figures.add_reference(axes, baseline, label="baseline")
+    ends = []
     for layers, of_layers in curves.groupby("layers", sort=False):
-        axes.plot(
-            [0, *of_layers["pruning_ratio"]],
-            [of_layers["baseline_accuracy"].iloc[0], *of_layers["accuracy"]],
-            ".-",
-            color=colors[layers],
-            label=_shortened(layers),
-        )
+        means = 100 * of_layers.groupby("pruning_ratio")["accuracy"].mean()
+        xs, ys = [0, *100 * means.index], [baseline, *means]
+        style = styles[layers]
+        if style is OTHERS:
+            axes.plot(xs, ys, **style, label="less sensitive layers")
+        else:
+            axes.plot(xs, ys, **style, markevery=2)
+            ends.append((_shortened(layers), xs[-1], ys[-1], style["color"]))
+    room = 0.25 + LETTER * max(len(name) for name, *_ in ends)  # and a line that leads to it
+    axes.set(xlim=(0, 90 / (1 - room / 1.75)), xticks=range(0, 100, 30))
+    axes.set_ylim(bottom=0)
+    return ends
 
 
-def _colors(layers):
-    """A colour for each line, from dark to bright in the order of computation."""
-    colormap = matplotlib.colormaps["viridis"]
-    return {name: colormap(n / max(1, len(layers) - 1) * 0.95) for n, name in enumerate(layers)}
+def _styles(network):
+    """`{layers: style}`, one of their own for the most sensitive."""
+    accuracies = network.groupby("layers", sort=False)["accuracy"].mean()
+    sensitive = accuracies.nsmallest(NAMED).index
+    named = [layers for layers in accuracies.index if layers in sensitive]
+    styles = dict(zip(named, figures.STYLES, strict=False))
+    return {layers: styles.get(layers, OTHERS) for layers in accuracies.index}
+
+
+def _line(style):
+    return style | {"marker": ""}
 
 
 def _shortened(layers):
     first, *others = layers.split()
-    return f"{first} and {len(others)} tied to it" if others else first
+    return f"{first} (+{len(others)})" if others else first
