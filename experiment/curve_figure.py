@@ -6,6 +6,7 @@ from experiment import (
     exports_figure,
     figures,
     labels,
+    layers_figure,
     lines,
     panels,
     record,
@@ -21,7 +22,8 @@ def draw(csv, png):
     """Draw the figures of a CSV, each as PNG and PDF.
 
     `NAME.png` is accuracy against parameters and against MACs; `NAME-exports.png` accuracy against
-    the size of exported files, if there are any.
+    the size of exported files, if there are any; `NAME-layers.png` the filters of each layer, if
+    the tables of layers are beside the stored models.
 
     Args:
         csv: pathlib.Path of a CSV as `record.append_rows` writes it, with at least one row.
@@ -30,8 +32,10 @@ def draw(csv, png):
     with record.lock(csv):  # runs side by side draw the same picture
         rows = record.read_rows(csv)
         figures.save(curve(rows), png)
-        if exports := exports_figure.exports(rows):
-            figures.save(exports, png.with_name(f"{png.stem}-exports.png"))
+        others = {"exports": exports_figure.exports(rows), "layers": layers_figure.layers(rows)}
+        for name, figure in others.items():
+            if figure:
+                figures.save(figure, png.with_name(f"{png.stem}-{name}.png"))
 
 
 @figures.styled()

@@ -16,6 +16,7 @@ LINE = 0.16  # inches, height of a line of the legend
 LETTERS = 68  # of a line of a title
 DPI = 250
 GREY = "0.55"
+NAMES = {"epoch2": "epochs of retraining"}  # of columns that a reader would not understand
 # Colours of Okabe and Ito, which differ for colour-blind readers; markers and dashes do in grey
 STYLES = [
     {"color": color, "marker": marker, "linestyle": dashes}
@@ -141,7 +142,8 @@ def in_words(setting, names):
     values = {name: setting[name] for name in names if setting[name] != ""}
     if "layer_ratios" in values:
         values["layer_ratios"] = shortened(values["layer_ratios"])
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
+    words = {name: NAMES.get(name, name.replace("_", " ")) for name in values}
+    return ", ".join(f"{words[name]} {value}" for name, value in values.items())
 
 
 @styled()

@@ -268,8 +268,18 @@ def folder_name(baseline: BaselineSettings):
 
 def trial_name(trial: TrialSettings):
     """The name of a trial in its folder: all that shapes it beside its baseline, if not usual."""
-    own = {c: f for c, f in fields(TrialSettings).items() if c not in fields(BaselineSettings)}
-    return _name(own, row(trial))
+    return file_of(row(trial)).name
+
+
+def file_of(row):
+    """Where the files of a trial are below the results, without suffix: a pathlib.Path.
+
+    Args:
+        row: `{column: value}` of its settings, such as a row of the CSV.
+    """
+    of_baseline = fields(BaselineSettings)
+    own = {name: field for name, field in fields(TrialSettings).items() if name not in of_baseline}
+    return Path(_name(of_baseline, row)) / _name(own, row)
 
 
 def grid(given, *, dataset, content):

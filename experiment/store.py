@@ -48,6 +48,11 @@ class Entry:
         """The CSV of the accuracies after each stage of an iterative schedule."""
         return self._file("_stages.csv")
 
+    @property
+    def layers_file(self):
+        """The CSV of filters, parameters and MACs of each layer, before pruning and after."""
+        return self._file("_layers.csv")
+
     def export_file(self, file_format):
         """The file or folder of an export in this Format."""
         return file_format.path_of(self.path)

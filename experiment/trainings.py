@@ -20,6 +20,7 @@ from experiment.store import Entry
 from experiment.study import Baseline, Trial
 from pruning import cost, timing
 from scnnb import training
+from scnnb.files import replaced
 
 OUT_OF_MEMORY = (
     re.compile(  # class or words of TensorFlow, JAX, PyTorch on a GPU and on a processor
@@ -111,6 +112,9 @@ def make_trial(trial: Trial, dataset, callbacks=()):
     keras.utils.set_random_seed(trial.seed)
     make = train_from_scratch if trial.settings.control else prune_and_retrain
     model, accuracies = make(baseline.model, dataset, trial, callbacks)
+    table = pd.DataFrame(pruning.summary(baseline.model, model).rows).convert_dtypes()
+    with replaced(entry.layers_file) as partial:
+        table.to_csv(partial, index=False)
     measured = Measured(
         parameters=cost.parameters(model),
         **accuracies,

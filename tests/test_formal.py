@@ -78,6 +78,11 @@ def test_it_leaves_a_figure_and_models_that_stock_keras_loads(sweep):
     assert (folder / "results" / "few.png").read_bytes().startswith(b"\x89PNG")
     (models,) = (folder / "results").glob("few_small.keras_lr0.001_batch100_epochs1_seed0_*")
     assert not list((folder / "results").rglob("*partial*"))
+    for name in ("few.pdf", "few-layers.png", "few-layers.pdf"):
+        assert (folder / "results" / name).exists()
+    table = pd.read_csv(models / "pruned0.4_retrained2_layers.csv").set_index("layer")
+    assert table["filters_after"].dropna().to_dict() == {"conv1": 2, "conv2": 3}
+    assert table["parameters_after"]["total"] == 117
     registered = keras.saving.get_custom_objects()  # other tests register layers of their own
     assert all(name.startswith("tests>") for name in registered)
     model = keras.models.load_model(models / "pruned0.4_retrained2.keras")

@@ -83,7 +83,7 @@ def entry(each):
 
 def files(entry):
     """Everything that is written for a stored network."""
-    whole = [entry.model_file, entry.record_file, entry.stages_file]
+    whole = [entry.model_file, entry.record_file, entry.stages_file, entry.layers_file]
     whole += [entry.backup_file(number) for number in range(3)]
     whole += [entry.export_file(each) for each in FORMATS.values()]
     return {f"{entry.path}.lock", *map(str, whole), *(str(partial_path(file)) for file in whole)}
@@ -168,6 +168,8 @@ def test_a_folder_is_named_after_what_shapes_the_baseline_but_defaults(recipe, p
 )
 def test_a_trial_is_named_after_what_shapes_it_but_defaults(trial, name):
     assert settings.trial_name(trial) == name
+    folder = settings.folder_name(trial.baseline)
+    assert settings.file_of(settings.row(trial)) == Path(folder, name)
 
 
 def test_a_row_holds_every_setting_by_its_column():

@@ -174,6 +174,7 @@ def test_its_files_lie_side_by_side_under_its_name_wherever_that_is(tmp_path):
     assert entry.model_file == folder / "pruned0.4.keras"
     assert entry.record_file == folder / "pruned0.4.json"
     assert entry.stages_file == folder / "pruned0.4_stages.csv"
+    assert entry.layers_file == folder / "pruned0.4_layers.csv"
     assert entry.backup_file(1) == folder / "pruned0.4.backup1.npz"
     exports = {entry.export_file(each) for each in FORMATS.values()}
     assert {file.parent for file in exports} == {folder} and len(exports) == len(FORMATS)

@@ -1,0 +1,63 @@
+"""Filters that each layer keeps: the figure of a CSV of trials."""
+
+import matplotlib
+import pandas as pd
+
+from experiment import figures, lines, settings
+from experiment.study import RESULTS
+
+NAMES = 28  # of layers that have room below a panel
+COLUMNS = ["layer", "filters_before", "filters_after"]
+
+
+@figures.styled()
+def layers(rows):
+    """The Figure of these rows, a DataFrame as `record.read_rows` gives it; None without tables.
+
+    A panel per network: grey is what each layer had, a line what it keeps. The numbers are those of
+    the `..._layers.csv` beside the stored models; networks without such a file are left out.
+    """
+    networks = [network for _, network in rows.groupby(lines.NETWORK, sort=False)]
+    drawn = [(network.iloc[0], tables) for network in networks if (tables := _tables(network))]
+    if not drawn:
+        return None
+    figure, grid = figures.grid(len(drawn), 1)
+    varying = figures.varying(rows, lines.NETWORK)
+    for (axes,), (setting, tables) in zip(grid, drawn, strict=True):
+        axes.set_title(figures.title(setting, varying, ["filters of each layer"]), loc="left")
+        _draw(axes, tables)
+    figures.add_legend(figure, figures.handles(grid.flat))
+    return figure
+
+
+def _tables(network):
+    """`{what was removed: table}` of the pruned networks that differ in shape."""
+    tables = {}
+    coupled = ["coupled"] if network["coupled"].nunique() > 1 else []
+    for row in network.sort_values("pruning_ratio", kind="stable").to_dict("records"):
+        file = RESULTS / f"{settings.file_of(row)}_layers.csv"
+        if not file.exists():
+            continue
+        table = pd.read_csv(file, usecols=COLUMNS).dropna()
+        if (table["filters_after"] < table["filters_before"]).any():
+            removed = lines.removed(row) if row["layer_ratios"] else f"{lines.removed(row)} removed"
+            words = [removed, figures.in_words(row, coupled)]
+            tables.setdefault(", ".join(filter(None, words)), table)
+    return tables
+
+
+def _draw(axes, tables):
+    """Draw what each layer had and what it keeps, layers from left to right."""
+    first, *_ = tables.values()
+    names, edges = list(first["layer"]), [number - 0.5 for number in range(len(first) + 1)]
+    axes.stairs(first["filters_before"], edges, fill=True, color="0.92", label="before pruning")
+    colors = matplotlib.colormaps["cividis"]  # from dark to bright, in grey too
+    for number, (label, table) in enumerate(tables.items()):
+        style = figures.STYLES[number % len(figures.STYLES)]["linestyle"]
+        color = colors(0.7 * number / max(1, len(tables) - 1))
+        axes.stairs(table["filters_after"], edges, color=color, linestyle=style, label=label)
+    step = -(-len(names) // NAMES)
+    axes.set_xticks(range(0, len(names), step), names[::step], fontsize="small")
+    axes.tick_params("x", rotation=90 if len(names) > 6 else 0)
+    axes.grid(axis="x", visible=False)
+    axes.set(ylabel="filters", xlim=(edges[0], edges[-1]), ylim=(0, None))

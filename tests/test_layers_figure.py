@@ -1,0 +1,105 @@
+"""experiment/layers_figure.py: the filters that each layer keeps."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiment import layers_figure, record
+from tests.rows import row
+
+FOLDER = "fashion_scnnb_lr1e-05_batch128_epochs35_0..255_seed{}_0123456789ab"
+BEFORE = [32, 64]
+
+
+@pytest.fixture
+def drawn(tmp_path, monkeypatch):
+    """The figure of rows, of which `tables` has the filters after pruning: `{file: filters}`."""
+    monkeypatch.chdir(tmp_path)
+
+    def figure(rows, tables, before=BEFORE):
+        for name, after in tables.items():
+            file = Path("results", name)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            layers = [f"conv{number}" for number in range(1, len(before) + 1)]
+            table = {"layer": layers, "filters_before": before, "filters_after": after}
+            others = [{"layer": "fc1", "parameters_after": 10}, {"layer": "total"}]
+            pd.concat([pd.DataFrame(table), pd.DataFrame(others)]).to_csv(file, index=False)
+        csv = tmp_path / "a.csv"
+        record.append_rows(csv, rows)
+        return layers_figure.layers(record.read_rows(csv))
+
+    return figure
+
+
+def steps(axes):
+    """`{label: the heights of its steps}`."""
+    return {each.get_label(): each.get_data().values.tolist() for each in axes.patches}
+
+
+def test_every_ratio_has_a_line_of_steps_over_what_the_layers_had(drawn):
+    folder = FOLDER.format(0)
+    rows = [row(pruning_ratio=ratio) for ratio in (0.8, 0.4, 0.0, 0.2)]
+    tables = {
+        f"{folder}/pruned0.8_retrained30_layers.csv": [6, 12],
+        f"{folder}/pruned0.4_retrained30_layers.csv": [19, 38],
+        f"{folder}/pruned0.0_retrained30_layers.csv": BEFORE,  # nothing went
+    }
+    (axes,) = drawn(rows, tables).axes
+    assert steps(axes) == {
+        "before pruning": BEFORE,
+        "40% removed": [19, 38],
+        "80% removed": [6, 12],
+    }
+    assert list(steps(axes))[1] == "40% removed"  # the largest first
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["conv1", "conv2"]
+    assert (axes.get_ylabel(), axes.get_ylim()[0]) == ("filters", 0)
+    assert axes.get_title(loc="left") == "scnnb on fashion, filters of each layer"
+    colors = [np.mean(each.get_edgecolor()[:3]) for each in axes.patches[1:]]
+    assert colors[0] < colors[1] - 0.2  # in grey, too
+
+
+def test_networks_of_one_shape_share_a_line_whatever_the_seed_and_criterion(drawn):
+    rows = [row(seed=seed, criterion=name) for seed in (0, 1) for name in ("l1", "random")]
+    tables = {
+        f"{FOLDER.format(seed)}/pruned0.4_{name}retrained30_layers.csv": [19, 38]
+        for seed in (0, 1)
+        for name in ("", "random_")
+    }
+    (axes,) = drawn(rows, tables).axes
+    assert steps(axes).keys() == {"before pruning", "40% removed"}
+
+
+def test_layer_ratios_and_ways_to_couple_are_named(drawn):
+    rows = [row(layer_ratios="vgg16-A", pruning_ratio=0.0), row(), row(coupled="skip")]
+    tables = {
+        f"{FOLDER.format(0)}/{name}_retrained30_layers.csv": [number, 10]
+        for number, name in enumerate(("pruned0.0_vgg16-A", "pruned0.4", "pruned0.4_skip"), 1)
+    }
+    (axes,) = drawn(rows, tables).axes
+    assert steps(axes).keys() == {
+        "before pruning",
+        "vgg16-A, coupled joint",
+        "40% removed, coupled joint",
+        "40% removed, coupled skip",
+    }
+
+
+def test_no_name_of_many_layers_covers_another(drawn):
+    table = {f"{FOLDER.format(0)}/pruned0.4_retrained30_layers.csv": [10] * 57}
+    figure = drawn([row()], table, before=[16] * 57)
+    figure.draw_without_rendering()
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
+    assert len(boxes) > 15
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.overlaps(other)
+
+
+def test_rows_without_a_table_are_left_out(drawn):
+    assert drawn([row()], {}) is None
+    folder = FOLDER.format(0).replace("scnnb", "other")
+    tables = {f"{folder}/pruned0.4_retrained30_layers.csv": [19, 38]}
+    (axes,) = drawn([row(model="other")], tables).axes
+    assert axes.get_title(loc="left").startswith("other on fashion")

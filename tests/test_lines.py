@@ -1,0 +1,50 @@
+"""experiment/lines.py: which trials share a line, and what is written at it."""
+
+import pytest
+
+from experiment import lines, record, summary
+from tests.rows import row
+
+
+def described(csv, *rows):
+    record.append_rows(csv, rows)
+    return lines.described(summary.summarised(record.read_rows(csv)))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "layer_ratios", "text"),
+    [
+        (0.4, "", "40%"),
+        (0.075, "", "7.5%"),
+        (0.0, "", "0%"),
+        (0.0, "vgg16-A", "vgg16-A"),
+        (0.07, "vgg16-A", "vgg16-A, rest 7%"),
+        (0.0, '{"conv1": 0.5}', "cbf67724"),  # printf '{"conv1": 0.5}' | sha256sum
+    ],
+)
+def test_a_point_says_what_was_removed(ratio, layer_ratios, text):
+    assert lines.removed(row(pruning_ratio=ratio, layer_ratios=layer_ratios)) == text
+
+
+def test_lines_are_named_by_what_differs_within_a_network_and_the_pruned_come_first(tmp_path):
+    scratch = {"control": "scratch", "criterion": "", "strategy": "", "schedule": ""}
+    found = described(
+        tmp_path / "a.csv",
+        row(pruning_ratio=0.0, retrain_learning_rate=0.5),
+        row(**scratch, epoch2=5),
+        row(criterion="random", epoch2=5),
+        row(coupled="skip"),
+        row(model="other", optimizer="sgd", precision="bfloat16"),  # in the title
+    )
+    assert found["label"].tolist() == [
+        "coupled joint, criterion random, epochs of retraining 5",
+        "coupled skip, criterion l1, epochs of retraining 30",
+        "coupled joint, criterion l1, epochs of retraining 30",
+        "same shape, new weights, coupled joint, epochs of retraining 5",
+        "not pruned, retrained, epochs of retraining 30",
+    ]
+
+
+def test_there_are_styles_for_any_number_of_lines():
+    styles = lines.styles(map(str, range(30)))
+    assert len(styles) == 30 and styles["0"] != styles["1"]
