@@ -58,6 +58,7 @@ def at_ends(axes, names):
     for (name, x, y, color), end, height in zip(names, ends, heights, strict=True):
         place = {"xytext": (12, height - end), "textcoords": "offset points", "va": "center"}
         thin = {"arrowstyle": "-", "color": color, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 1}
+        thin["relpos"] = (0, 0.5)  # from the name's left end
         axes.annotate(name, (x, y), **place, color=color, fontsize="small", arrowprops=thin)
 
 

@@ -5,7 +5,7 @@ from experiment.columns import BASELINE_SETTINGS, NORMS, SENSITIVITY
 
 COLUMNS = 2  # panels side by side
 NAMED = len(figures.STYLES)  # layers of a colour of their own
-LETTER = 0.065  # inches, width of a letter of a name
+LETTER = 0.058  # inches, width of a letter of a name
 OTHERS = {"color": figures.GREY, "linewidth": 0.6}
 NETWORK = [*(name for name in BASELINE_SETTINGS if name != "seed"), "coupled", "images"]
 

@@ -59,6 +59,7 @@ def test_the_same_figure_is_the_same_file(tmp_path):
     for ending in (".png", ".pdf"):
         files = [(tmp_path / name).with_suffix(ending).read_bytes() for name in "ab"]
         assert files[0] == files[1]
+        assert b"Date" not in files[0]
 
 
 def test_letters_that_the_font_lacks_are_drawn_without_a_warning(tmp_path):

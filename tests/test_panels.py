@@ -45,6 +45,7 @@ def test_many_lines_stay_close_to_their_data_and_to_the_left_of_the_next_points(
     spread = shifts(drawn(dict.fromkeys("abcdefg", [50, 100])))
     assert max(spread.values()) == -min(spread.values()) == pytest.approx(8, abs=0.01)
     axes = drawn(dict.fromkeys("abcdefg", [98, 100]))
+    axes.set_xlim(0, 112)
     found = sorted(shifts(axes).values())
     gap = np.diff(axes.transData.transform([(98, 0), (100, 0)])[:, 0])[0] * 72 / axes.figure.dpi
     assert found[-1] - found[0] < gap

@@ -29,7 +29,7 @@ def figure_of(folder, curves, norms):
 def many_layers(folder, number=57):
     """The figure of so many layers, the later the more sensitive, all ending close together."""
     curves = [
-        ([0.8 - 0.01 * layer, 0.1 + 0.0001 * layer], {"layers": f"conv{layer}"})
+        ([0.8 - 0.01 * layer] * 8 + [0.1 + 0.0001 * layer], {"layers": f"conv{layer}"})
         for layer in range(number)
     ]
     return figure_of(folder, curves, [("conv0", [0.0], {})])  # a dead layer
@@ -116,8 +116,9 @@ def test_no_name_covers_another_or_a_line_or_leaves_its_panel(tmp_path):
         assert axes.bbox.y0 < box.y0 and box.y1 < axes.bbox.y1
 
 
-def test_many_layers_leave_room_for_the_curves(tmp_path):
+def test_many_layers_leave_room_for_the_curves_and_a_dead_layer_is_at_0(tmp_path):
     figure = many_layers(tmp_path)
+    np.testing.assert_array_equal(figure.axes[0].lines[0].get_ydata(), [0])
     inch = figure.dpi
     for axes in figure.axes:
         assert axes.bbox.width > 1.2 * inch and axes.bbox.height > 1.2 * inch
