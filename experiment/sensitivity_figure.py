@@ -40,7 +40,7 @@ def sensitivities(rows, norms):
         block = grid[start : start + height].flat
         start += height
         ends += _draw_network(list(block), network, norms, varying)
-    note = "(+9): with 9 layers coupled to it" if rows["layers"].str.contains(" ").any() else None
+    note = "(+n): with n layers coupled to it" if rows["layers"].str.contains(" ").any() else None
     figures.add_legend(figure, figures.handles(grid.flat), note)
     for axes, names in ends:
         labels.at_ends(axes, names)
