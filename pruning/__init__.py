@@ -1,9 +1,9 @@
-"""Filters out of a trained Keras model by `prune`, and the smaller one to a device by `export`."""
+"""Prune the filters of a trained Keras model, and export the smaller model to a device."""
 
 import importlib
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # what `__getattr__` imports
+if TYPE_CHECKING:  # the same names as in `_PUBLIC`
     from pruning.comparison import summary
     from pruning.cost import macs, parameters
     from pruning.exports.writing import export
@@ -39,8 +39,8 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name):
-    # imported at the first use: the command line reads names of criteria and formats from this
-    # package before Keras, which takes seconds
+    # imported at first use: the command line reads the names of criteria and formats from this
+    # package, and must not wait seconds for Keras
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Every channel of a network gets a number, and the rules say where each stands."""
+"""Number the channels of a network, and follow them through its layers by the rules."""
 
 import itertools
 from collections import defaultdict
@@ -10,8 +10,8 @@ import numpy as np
 from pruning import graph
 from pruning.rules import Features, Flow, NotPrunable, rule_for
 
-FROM_INPUT = "channels that come from the network's input stay"
-TO_OUTPUT = "channels that reach the network's output stay"
+FROM_INPUT = "channels of the network's input are not prunable"
+TO_OUTPUT = "channels that reach the network's output are not prunable"
 
 
 class Member(NamedTuple):
@@ -19,7 +19,7 @@ class Member(NamedTuple):
 
     Attributes:
         call: its first call.
-        flow: what its rule says of that call; it has `filters`.
+        flow: what its rule returns for that call; its `filters` is not None.
     """
 
     call: graph.Call
@@ -28,17 +28,17 @@ class Member(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Channels:
-    """The channels of a network and what the rules say of them.
+    """The channels of a network and what the rules say about them.
 
     Attributes:
-        size: number of channels; they are counted from 0.
-        entering: `{id of a layer: list of Features that enter its first call}`, of all layers that
-            have one size at all their calls; nested models are among them.
+        size: number of channels; their numbers begin at 0.
+        entering: `{id of a layer: list of Features that enter its first call}`, of the layers whose
+            calls must all have the same number of channels; nested models are included.
         flows: `{id of a layer: Flow of its first call}`.
         members: `{path: Member}` of the layers with filters, in the order of computation.
-        coupled: pairs of equally long int arrays: channels at the same place leave together.
+        coupled: pairs of int arrays of equal length: channels at the same index are coupled.
         not_prunable: list of NotPrunable; each reason names the layer.
-        changes_at: list of what the rules say of it, see Flow.
+        changes_at: list of the pairs in the rules' `Flow.changes_at`.
     """
 
     size: int
@@ -51,7 +51,7 @@ class Channels:
 
 
 def number(network):
-    """Number the channels of a network and ask the rules about each call.
+    """Number the channels of a network and apply the rule of each layer to its calls.
 
     Args:
         network: graph.Graph.
@@ -76,7 +76,7 @@ def number(network):
             features |= outgoing
             not_prunable += _all_of([*incoming, *outgoing.values()], unsupported[layer])
             continue
-        if nested:  # the calls inside it follow
+        if nested:  # the calls inside it come next in `network.calls`
             features.update(zip(call.outputs, incoming, strict=True))
             continue
         (output,) = call.outputs
@@ -89,7 +89,8 @@ def number(network):
         not_prunable += [
             each._replace(reason=f"{call}: {each.reason}") for each in flow.not_prunable
         ]
-    for layer, reason in unsupported.items():  # of a shared layer no call is cut
+    # if one call of a shared layer is unsupported, none of its calls can be cut
+    for layer, reason in unsupported.items():
         not_prunable += _all_of(entering.get(layer, []), reason)
         not_prunable += [NotPrunable(given, reason, True) for given in numbers.given[layer]]
     not_prunable += [NotPrunable(features[each].channels, TO_OUTPUT) for each in network.outputs]
@@ -98,19 +99,19 @@ def number(network):
 
 
 def why_unfit(layer):
-    """Why a layer's weights or outputs are not those that its type has, and what to do."""
+    """Why a layer's weights or outputs do not have the shapes its rule expects, and what to do."""
     if getattr(layer, "quantization_mode", None):
         return "it is quantised; prune first, then quantise"
     if getattr(layer, "lora_enabled", False):
-        return "it holds LoRA's weights beside its own; merge LoRA first"
-    return "its weights or outputs are not those its rule knows"
+        return "it has LoRA weights; merge them first"
+    return "its weights or outputs do not have the shapes that its rule expects"
 
 
 class _Numbers:
-    """Gives every channel its number.
+    """Gives every channel a number.
 
     Attributes:
-        size: how many are given.
+        size: how many numbers are used.
         given: `{id of a layer: list of int arrays that its rule asked for}`.
     """
 
@@ -118,7 +119,7 @@ class _Numbers:
         self.size, self.given = 0, defaultdict(list)
 
     def of(self, layer):
-        """The function `new` that a rule gets; it gives the same numbers at every call."""
+        """The function `new` for a layer's rule; it gives the same numbers at every call."""
         given, place = self.given[id(layer)], itertools.count()
 
         def new(n):
@@ -130,7 +131,7 @@ class _Numbers:
         return new
 
     def opaque(self, tensor):
-        """New channels on the last axis of a tensor of which nothing else is known."""
+        """Features with new channels on the last axis, if a tensor's channels are not known."""
         known = tensor.shape[-1] if len(tensor.shape) > 1 else None
         return Features(tensor.shape, self._next(known or 1), -1)
 
@@ -147,7 +148,7 @@ def _flow(call, incoming, new):
         )
     flow = rule(call, incoming, new)
     if not isinstance(flow, Flow):
-        raise ValueError(f"its rule returns {type(flow).__name__}; let it return a Flow")
+        raise ValueError(f"its rule: expected a Flow, got {type(flow).__name__}")
     if not _fits(flow, call):
         raise ValueError(why_unfit(call.layer))
     return flow
@@ -168,10 +169,16 @@ def _fits(flow, call):
 
 
 def _alike(incoming, first):
-    """Pairs of channels that a layer reads at this call and at its first: it has one size."""
+    """Pairs of channels that a layer reads at this call and at its first call.
+
+    They are coupled: the layer has one kernel for all its calls.
+
+    Raises:
+        ValueError: the calls do not fit together.
+    """
     for here, there in zip(incoming, first, strict=True):
         if here.axis != there.axis or len(here.channels) != len(there.channels):
-            raise ValueError("it is used twice, on channels of different number or axis")
+            raise ValueError("its calls read different numbers of channels, or on different axes")
     return [(here.channels, there.channels) for here, there in zip(incoming, first, strict=True)]
 
 

@@ -1,6 +1,7 @@
-"""What a filter is worth, by the names of the criteria; the filters of the lowest scores go.
+"""Filter importance from the weights, and the names of all criteria.
 
-It needs no Keras: the command line takes the names from here.
+The filters of lowest score are removed. This module does not import Keras, because the command line
+takes the names of the criteria from it.
 """
 
 import zlib
@@ -11,7 +12,7 @@ import numpy as np
 def l1_norm(kernel):
     """Sum of the absolute weights of each filter, over all its input channels.
 
-    Bias and BatchNormalization are not part of it.
+    Bias and BatchNormalization are not included.
 
     Args:
         kernel: float array (..., in_channels, filters), as Conv2D holds it.
@@ -27,14 +28,14 @@ def l1_norm(kernel):
 def l2_norm(kernel):
     """Square root of the sum of the squared weights of each filter; shapes as in `l1_norm`.
 
-    Source: Li et al. 2017, section 3.1, which saw no noticeable difference to the L1 norm.
+    Source: Li et al. 2017, section 3.1, who found no noticeable difference to the L1 norm.
     """
     squares = np.square(kernel, dtype=np.float64)
     return np.sqrt(squares.sum(axis=tuple(range(kernel.ndim - 1))))
 
 
 def largest(kernel):
-    """The L1 norm with a minus sign: the largest filters go first; a negative control.
+    """The negative L1 norm: the largest filters are removed first. A negative control.
 
     Source: Li et al. 2017, section 4.4.
     """
@@ -42,10 +43,10 @@ def largest(kernel):
 
 
 def random(kernel, seed=0):
-    """A score drawn from 0..1 for each filter: filters go by chance, as a control.
+    """A random score from 0 to 1 for each filter. A control.
 
-    The same kernel and seed give the same scores, other kernels others, so that every ratio
-    removes what a lower one does and some more.
+    The same kernel and seed give the same scores. So a higher ratio removes the filters that a
+    lower ratio removes, and more. Another kernel gives other scores.
 
     Args:
         kernel: float array (..., in_channels, filters).
@@ -66,7 +67,7 @@ OF_KERNELS = {  # function of a kernel: one score per filter
     "largest": largest,
     "random": random,
 }
-OF_FEATURE_MAPS = {  # over the images, of one map; `feature_maps.scores` computes them
+OF_FEATURE_MAPS = {  # statistic over the images, statistic of one map; see `feature_maps.scores`
     "mean-mean": ("mean", "mean"),
     "mean-std": ("mean", "std"),
     "mean-l1": ("mean", "l1"),

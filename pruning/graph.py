@@ -1,4 +1,4 @@
-"""A network as the list of its layer calls, nested models opened up."""
+"""A network as the list of its layer calls, those inside nested models included."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,26 +8,26 @@ import keras
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """What one call hands to the next; equal only to itself.
+    """The output of a call. Two tensors of the same shape are not equal.
 
     Attributes:
-        shape: `(batch, ..., channels)`, None where the size is not fixed.
+        shape: `(batch, ..., channels)`, with None for a size that is not fixed.
     """
 
     shape: tuple
 
 
 class Call(NamedTuple):
-    """One layer or plain operation at work in one place.
+    """One call of a layer or plain operation.
 
     Attributes:
-        path: the layer's name, after those of the nested models it is in: `"backbone/conv1"`.
-        layer: Keras layer or operation. A nested model stands here too: it hands its inputs on to
-            the calls inside it.
+        path: the names of the nested models the layer is in, and its name: `"backbone/conv1"`.
+        layer: Keras layer, operation or nested model. The outputs of a nested model's call are the
+            inputs of the calls inside it, which come next.
         inputs: list of Tensor.
         constants: list of the other arguments, such as the 3.0 of `x + 3.0`.
         outputs: list of Tensor.
-        arguments: `(args, kwargs)` of the call, with keras.KerasTensor of the sizes that enter.
+        arguments: `(args, kwargs)` of the call, a keras.KerasTensor for each tensor.
     """
 
     path: str
@@ -38,7 +38,7 @@ class Call(NamedTuple):
     arguments: tuple
 
     def __str__(self):
-        """As messages name it: `backbone/conv1 (Conv2D)`."""
+        """The name for messages: `backbone/conv1 (Conv2D)`."""
         return f"{self.path} ({type(self.layer).__name__})"
 
 
@@ -51,15 +51,15 @@ class Graph(NamedTuple):
 
 
 def trace(model, shapes=None):
-    """The calls of a network; a layer used twice is there twice.
+    """The calls of a network; a layer that is called twice is listed twice.
 
-    Keras' own cloning walks through the graph, with stand-ins that know only shapes in the place
-    of the layers: nothing is computed, no weight is copied, and the model's layers are not called.
+    Keras' `clone_model` visits the calls. In place of each layer it calls an object that only
+    computes shapes. So nothing is computed, no weight is copied, and the model does not change.
 
     Args:
         model: Functional model, as `functional` returns it.
-        shapes: `(batch, ..., channels)` of each of `model.inputs`, which fix sizes that these
-            leave open; without them, those of the inputs.
+        shapes: None for the shapes of `model.inputs`, or `(batch, ..., channels)` of each of them,
+            to fix the sizes that are None there.
 
     Returns:
         Graph.
@@ -70,45 +70,47 @@ def trace(model, shapes=None):
 
 
 def functional(model):
-    """The same network as a plain, uncompiled Functional model that shares all layers.
+    """The same network as a Functional model, not compiled, that shares all layers.
 
     Raises:
-        TypeError: it is a subclassed model, whose layers cannot be followed.
-        ValueError: it is not built yet.
+        TypeError: it is a subclassed model, whose layers cannot be listed.
+        ValueError: it is not built.
     """
     if not isinstance(model, keras.Model):
-        raise TypeError(f"model is a {type(model).__name__}; give a Keras model")
+        raise TypeError(f"model: expected a Keras model, got a {type(model).__name__}")
     if not model.built:
-        raise ValueError(f"{model.name}: it is not built; call it on an input once")
+        raise ValueError(f"model: expected a built model, got {model.name}; call it on images once")
     if isinstance(model, keras.Sequential):
         return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     if is_functional(model):
         return keras.Model(model.input, model.output, name=model.name)
-    raise TypeError(f"{model.name}: it is a subclassed model; give a Functional or Sequential")
+    raise TypeError(
+        f"model: expected a Functional or Sequential model, got the subclassed model {model.name}"
+    )
 
 
 def flat(model):
-    """The model with one input and one output, or with lists of them, where it has dicts.
+    """The same network with lists of inputs and outputs in place of dicts; it shares all layers.
 
-    They are in the order of `model.inputs` and `model.outputs`; all layers are shared.
+    They are in the order of `model.inputs` and `model.outputs`. A single one is not in a list.
     """
     ends = ([*each] if len(each) > 1 else each[0] for each in (model.inputs, model.outputs))
     return keras.Model(*ends, name=model.name)
 
 
 def is_functional(layer):
-    """Whether it is a model whose layers can be followed; a subclass may have a call of its own."""
+    """Whether it is a model whose layers can be listed; a subclass may compute something else."""
     return type(layer) in (keras.Sequential, _FUNCTIONAL)
 
 
 def layers(model):
-    """Every layer of a network, those of nested models in their place."""
+    """Every layer of a network; in place of a nested model, the layers inside it."""
     for layer in model.layers:
         yield from layers(layer) if is_functional(layer) else [layer]
 
 
 def _follow(model, prefix, inputs, calls):
-    symbols = [  # of the sizes that enter, which a nested model may have left open
+    symbols = [  # with the sizes of the tensors; those of a nested model's own inputs may be None
         keras.Input(batch_shape=tensor.shape, dtype=symbol.dtype, name=symbol.name)
         for symbol, tensor in zip(model.inputs, inputs, strict=True)
     ]
@@ -143,17 +145,18 @@ def _follow(model, prefix, inputs, calls):
 
 
 def _inputs_of(path, model, given):
-    """The tensors for `model.inputs`, in their order; masks and other arguments are left out."""
+    """The tensors for `model.inputs`, in their order, without masks and other arguments."""
     by_name = [sorted(s) if isinstance(s, dict) else None for s in (given, model.input)]
     if by_name[0] != by_name[1]:  # Keras then matches them by name
         raise ValueError(
-            f"{path} (Functional): call it with its inputs in the form it was built of"
+            f"{path} (Functional): its inputs are a dict in its definition but not in its call, or "
+            "the other way round, or have other keys; call it as it is defined"
         )
     return keras.tree.flatten(given)
 
 
 class _StandIn(keras.Operation):
-    """A layer as far as shapes go."""
+    """Computes the output shapes of a layer, nothing else."""
 
     def __init__(self, layer):
         super().__init__(name=layer.name)

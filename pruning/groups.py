@@ -1,26 +1,26 @@
-"""Which channels must leave a network together.
+"""Which channels must be removed together.
 
-How groups are found. Every filter gets a number. The network is walked through in the order of
-computation, and the rule of each layer says which numbers stand along the channel axis of what it
-hands on:
+How groups are found. Every filter gets a number. The layers are visited in the order of
+computation. The rule of each layer says which numbers are along the channel axis of its output:
 
-- A convolution (or Dense layer) hands on its own filters. What it reads may be cut freely: the
-  kernel loses the same input channels.
-- BatchNormalization, activations, pooling, Flatten and the like hand on what they got, in the
-  positions where they put it. A depthwise convolution hands on what it got as well, each channel
-  as often as its multiplier says: channel and kernel leave together.
-- Where tensors meet element by element (Add, Multiply, ...), channel i of one and channel i of the
-  other are coupled: both leave or none. So are the channels that a shared layer reads at its
-  different calls, and those in the same place of the groups of a grouped convolution, which must
-  stay equally large.
-- Channels that come from the network's input, reach its output or enter a normalisation over
-  channels (LayerNormalization, GroupNormalization, RMSNormalization: without a channel the others
-  would change) are not prunable.
+- The output channels of a convolution (or Dense layer) are its own filters. Any of its input
+  channels may be removed: the kernel loses the same input channels.
+- The output channels of BatchNormalization, activations, pooling, Flatten and similar layers are
+  their input channels, perhaps in other positions. The same holds for a depthwise convolution,
+  which repeats each channel `depth_multiplier` times: a channel and its kernels are removed
+  together.
+- Layers such as Add and Multiply combine tensors element by element. They couple channel i of one
+  tensor to channel i of the other: both are removed, or neither. Two more kinds of channels are
+  coupled: those that a shared layer reads at its different calls, and those at the same position
+  in each group of a grouped convolution, because these groups must keep equal sizes.
+- Three kinds of channels are not prunable: those of the network's input, those that reach its
+  output, and those that enter a normalisation over channels (LayerNormalization,
+  GroupNormalization, RMSNormalization), because without a channel the others would change.
 
 Coupled channels form one *unit*, the smallest thing that can be removed. Units with filters of the
-same layers form a *group*; its units are ranked against each other. A plain convolution is a group
-by itself, with one unit per filter. A concatenation couples nothing: its parts stay in their own
-groups.
+same layers form a *group*. The units of a group are ranked against each other. A plain convolution
+is a group of its own, with one unit per filter. A concatenation couples no channels: each of its
+inputs stays in its own group.
 """
 
 from collections import defaultdict
@@ -35,13 +35,13 @@ from pruning.channels import Channels, number
 
 
 class Group(NamedTuple):
-    """Layers whose filters leave together.
+    """Layers whose filters are removed together.
 
     Attributes:
         members: list of channels.Member, in the order of computation.
         units: int array, the numbers of its units.
-        not_prunable: reason why they stay, or "".
-        unsupported: whether to prune them is an error, see `rules.NotPrunable`.
+        not_prunable: the reason why the units are not prunable, or "".
+        unsupported: whether pruning them is an error, see `rules.NotPrunable`.
     """
 
     members: list
@@ -57,8 +57,7 @@ class Structure:
     Attributes:
         model: the network.
         calls: list of graph.Call, in the order of computation.
-        paths: `{path: all paths of this layer}`, by the path of its first call; those of nested
-            models too.
+        paths: `{path of a layer's first call: paths of all its calls}`, nested models included.
         channels: Channels.
         unit_of: int array, the number of the unit of each channel.
         groups: list of Group, in the order of computation.
@@ -78,7 +77,7 @@ class Structure:
 
 
 def find(model):
-    """The channels of a network and the groups they form.
+    """The channels and groups of a network.
 
     Args:
         model: built Functional or Sequential model.
@@ -87,7 +86,7 @@ def find(model):
         Structure.
 
     Raises:
-        ValueError, TypeError: its layers cannot be followed.
+        ValueError, TypeError: the model is not built, or its layers cannot be listed.
     """
     network = graph.trace(graph.functional(model))
     channels = number(network)
@@ -106,7 +105,7 @@ def find(model):
 
 
 def _components(size, coupled):
-    """The lowest number each channel is coupled to, directly or through others."""
+    """For each channel the lowest number it is coupled to, directly or through other channels."""
     lowest = np.arange(size)
     if not coupled:
         return lowest
@@ -122,11 +121,12 @@ def _components(size, coupled):
 
 def _groups(channels, unit_of):
     members = list(channels.members.values())
-    inside = defaultdict(list)  # unit: the members in it, as often as they have filters in it
+    inside = defaultdict(list)  # unit: index of a member for each of its filters in the unit
     for index, member in enumerate(members):
         for unit in unit_of[member.flow.channels].tolist():
             inside[unit].append(index)
-    reasons = {}  # unit: (reason, unsupported); what is known counts before what is not supported
+    # unit: (reason, unsupported); a known reason replaces one of an unsupported layer
+    reasons = {}
     for each in sorted(channels.not_prunable, key=lambda each: not each.unsupported):
         for unit in unit_of[each.channels].tolist():
             reasons[unit] = each.reason, each.unsupported

@@ -1,4 +1,4 @@
-"""Which layers of a network lose filters together, and which are not pruned."""
+"""The groups of a network: which layers lose filters together, and which are not pruned."""
 
 import keras
 
@@ -7,7 +7,7 @@ from pruning.table import Table
 
 
 def layer_groups(model: keras.Model, *, coupled: str = "joint") -> Table:
-    """The layers that lose filters together, and why others are not pruned.
+    """Table of the layers that lose filters together, and why others are not pruned.
 
         print(layer_groups(model))
 
@@ -17,10 +17,10 @@ def layer_groups(model: keras.Model, *, coupled: str = "joint") -> Table:
 
     Returns:
         Table with a row for each group, in the order of computation. `layers` are the paths of its
-        layers with filters. `units` is how many times they can lose filters together: of a plain
-        convolution the number of its filters. `not_pruned_because` is the reason why the group
-        keeps all, or `""`. A layer stands in several rows if only some of its filters leave with
-        those of others.
+        layers with filters. `units` is the number of units of the group; of a plain convolution it
+        is the number of its filters. `not_pruned_because` is the reason why the group is not
+        pruned, or `""`. A layer is in several rows if only some of its filters are coupled to
+        those of other layers.
 
     Raises:
         ValueError, TypeError: as `prune`.

@@ -1,4 +1,4 @@
-"""How many units of each group go."""
+"""Number of units to remove from each group."""
 
 import math
 import numbers
@@ -11,12 +11,12 @@ COUPLED = ("joint", "shortcut", "skip")
 
 
 class Request(NamedTuple):
-    """What is asked for, as `prune` takes it.
+    """The ratios and the handling of coupled layers, as `prune` takes them.
 
     Attributes:
         ratio: part of the filters to remove, 0 <= ratio < 1.
-        layer_ratios: `{layer name or glob: ratio}` for layers that differ from it.
-        coupled: what is done with groups in which several convolutions meet, one of `COUPLED`.
+        layer_ratios: `{layer name or glob: ratio}` for layers with another ratio.
+        coupled: what happens to groups of several convolutions, one of `COUPLED`.
     """
 
     ratio: float
@@ -25,13 +25,14 @@ class Request(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is to be done with a group.
+    """How a group is pruned, or why it is not.
 
     Attributes:
         group: groups.Group.
-        deciding: list of channels.Member, the layers whose scores rank it; none if it stays.
-        why: reason why it stays, or "".
-        removed: how many of its units go.
+        deciding: list of channels.Member, the layers whose scores rank the units; empty if the
+            group is not pruned.
+        why: the reason why the group is not pruned, or "".
+        removed: number of units to remove.
     """
 
     group: Group
@@ -41,19 +42,25 @@ class Plan(NamedTuple):
 
 
 def request(ratio, layer_ratios, coupled):
-    """The Request; ValueError if an argument is none that `prune` takes."""
+    """The arguments as a Request.
+
+    Raises:
+        ValueError: `prune` does not take such an argument.
+    """
     if coupled not in COUPLED:
-        raise ValueError(f"coupled is {coupled!r}; give {', '.join(COUPLED)}")
+        raise ValueError(f"coupled: expected {', '.join(COUPLED)}, got {coupled!r}")
     layer_ratios = {} if layer_ratios is None else layer_ratios
     if not isinstance(layer_ratios, dict) or not all(isinstance(p, str) for p in layer_ratios):
-        raise ValueError(f"layer_ratios is {layer_ratios!r}; give {{layer name or glob: ratio}}")
+        raise ValueError(
+            f"layer_ratios: expected {{layer name or glob: ratio}}, got {layer_ratios!r}"
+        )
     for value in (ratio, *layer_ratios.values()):
-        count_removed(1, value)  # in range, whether it will be used or not
+        count_removed(1, value)  # raises if out of range, also if no layer uses the ratio
     return Request(ratio, layer_ratios, coupled)
 
 
 def plans(structure, wanted: Request):
-    """What is to be done with each group.
+    """The plan of each group.
 
     Args:
         structure: groups.Structure of the network.
@@ -63,20 +70,20 @@ def plans(structure, wanted: Request):
         List of Plan, in the order of computation.
 
     Raises:
-        ValueError: a ratio is for no layer, has no effect, or is not that of the rest of its group.
+        ValueError: a ratio matches no layer, has no effect, or differs within a group.
     """
     matches = patterns.match(wanted.layer_ratios, structure.paths)
-    found = []
+    result = []
     for group in structure.groups:
         deciding, why = _deciding(group, wanted.coupled, structure)
         removed = count_removed(len(group.units), _ratio_of(group, wanted, matches))
-        found.append(Plan(group, deciding, why, removed))
-    _check_effect(matches, wanted.layer_ratios, found)
-    return found
+        result.append(Plan(group, deciding, why, removed))
+    _check_effect(matches, wanted.layer_ratios, result)
+    return result
 
 
 def stages(structure, wanted: Request):
-    """The layers to prune one after the other, for an iterative schedule.
+    """The stages of an iterative schedule: the layers that are pruned one after the other.
 
     Args:
         structure: groups.Structure of the network.
@@ -84,27 +91,27 @@ def stages(structure, wanted: Request):
 
     Returns:
         List of lists of layer paths, in the order of computation. Layers that share a group are in
-        one list. Layers that lose nothing are left out, unless none loses anything.
+        one list. Layers that lose no filter are left out, unless no layer loses one.
 
     Raises:
         ValueError: as `plans`.
     """
     of_groups = [each for each in plans(structure, wanted) if each.deciding]
-    found = []
+    result = []
     for each in [one for one in of_groups if one.removed] or of_groups:
         together = set(prunable_paths(each.group))
-        for other in [stage for stage in found if stage & together]:
-            found.remove(other)
+        for other in [stage for stage in result if stage & together]:
+            result.remove(other)
             together |= other
-        found.append(together)
+        result.append(together)
     order = list(structure.members)
     return sorted(
-        (sorted(stage, key=order.index) for stage in found), key=lambda s: order.index(s[0])
+        (sorted(stage, key=order.index) for stage in result), key=lambda s: order.index(s[0])
     )
 
 
 def count_removed(filters, ratio):
-    """How many of a layer's filters go: `ceil(ratio * filters)`, but at least one stays.
+    """Number of filters to remove: `ceil(ratio * filters)`, but at least one filter stays.
 
     Only rounding up reproduces the numbers of Li et al. 2017, table 1.
 
@@ -112,32 +119,34 @@ def count_removed(filters, ratio):
         ValueError: the ratio is out of range.
     """
     if not isinstance(ratio, numbers.Real) or not 0 <= ratio < 1:
-        raise ValueError(f"ratio is {ratio!r}; give a number from 0 up to, but not including, 1")
-    # rounded before, since 0.07 * 100 is 7.000000000000001 in binary
+        raise ValueError(
+            f"ratio: expected a number from 0 up to, but not including, 1, got {ratio!r}"
+        )
+    # rounded first, because 0.07 * 100 is 7.000000000000001 in binary
     return min(math.ceil(round(ratio * filters, 6)), filters - 1)
 
 
 def prunable_paths(group: Group):
-    """The paths of the layers of a group that are pruned themselves, a list."""
+    """List of the paths of the layers of a group that are pruned themselves."""
     return [member.call.path for member in group.members if member.flow.filters.prunable]
 
 
 def check_any_goes(structure, wanted: Request, any_goes):
-    """Raise ValueError if no filter goes although a ratio is above 0.
+    """Raise ValueError if a ratio is above 0 but no filter is removed.
 
     Args:
         structure: groups.Structure of the network.
         wanted: Request.
-        any_goes: whether a filter goes.
+        any_goes: whether any filter is removed.
     """
     if any_goes or not any([wanted.ratio, *wanted.layer_ratios.values()]):
         return
     unsupported = [e.reason for e in structure.channels.not_prunable if e.unsupported]
     if any(member.flow.filters.prunable for member in structure.members.values()):
         reasons = [each.not_prunable for each in structure.groups if each.not_prunable]
-        why = f"no convolution has a filter to spare, coupled {wanted.coupled!r}"
+        why = f"no convolution has a filter that can be removed with coupled {wanted.coupled!r}"
     else:
-        reasons, why = [], "it has no convolution that can be"
+        reasons, why = [], "it has no convolution"
     reasons = list(dict.fromkeys([*reasons, *unsupported]))[:3]
     raise ValueError(
         f"{structure.model.name}: nothing would be pruned: {'; '.join([why, *reasons])}"
@@ -145,18 +154,18 @@ def check_any_goes(structure, wanted: Request, any_goes):
 
 
 def _deciding(group, coupled, structure):
-    """The layers whose scores rank the group, none if it stays; and why it does."""
+    """`(the layers whose scores rank the group, "")`, or `([], why it is not pruned)`."""
     convolutions = [member for member in group.members if member.flow.filters.prunable]
     if group.not_prunable and not group.unsupported:
         return [], group.not_prunable
     if not convolutions:
-        return [], "it is no convolution"
+        return [], "it is not a convolution"
     if coupled == "joint" or len(convolutions) == 1:
         return group.members, ""
     if coupled == "skip":
-        return [], "it meets others, and coupled is 'skip'"
+        return [], "it is coupled to other convolutions, and coupled is 'skip'"
     deciding = shortcuts.projections(convolutions, structure)
-    return deciding, "" if deciding else "no 1x1 projection decides for its group"
+    return deciding, "" if deciding else "its group has no 1x1 projection on a shortcut"
 
 
 def _ratio_of(group, wanted, matches):
@@ -164,14 +173,16 @@ def _ratio_of(group, wanted, matches):
     ratios = {path: wanted.layer_ratios[pattern] for path, pattern in given.items()}
     if len(set(ratios.values())) > 1:
         pairs = ", ".join(f"{path} {ratio}" for path, ratio in ratios.items())
-        raise ValueError(f"layers that lose the same filters were given {pairs}; give them one")
+        raise ValueError(
+            f"layer_ratios: expected one ratio for layers that lose filters together, got {pairs}"
+        )
     return wanted.layer_ratios[min(given.values())] if given else wanted.ratio
 
 
-def _check_effect(matches, layer_ratios, found):
-    """Raise ValueError if a ratio above 0 would remove nothing."""
+def _check_effect(matches, layer_ratios, plans_of_groups):
+    """Raise ValueError if a layer ratio above 0 removes no filter."""
     stays = {}
-    for plan in found:
+    for plan in plans_of_groups:
         for member in plan.group.members:
             path = member.call.path
             stays[path] = plan.why and stays.get(path, plan.why)
@@ -179,4 +190,7 @@ def _check_effect(matches, layer_ratios, found):
         paths = [path for path, matched in matches.items() if matched == pattern]
         why = [stays.get(path, "it has no filters") for path in paths]
         if ratio and paths and all(why):
-            raise ValueError(f"{pattern}: none of its filters can be removed: {paths[0]}, {why[0]}")
+            raise ValueError(
+                f"layer_ratios: expected ratio 0 for {pattern!r}, got {ratio}: no filter of "
+                f"{paths[0]} can be removed, because {why[0]}"
+            )

@@ -1,4 +1,4 @@
-"""Which filters go: those of the lowest scores."""
+"""Which filters are removed: those of the lowest scores."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ STRATEGIES = ("independent", "greedy")
 
 
 def kept(structure, wanted: Request, criterion, *, strategy="independent", only=None):
-    """The filters that stay.
+    """Indices of the filters that stay, of each layer that loses filters.
 
     Args:
         structure: groups.Structure of the network.
@@ -19,7 +19,7 @@ def kept(structure, wanted: Request, criterion, *, strategy="independent", only=
         only: as `removed` takes it.
 
     Returns:
-        `{layer path: ascending int array of the filters that stay}` of all layers that lose some.
+        `{layer path: ascending int array of the filters that stay}`.
 
     Raises:
         ValueError: as `removed`.
@@ -31,27 +31,27 @@ def kept(structure, wanted: Request, criterion, *, strategy="independent", only=
 def removed(
     structure, wanted: Request, criterion, *, strategy="independent", only=None, earlier=None
 ):
-    """The units that go. Of equal scores the one with the lower index goes first.
+    """The units to remove. Of equal scores the one with the lower index is removed first.
 
     Args:
         structure: groups.Structure of the network.
         wanted: plan.Request.
         criterion: function of a kernel (..., in_channels, filters) that returns a score per filter,
-            float array (filters,), or `{layer path: scores}`; the lowest go.
+            float array (filters,), or `{layer path: scores}`; the lowest scores are removed.
         strategy: `"independent"`: every group is ranked by itself. `"greedy"`: groups are ranked in
-            the order of computation, and kernels are judged without the input channels that are
-            removed already.
+            the order of computation, and kernels are scored without the input channels that are
+            already removed.
         only: None, or paths of the layers to prune now, as `plan.stages` returns them.
-        earlier: None, or the units that went before, for other layers; kernels are judged without
-            the input channels that went with them.
+        earlier: None, or the units that an earlier cut removed, as this function returned them;
+            kernels are scored without the input channels of these units.
 
     Returns:
-        bool array, True at the number of each unit that goes or went before.
+        bool array (channels,), True at the number of each removed unit, `earlier` included.
 
     Raises:
-        ValueError: a ratio is for no layer, has no effect, or is not that of the rest of its group;
-            a layer that has no rule is reached, which the message names; or the criterion gives no
-            finite score for each filter.
+        ValueError: a ratio matches no layer, has no effect, or differs within a group; filters
+            reach a layer that has no rule, which the message names; or the criterion does not
+            return a finite score for each filter.
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.3.
     """
@@ -66,7 +66,7 @@ def removed(
         if group.unsupported:
             names = ", ".join(member.call.path for member in group.members)
             raise ValueError(
-                f"{group.not_prunable}; filters of {names} reach it: give these the ratio 0"
+                f"{group.not_prunable}; filters of {names} reach it: give these layers ratio 0"
             )
         left_out = (gone if strategy == "greedy" else earlier)[structure.unit_of]
         scores = sum(_scores(each, structure.unit_of, criterion, left_out) for each in deciding)
@@ -76,7 +76,7 @@ def removed(
 
 
 def without(structure, gone):
-    """The filters that stay without these units, as `kept` returns them."""
+    """The filters that stay after these units are removed, as `kept` returns them."""
     return {
         path: np.flatnonzero(~lost)
         for path, member in structure.members.items()
@@ -86,23 +86,23 @@ def without(structure, gone):
 
 def _check_only(only, structure):
     if isinstance(only, str):
-        raise ValueError(f"only is {only!r}; give a list of layer names")
+        raise ValueError(f"only: expected a list of layer paths, got {only!r}")
     known = [path for path, member in structure.members.items() if member.flow.filters.prunable]
     if unknown := [path for path in only or () if path not in known]:
         raise ValueError(
-            f"{', '.join(unknown)}: no convolution with filters of its own to remove; there are "
-            f"{', '.join(known)}"
+            f"only: expected layers whose filters can be removed ({', '.join(known)}), got "
+            f"{', '.join(unknown)}"
         )
 
 
 def _scores(member, unit_of, criterion, left_out):
-    """The sum of its filters' scores for every unit, float array (channels,)."""
+    """Sum of the scores of the layer's filters in each unit, float array (channels,)."""
     filters = member.flow.filters
     kernel = filters.kernel()
     expected = kernel.shape[-1:]
     if isinstance(criterion, dict):
         if member.call.path not in criterion:
-            raise ValueError(f"{member.call}: the criterion holds no scores for it")
+            raise ValueError(f"criterion: expected scores for {member.call}, got none")
         scores = criterion[member.call.path]
     else:
         if filters.in_channels is not None and left_out[filters.in_channels].any():
@@ -110,7 +110,11 @@ def _scores(member, unit_of, criterion, left_out):
         scores = criterion(kernel)
     scores = np.asarray(scores, float)
     if scores.shape != expected:
-        raise ValueError(f"{member.call}: the criterion gave {scores.shape} scores, not {expected}")
+        raise ValueError(
+            f"criterion: expected scores of shape {expected} for {member.call}, got {scores.shape}"
+        )
     if not np.isfinite(scores).all():
-        raise ValueError(f"{member.call}: the criterion gave scores that are not finite")
+        raise ValueError(
+            f"criterion: expected finite scores for {member.call}, got NaN or infinity"
+        )
     return np.bincount(unit_of[member.flow.channels], scores, len(unit_of))

@@ -1,4 +1,4 @@
-"""Which convolutions are the projections on the shortcuts of a residual network."""
+"""The projections on the shortcuts of a residual network."""
 
 import math
 
@@ -6,17 +6,17 @@ from pruning import graph
 
 
 def projections(convolutions, structure):
-    """Of coupled convolutions, those of size 1x1 on a shortcut around another one of them.
+    """The convolutions of a group that are 1x1 projections on a shortcut.
 
-    Such another one is computed from all convolutions that the projection is computed from, but not
-    from the projection.
+    A shortcut goes around another convolution of the group. That other convolution is computed from
+    all convolutions that the projection is computed from, but not from the projection itself.
 
     Args:
         convolutions: list of channels.Member, the convolutions of a group.
         structure: groups.Structure.
 
     Returns:
-        List of those members.
+        List of the members that are projections.
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.3.
     """
@@ -36,14 +36,17 @@ def projections(convolutions, structure):
 
 
 def _computed_from(structure):
-    """`{tensor: frozenset of the outputs of convolutions that it follows from}`, its own too."""
-    made = {m.call.outputs[0] for m in structure.members.values() if m.flow.filters.prunable}
-    found = {}
+    """`{tensor: frozenset of the outputs of convolutions that it is computed from}`.
+
+    The output of a convolution is in its own set.
+    """
+    outputs = {m.call.outputs[0] for m in structure.members.values() if m.flow.filters.prunable}
+    sources = {}
     for call in structure.calls:
-        entering = [found.get(tensor, frozenset()) for tensor in call.inputs]
-        if graph.is_functional(call.layer):  # hands each input on to the calls inside it
-            found |= zip(call.outputs, entering, strict=True)
+        entering = [sources.get(tensor, frozenset()) for tensor in call.inputs]
+        if graph.is_functional(call.layer):  # the calls inside it compute the outputs
+            sources |= zip(call.outputs, entering, strict=True)
         else:
             all_of_them = frozenset().union(*entering)
-            found |= {tensor: all_of_them | ({tensor} & made) for tensor in call.outputs}
-    return found
+            sources |= {tensor: all_of_them | ({tensor} & outputs) for tensor in call.outputs}
+    return sources

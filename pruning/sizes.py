@@ -1,4 +1,4 @@
-"""What a network will cost after each cut of a schedule, worked out without cutting it."""
+"""Parameters and MACs after each cut of a schedule, computed without cutting the network."""
 
 from typing import NamedTuple
 
@@ -8,10 +8,10 @@ from pruning import counts, criteria, graph, groups, plan, selection, surgery
 
 
 class Cut(NamedTuple):
-    """What a network will be after a cut.
+    """The size of a network after a cut.
 
     Attributes:
-        layers: list of the names of the layers that lose filters in it, None if all do at once.
+        layers: list of the paths of the layers that are pruned, or None for all layers.
         parameters: number of weights.
         macs: multiply-accumulates for one image, or None if they cannot be counted.
     """
@@ -22,25 +22,27 @@ class Cut(NamedTuple):
 
 
 def planned(structure, wanted: plan.Request, *, iterative):
-    """The network after each cut.
+    """The sizes of the network after each cut.
 
-    How many filters go follows from the ratio alone, but not always what leaves with them: where
-    channels of zeros were added twice, one filter may take more along than another. So the filters
-    that go are those that `prune` would take, by their L1 norm.
+    The ratio gives the number of filters to remove, but not always the number of channels that are
+    removed with them: if channels of zeros were added twice, one filter may be coupled to more
+    channels than another. So the filters are selected by their L1 norm, as `prune` does.
 
-    A smaller network has the groups of the full one with fewer filters in them, unless a rule says
-    otherwise (`Flow.changes_at`). Then the network is cut before its next layers are planned.
+    Usually a smaller network has the same groups as the full one, with fewer filters. If a rule
+    says that the groups change (`Flow.changes_at`), the network is really cut before its next
+    layers are planned.
 
     Args:
         structure: groups.Structure of the network.
         wanted: plan.Request.
-        iterative: whether layers are cut one after the other, or else all at once.
+        iterative: whether the layers are cut one after the other, or all at once.
 
     Returns:
         List of Cut.
 
     Raises:
-        ValueError: as `prune`, except for layers that cannot be copied, or there is none to cut.
+        ValueError: as `prune`, but not for layers that cannot be copied; or an iterative schedule
+            has no layer to cut.
     """
     stages = plan.stages(structure, wanted) if iterative else [None]
     if not stages:
@@ -62,7 +64,7 @@ def _none(structure):
 
 
 def _changed(structure, gone):
-    """Whether a network without these units has other groups."""
+    """Whether the network has other groups after these units are removed."""
     return any(
         np.count_nonzero(~gone[structure.unit_of[channels]]) == limit
         for channels, limit in structure.channels.changes_at
@@ -71,7 +73,7 @@ def _changed(structure, gone):
 
 
 def _cost(structure):
-    """A function of the units that go, which returns (parameters, MACs) without them."""
+    """A function of the removed units that returns `(parameters, MACs)` of the network."""
     weights, along = _weights(structure)
     shapes = np.ones((len(weights), max((len(weight.shape) for weight in weights), default=0)), int)
     for row, weight in zip(shapes, weights, strict=True):
@@ -100,10 +102,10 @@ def _cost(structure):
 
 
 def _weights(structure):
-    """All weights, and (place in them, axis, channels along it) where a weight can be cut."""
+    """All weights, and `(index of a weight, axis, channels along it)` of each axis to cut."""
     weights, along = [], []
     for layer in {id(call.layer): call.layer for call in structure.calls}.values():
-        if graph.is_functional(layer):  # whose layers have calls of their own
+        if graph.is_functional(layer):  # the layers inside it are in `calls`, too
             continue
         flow = structure.channels.flows.get(id(layer))
         for index, weight in enumerate(getattr(layer, "weights", ())):

@@ -1,4 +1,4 @@
-"""pruning/criteria.py."""
+"""pruning/criteria.py: scores from kernels."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""pruning/graph.py."""
+"""pruning/graph.py: the calls of a network, nested and shared ones."""
 
 import keras
 from keras import layers
@@ -6,7 +6,7 @@ from keras import layers
 from pruning import graph
 
 
-def test_calls_are_listed_in_the_order_of_computation_nested_and_shared_ones_too():
+def test_calls_of_nested_and_shared_layers_are_listed_in_the_order_of_computation():
     shared = layers.Dense(4, name="shared")
     inside = keras.Sequential([keras.Input((4,)), shared], name="inside")
     inputs = keras.Input((4,), name="inputs")
@@ -27,8 +27,11 @@ def test_calls_are_listed_in_the_order_of_computation_nested_and_shared_ones_too
     assert walked.calls[3].outputs == walked.outputs
 
 
-def test_walking_leaves_the_layers_as_they_were():
+def test_listing_the_calls_does_not_call_the_layers():
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="once")])
     graph.trace(graph.functional(model))
-    assert model.get_layer("once").output.shape == (None, 3)  # an error after a second call
+    assert model.get_layer("once").output.shape == (
+        None,
+        3,
+    )  # an error if the layer was called again
     assert len(model.weights) == 2

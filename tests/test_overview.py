@@ -6,14 +6,14 @@ from keras import layers
 from pruning import layer_groups
 from tests.test_selection import block, network
 
-OUTPUT = "channels that reach the network's output stay"
+OUTPUT = "channels that reach the network's output are not prunable"
 
 
 def rows(model, **options):
     return [tuple(row.values()) for row in layer_groups(model, **options).rows]
 
 
-def test_groups_are_listed_in_the_order_of_computation_with_the_reason_of_those_that_stay():
+def test_groups_are_listed_in_the_order_of_computation_with_the_reason_if_not_pruned():
     model = network(block)
     together = "projection, second, fourth"
     assert rows(model) == [
@@ -23,10 +23,10 @@ def test_groups_are_listed_in_the_order_of_computation_with_the_reason_of_those_
         ("last", 2, OUTPUT),
     ]
     skipped = rows(model, coupled="skip")[1]
-    assert skipped == (together, 4, "it meets others, and coupled is 'skip'")
+    assert skipped == (together, 4, "it is coupled to other convolutions, and coupled is 'skip'")
 
 
-def test_units_are_counted_and_what_prune_would_refuse_is_listed_with_its_reason():
+def test_units_are_counted_and_an_unsupported_layer_is_the_reason_for_its_group():
     images = keras.Input((4, 4, 3))
     x = layers.Conv2D(8, 1, name="before")(images)
     x = layers.Conv2D(8, 1, groups=2, name="grouped")(x)
@@ -37,7 +37,7 @@ def test_units_are_counted_and_what_prune_would_refuse_is_listed_with_its_reason
     assert found[2][2].startswith("other (UnitNormalization): there is no rule for this type")
 
 
-def test_it_prints_a_line_for_each_group():
+def test_the_text_has_a_line_for_each_group():
     lines = str(layer_groups(network(block))).splitlines()
     assert lines[0].split("  ")[0] == "layers"
     assert len(lines) == 5

@@ -25,20 +25,24 @@ LAYERS = {path: [path] for path in PATHS}
         ({"norm[1]": 0.1}, {"backbone/norm[1]": "norm[1]"}),
     ],
 )
-def test_an_exact_name_counts_before_a_glob_and_the_last_glob_before_others(layer_ratios, expected):
+def test_a_name_wins_over_a_glob_and_the_last_glob_wins_over_others(layer_ratios, expected):
     found = patterns.match(layer_ratios, LAYERS)
     assert {path: found.get(path) for path in expected} == expected
     assert set(found.values()) <= set(layer_ratios)
 
 
-def test_a_shared_layer_answers_to_all_its_paths():
+def test_a_shared_layer_matches_by_any_of_its_paths():
     layers = {"a/shared": ["a/shared", "b/shared"], "other": ["other"]}
     for pattern in ("a/shared", "b/shared", "shared", "b/*"):
         assert patterns.match({pattern: 0.5}, layers) == {"a/shared": pattern}
 
 
-def test_a_pattern_that_matches_no_layer_is_refused_with_close_names():
-    with pytest.raises(ValueError, match="'conv3' matches no layer of the network; close to it: c"):
+def test_a_pattern_that_matches_no_layer_is_an_error_with_similar_names():
+    with pytest.raises(
+        ValueError, match="expected a name .* of a layer, got 'conv3'; similar names: c"
+    ):
         patterns.match({"conv3": 0.5}, LAYERS)
-    with pytest.raises(ValueError, match="'zzz' matches no layer .*; there are conv1, conv2, back"):
+    with pytest.raises(
+        ValueError, match="expected a name .*, got 'zzz'; layers: conv1, conv2, back"
+    ):
         patterns.match({"zzz": 0.5}, LAYERS)

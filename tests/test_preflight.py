@@ -46,7 +46,11 @@ def test_a_schedule_or_analysis_that_cannot_be_carried_out_is_refused_before_tra
     for name, options, message in (
         ("none", ["--schedule", "iterative"], "no convolution that could lose a filter"),
         ("none", ["--sensitivity"], "no convolution that could lose a filter"),
-        ("grouped", ["--schedule", "iterative"], "last: no convolution with filters"),
+        (
+            "grouped",
+            ["--schedule", "iterative"],
+            "only: expected layers whose filters can be removed",
+        ),
     ):
         ratio = 0.0 if name == "none" else 0.5
         arguments = (few, *SHORT, ratio, "--model", f"{name}.keras", *options)
@@ -62,7 +66,7 @@ def test_what_cannot_be_pruned_is_told_before_training(tmp_path, call):
     status, out, err = call(tmp_path, SAMPLE, *SHORT, 0.4, *options)
     assert status == 1
     assert re.fullmatch(
-        r"formal\.py: 'conv9' matches no layer of the network; close to it: [^\n]+\n", err
+        r"formal\.py: layer_ratios: expected [^\n]+, got 'conv9'; similar names: [^\n]+\n", err
     )
     assert "training the baseline" not in out
 

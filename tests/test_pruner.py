@@ -1,4 +1,4 @@
-"""pruning/pruner.py: what users of `prune` rely on."""
+"""pruning/pruner.py: prune, from arguments to the stored network."""
 
 import logging
 
@@ -14,7 +14,7 @@ from tests.silenced import images_for, predict, randomise
 from tests.versions import not_on
 
 
-def test_the_input_model_is_left_untouched():
+def test_the_input_model_is_not_changed():
     model = randomise(build_scnnb((8, 8, 1), 3))
     model.compile("sgd", "mse")
     optimizer, before = model.optimizer, model.get_weights()
@@ -24,7 +24,7 @@ def test_the_input_model_is_left_untouched():
     pruned.compile("sgd", "sparse_categorical_crossentropy")
     pruned.fit(images, np.zeros(len(images)), verbose=0)
     assert model.optimizer is optimizer
-    assert model.get_layer("conv1").output is not None  # which Keras refuses after a second call
+    assert model.get_layer("conv1").output is not None  # an error if the layer was called again
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     np.testing.assert_array_equal(predict(model, images), predictions)
@@ -37,14 +37,14 @@ def test_a_pruned_model_is_saved_and_predicts_the_same_in_a_process_that_knows_o
     np.testing.assert_array_equal([found], predict(pruned, images))
 
 
-def test_a_model_compiled_with_functions_of_its_owner_is_pruned_and_not_compiled():
+def test_a_model_compiled_with_custom_functions_is_pruned_and_not_compiled():
     model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(6, 3), layers.Dense(2)])
     model.compile("adam", loss=lambda truth, answer: answer)
     assert not prune(model, 0.5).compiled
     assert not prune(keras.Model(model.inputs[0], model.outputs[0]), 0.5).compiled
 
 
-def test_a_criterion_of_ones_own_decides():
+def test_a_function_can_be_the_criterion():
     model = randomise(build_scnnb((8, 8, 1), 3))
     kernel = model.get_layer("conv1").get_weights()[0]
     weakest_last = prune(model, 0.5, criterion=lambda kernel: np.arange(kernel.shape[-1])[::-1])
@@ -53,7 +53,7 @@ def test_a_criterion_of_ones_own_decides():
     )
 
 
-def test_layer_ratios_win_over_the_ratio():
+def test_layer_ratios_are_used_instead_of_the_ratio():
     model = build_scnnb((8, 8, 1), 3)
     filters = [
         [prune(model, ratio, layer_ratios=ratios).get_layer(f"conv{n}").filters for n in (1, 2)]
@@ -63,60 +63,68 @@ def test_layer_ratios_win_over_the_ratio():
 
 
 WRONG = {
-    "criterion is 'l3'; give l1, l2, largest, random, mean-mean, .* or a f": {"criterion": "l3"},
-    "strategy is 'best'; give independent, greedy": {"strategy": "best"},
-    "ratio is 'half'; give a number": {"layer_ratios": {"conv1": "half"}},
-    r"layer_ratios is \['conv1'\]; give {layer name or glob: ratio}": {"layer_ratios": ["conv1"]},
-    r"criterion is \['l1'\]; give l1, l2, .* or a function": {"criterion": ["l1"]},
-    "criterion is 'mean-std', which looks at feature maps; give images": {"criterion": "mean-std"},
-    "seed is None; give a whole number from 0": {"criterion": "random", "seed": None},
-    "only is 'conv1'; give a list of layer names": {"only": "conv1"},
-    "^fc1: no convolution .* to remove; there are conv1, conv2": {"only": ["conv1", "fc1"]},
-    "strategy is 'greedy', which leaves out .* at kernels: l1, l2, largest, random": {
+    "criterion: expected l1, l2, largest, random, mean-mean, .*, got 'l3'": {"criterion": "l3"},
+    "strategy: expected independent or greedy, got 'best'": {"strategy": "best"},
+    "ratio: expected a number from 0 .*, got 'half'": {"layer_ratios": {"conv1": "half"}},
+    r"layer_ratios: expected {layer name or glob: ratio}, got \['conv1'\]": {
+        "layer_ratios": ["conv1"]
+    },
+    r"criterion: expected l1, l2, .* or a function, got \['l1'\]": {"criterion": ["l1"]},
+    "images: expected training images for criterion 'mean-std', got None": {
+        "criterion": "mean-std"
+    },
+    "seed: expected a whole number from 0, got None": {"criterion": "random", "seed": None},
+    "only: expected a list of layer paths, got 'conv1'": {"only": "conv1"},
+    r"^only: expected layers .* can be removed \(conv1, conv2\), got fc1$": {
+        "only": ["conv1", "fc1"]
+    },
+    "strategy: expected independent .*, got 'greedy'; .* kernels: l1, l2, largest, random": {
         "criterion": {"conv1": range(32)},
         "strategy": "greedy",
     },
-    r"conv2 \(Conv2D\): the criterion holds no scores for it": {"criterion": {"conv1": range(32)}},
-    "coupled is 'all'; give joint, shortcut, skip": {"coupled": "all"},
-    "'conv3' matches no layer of the network; close to it: conv2, conv1": {
+    r"criterion: expected scores for conv2 \(Conv2D\), got none": {
+        "criterion": {"conv1": range(32)}
+    },
+    "coupled: expected joint, shortcut, skip, got 'all'": {"coupled": "all"},
+    "layer_ratios: .* of a layer, got 'conv3'; similar names: conv2, conv1": {
         "layer_ratios": {"conv3": 0.5}
     },
-    "ratio is 1.5; give a number": {"layer_ratios": {"conv1": 1.5}},
-    "pool1: none of its filters can be removed: pool1, it has no filters": {
+    "ratio: expected a number from 0 .*, got 1.5": {"layer_ratios": {"conv1": 1.5}},
+    "layer_ratios: expected ratio 0 for 'pool1', got 0.5: .* because it has no filters": {
         "layer_ratios": {"pool1": 0.5}
     },
-    "fc2: none of its filters can be removed: fc2, .* reach the network's output": {
+    "for 'fc2', got 0.5: no filter of fc2 can be removed, because .* network's output": {
         "layer_ratios": {"fc2": 0.5}
     },
-    "fc1: none of its filters can be removed: fc1, it is no convolution": {
-        "layer_ratios": {"fc1": 0.5}
-    },
-    r"conv1 \(Conv2D\): the criterion gave \(2,\) scores, not \(32,\)": {
+    "for 'fc1', got 0.5: .* because it is not a convolution": {"layer_ratios": {"fc1": 0.5}},
+    r"criterion: expected scores of shape \(32,\) for conv1 \(Conv2D\), got \(2,\)": {
         "criterion": lambda kernel: [1, 2]
     },
-    r"conv1 \(Conv2D\): the criterion gave scores that are not finite": {
+    r"criterion: expected finite scores for conv1 \(Conv2D\), got NaN": {
         "criterion": lambda kernel: np.full(kernel.shape[-1], np.nan)
     },
 }
 
 
 @pytest.mark.parametrize("message", WRONG)
-def test_a_wrong_argument_is_named_with_what_is_accepted(message):
+def test_a_wrong_argument_is_an_error_that_says_what_was_expected(message):
     with pytest.raises(ValueError, match=message):
         prune(build_scnnb((8, 8, 1), 3), 0.5, **WRONG[message])
 
 
 @pytest.mark.parametrize("ratio", [1, -0.1, float("nan"), None, "0.5"])
-def test_a_ratio_out_of_range_is_refused(ratio):
-    with pytest.raises(ValueError, match=r"ratio is .*; give a number from 0 up to"):
+def test_a_ratio_out_of_range_is_an_error(ratio):
+    with pytest.raises(
+        ValueError, match="ratio: expected a number from 0 up to, but not including, 1, got "
+    ):
         prune(build_scnnb((8, 8, 1), 3), ratio)
 
 
-def test_nothing_pruned_although_asked_is_an_error_that_says_why():
+def test_a_ratio_above_0_that_removes_no_filter_is_an_error_with_the_reason():
     images = keras.Input((4, 4, 3))
     single = keras.Model(images, layers.Dense(2)(layers.Conv2D(1, 1)(images)))
     with pytest.raises(
-        ValueError, match="nothing would be pruned: no convolution has a filter to spare"
+        ValueError, match="nothing would be pruned: no convolution has a filter that can be removed"
     ):
         prune(single, 0.5)
     with pytest.raises(
@@ -128,21 +136,21 @@ def test_nothing_pruned_although_asked_is_an_error_that_says_why():
     prune(single, 0)
 
 
-def test_what_a_normalisation_over_channels_keeps_is_logged(caplog):
+def test_a_warning_names_layers_not_pruned_because_of_a_normalisation_over_channels(caplog):
     images = keras.Input((4, 4, 3))
     x = layers.Conv2D(8, 1, name="cut")(images)
-    x = layers.LayerNormalization()(layers.Conv2D(8, 1, name="whole")(x))
+    x = layers.LayerNormalization()(layers.Conv2D(8, 1, name="full")(x))
     with caplog.at_level(logging.WARNING):
         pruned = prune(keras.Model(images, layers.Dense(2)(x), name="mine"), 0.5)
-    assert [pruned.get_layer(name).filters for name in ("cut", "whole")] == [4, 8]
-    prune(keras.Model(images, layers.Dense(2)(x), name="mine"), 0)  # nothing to tell
+    assert [pruned.get_layer(name).filters for name in ("cut", "full")] == [4, 8]
+    prune(keras.Model(images, layers.Dense(2)(x), name="mine"), 0)  # no warning
     assert caplog.messages == [
-        "mine: not pruned, since the normalisation over channels that they reach would not be "
-        "exact without them: whole"
+        "mine: these layers are not pruned, because their channels enter a normalisation over "
+        "channels: full"
     ]
 
 
-def test_models_without_a_graph_are_refused():
+def test_a_subclassed_model_a_model_not_built_and_no_model_are_errors():
     class Subclassed(keras.Model):
         def call(self, inputs):
             return inputs
@@ -159,13 +167,13 @@ def test_models_without_a_graph_are_refused():
     inputs = keras.Input((4,))
     with pytest.raises(TypeError, match="subclassed model"):
         prune(WithItsOwnCall(inputs, layers.Dense(2)(inputs)), 0.5)
-    with pytest.raises(ValueError, match="not built"):
+    with pytest.raises(ValueError, match="expected a built model, got "):
         prune(keras.Sequential([layers.Dense(2)]), 0.5)
-    with pytest.raises(TypeError, match="model is a str; give a Keras model"):
+    with pytest.raises(TypeError, match="model: expected a Keras model, got a str"):
         prune("model.keras", 0.5)
 
 
-def test_a_nested_subclassed_model_is_refused_where_it_would_be_pruned():
+def test_a_nested_subclassed_model_is_an_error_if_pruned_channels_reach_it():
     class Subclassed(keras.Model):
         def call(self, inputs):
             return inputs
@@ -184,7 +192,7 @@ def test_a_nested_subclassed_model_is_refused_where_it_would_be_pruned():
         pytest.param("float64", marks=not_on("jax", "it has no float64 by default")),
     ],
 )
-def test_a_network_of_another_precision_that_returns_a_dict_is_pruned(policy):
+def test_a_network_in_any_precision_that_returns_a_dict_is_pruned(policy):
     images = keras.Input((4, 4, 3), dtype=policy)
     x = layers.Conv2D(4, 1, dtype=policy, name="conv1")(images)
     x = layers.GlobalAveragePooling2D(dtype=policy)(x)

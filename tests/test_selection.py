@@ -1,4 +1,4 @@
-"""pruning/selection.py, and the groups it ranks: numbers worked out by hand."""
+"""pruning/selection.py: which filters stay, worked out by hand."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ def network(build, shape=(4, 4, 2)):
 
 
 def kept(build, ratio, scores=None, layer_ratios=None, coupled="joint"):
-    """Of a network that ends in a Dense layer, with hand-made scores: layer name -> list."""
+    """`{layer name: indices of the filters that stay}` of a network that ends in a Dense layer."""
     model = network(build)
     for name, values in (scores or {}).items():
         layer = model.get_layer(name)
@@ -35,12 +35,12 @@ def chain(x):
     return conv(2, conv(4, x, "conv1"), "conv2")
 
 
-def test_each_layer_loses_its_own_lowest_scores_and_keeps_the_order():
+def test_each_layer_loses_its_filters_of_lowest_score_and_the_others_keep_their_order():
     scores = {"conv1": [3, 1, 2, 5], "conv2": [9, 8]}
     assert kept(chain, 0.5, scores) == {"conv1": [0, 3], "conv2": [0]}
 
 
-def test_of_equal_scores_the_lower_index_goes_first():
+def test_of_equal_scores_the_lower_index_is_removed_first():
     scores = np.random.default_rng(0).integers(0, 3, 400).astype(float)
     found = kept(lambda x: conv(400, x, "conv1"), 0.5, {"conv1": scores})
     ranked = sorted(range(400), key=lambda index: (scores[index], index))
@@ -67,7 +67,7 @@ def test_joint_ranks_a_group_by_the_sum_of_its_members():
     }
 
 
-def test_shortcut_lets_the_projection_decide_for_the_group():
+def test_shortcut_ranks_a_group_by_its_projection_alone():
     assert kept(block, 0.5, BLOCK, coupled="shortcut") == {
         **dict.fromkeys(["projection", "second", "fourth"], [2, 3]),
         "first": [2],
@@ -80,25 +80,25 @@ def test_skip_does_not_prune_a_group_of_several_convolutions():
 
 
 def bottleneck(x):
-    """The main path ends in a 1x1 convolution, too, as in ResNet-50."""
+    """A block whose main path ends in a 1x1 convolution, too, as in ResNet-50."""
     y = conv(2, conv(2, x, "reduce"), "middle", 3)
     return layers.Add()([conv(4, y, "expand"), conv(4, x, "projection")])
 
 
-def test_a_1x1_convolution_on_the_main_path_is_no_projection():
+def test_a_1x1_convolution_on_the_main_path_is_not_a_projection():
     scores = {"expand": [4, 3, 2, 1], "projection": [1, 2, 3, 4]}
     found = kept(bottleneck, 0.5, scores, coupled="shortcut")
     assert found["expand"] == found["projection"] == [2, 3]
 
 
 def pooled_shortcut(x):
-    """A projection that reads a pool of what the other branch begins at, as in ResNet-D."""
+    """A block whose projection reads a pooled input of the block, as in ResNet-D."""
     x = conv(3, x, "stem")
     y = layers.Conv2D(4, 3, 2, padding="same", name="main")(conv(2, x, "first"))
     return y + conv(4, layers.AveragePooling2D(2)(x), "projection")
 
 
-def test_a_projection_may_read_a_pool_of_the_beginning():
+def test_a_projection_may_read_the_pooled_input_of_its_block():
     scores = {"main": [4, 3, 2, 1], "projection": [1, 2, 3, 4]}
     assert kept(pooled_shortcut, 0.5, scores, coupled="shortcut")["main"] == [2, 3]
 
@@ -115,13 +115,13 @@ def test_shortcut_does_not_prune_a_group_without_a_projection():
 
 
 @pytest.mark.parametrize("coupled", ["shortcut", "skip"])
-def test_a_depthwise_convolution_carries_channels_and_does_not_count(coupled):
+def test_a_depthwise_convolution_does_not_count_as_a_second_convolution(coupled):
     found = kept(inverted, 0.5, {"expand2": [6, 5, 4, 3, 2, 1]}, coupled=coupled)
     assert set(found) == {"expand2", "deep"}
     assert found["expand2"] == found["deep"]
 
 
-def test_a_depthwise_convolution_has_a_say_in_the_ranking():
+def test_the_scores_of_a_depthwise_convolution_count_in_its_group():
     def build(x):
         return layers.DepthwiseConv2D(1, use_bias=False, name="deep")(conv(3, x, "conv1"))
 
@@ -133,7 +133,7 @@ def test_a_depthwise_convolution_has_a_say_in_the_ranking():
     assert found["conv1"].tolist() == found["deep"].tolist() == [0, 1]
 
 
-def test_a_grouped_convolution_loses_the_same_of_every_group():
+def test_a_grouped_convolution_loses_the_same_filters_of_every_group():
     def build(x):
         x = conv(4, x, "before")
         return layers.Conv2D(4, 1, groups=2, use_bias=False, name="grouped")(x)
@@ -142,7 +142,7 @@ def test_a_grouped_convolution_loses_the_same_of_every_group():
     assert kept(build, 0.5, scores) == {"before": [0, 2], "grouped": [0, 2]}  # sums 10, 6; 9, 3
 
 
-def test_parts_of_a_concatenation_are_ranked_by_themselves():
+def test_the_inputs_of_a_concatenation_are_ranked_separately():
     def build(x):
         joined = layers.Concatenate()([conv(2, x, "left"), conv(4, x, "right")])
         return joined + conv(6, x, "both")
@@ -151,7 +151,7 @@ def test_parts_of_a_concatenation_are_ranked_by_themselves():
     assert kept(build, 0.5, scores) == {"left": [1], "right": [2, 3], "both": [1, 4, 5]}
 
 
-def test_channels_of_the_input_and_the_output_stay():
+def test_channels_of_the_input_and_the_output_are_not_pruned():
     def build(x):
         x = x + conv(2, x, "with_the_images")
         return conv(3, x, "free")
@@ -159,20 +159,22 @@ def test_channels_of_the_input_and_the_output_stay():
     assert set(kept(build, 0.5)) == {"free"}
 
 
-def test_the_ratio_of_one_layer_holds_for_its_group():
+def test_the_ratio_of_one_layer_holds_for_all_layers_of_its_group():
     found = kept(block, 0, BLOCK, layer_ratios={"second": 0.25})
     assert found == dict.fromkeys(["projection", "second", "fourth"], [0, 1, 3])
-    with pytest.raises(ValueError, match="lose the same .* projection 0.5, second 0.25; give them"):
+    with pytest.raises(ValueError, match="expected one ratio .*, got projection 0.5, second 0.25"):
         kept(block, 0, BLOCK, layer_ratios={"second": 0.25, "proj*": 0.5})
 
 
 def test_a_ratio_for_a_group_that_is_not_pruned_is_an_error():
-    with pytest.raises(ValueError, match="second: none .* it meets others, and coupled is 'skip'"):
+    with pytest.raises(
+        ValueError, match="for 'second', got 0.25: .* because it is coupled to other"
+    ):
         kept(block, 0.5, layer_ratios={"second": 0.25}, coupled="skip")
 
 
 def two_by_two(strategy, only=None):
-    """conv1 loses its first filter; the second filter of conv2 lives of what that one gives."""
+    """conv1 loses its first filter; the second filter of conv2 mainly reads that one."""
     model = network(lambda x: conv(2, conv(2, x, "conv1"), "conv2"))
     model.get_layer("conv1").kernel.assign(np.reshape([[1.0, 2], [0, 0]], (1, 1, 2, 2)))
     model.get_layer("conv2").kernel.assign(np.reshape([[0.0, 5], [3, 1]], (1, 1, 2, 2)))
@@ -181,13 +183,13 @@ def two_by_two(strategy, only=None):
     return {name: indices.tolist() for name, indices in found.items()}
 
 
-def test_greedy_leaves_out_the_kernels_that_read_removed_maps():
-    # conv2 whole: 0 + 3 against 5 + 1; without its first input channel: 3 against 1
+def test_greedy_scores_kernels_without_the_removed_input_channels():
+    # conv2 with all input channels: 0 + 3 and 5 + 1; without its first input channel: 3 and 1
     assert two_by_two("independent") == {"conv1": [1], "conv2": [1]}
     assert two_by_two("greedy") == {"conv1": [1], "conv2": [0]}
 
 
-def test_greedy_leaves_out_nothing_that_is_not_removed_yet():
+def test_greedy_scores_kernels_with_input_channels_that_are_removed_later():
     assert two_by_two("greedy", only=["conv2"]) == {"conv2": [1]}
 
 
@@ -206,8 +208,7 @@ def test_greedy_leaves_out_nothing_that_is_not_removed_yet():
         ),
     ],
 )
-def test_greedy_judges_a_reader_as_if_it_were_cut_already(middle):
-    """Two cuts, one after the other, are a second way to the same filters."""
+def test_greedy_selects_the_same_filters_as_cutting_layer_after_layer(middle):
     model = randomise(network(lambda x: middle(conv(8, x, "conv1"))))
     found = prune(model, 0.5, strategy="greedy", only=["conv1", "reader"])
     steps = prune(prune(model, 0.5, only=["conv1"]), 0.5, only=["reader"])

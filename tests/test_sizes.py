@@ -1,4 +1,4 @@
-"""pruning/sizes.py: what is planned is what networks have that are really pruned."""
+"""pruning/sizes.py: planned sizes equal those of networks that are really pruned."""
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ from tests.test_rules import network
 
 
 def real_sizes(model, ratio, schedule="one-shot", **options):
-    """The same by pruning, one network after the other."""
+    """The sizes of really pruned networks, which `planned_sizes` must return, too."""
     if schedule == "one-shot":
         stages = [None]
     elif not (stages := pruning.stages(model, ratio, **options)):
@@ -37,7 +37,7 @@ def _macs(model):
 
 
 def outcome(function, *args, **options):
-    """What it returns, or the words of its refusal."""
+    """What the function returns, or the message of its error."""
     try:
         return function(*args, **options)
     except ValueError as error:
@@ -85,7 +85,7 @@ SCNNB = {
 
 
 @pytest.mark.parametrize("name", SCNNB)
-def test_planned_is_what_a_pruned_scnnb_has(name):
+def test_planned_sizes_are_those_of_a_pruned_scnnb(name):
     model = SCNNB[name]((4, 4, 1), 3)
     check(model, 0.4, layer_ratios={"conv1": 0.9}, schedule="iterative")
     check(model, 0.0, schedule="iterative")
@@ -108,7 +108,7 @@ SLOW = {
 @pytest.mark.slow
 @pytest.mark.parametrize("coupled", COUPLED)
 @pytest.mark.parametrize("name", SLOW)
-def test_planned_is_what_a_pruned_network_of_many_layers_has(name, coupled):
+def test_planned_sizes_are_those_of_a_pruned_network_of_many_layers(name, coupled):
     model = SLOW[name]()
     for ratio in (0.3, 0.9):
         check(model, ratio, coupled=coupled)
@@ -116,7 +116,7 @@ def test_planned_is_what_a_pruned_network_of_many_layers_has(name, coupled):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["AlexNet", "VGG16", "ResNet-20"])
-def test_planned_is_what_networks_of_an_iterative_schedule_have(name):
+def test_planned_sizes_are_those_of_an_iterative_schedule(name):
     check(SLOW[name](), 0.5, schedule="iterative")
 
 
@@ -139,19 +139,19 @@ CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_t
 
 @settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=CHECKS)
 @given(st.data())
-def test_planned_is_what_a_random_network_has_or_is_refused_alike(data):
+def test_planning_a_random_network_gives_the_sizes_or_the_error_of_pruning_it(data):
     check_random(data.draw)
 
 
 @pytest.mark.slow
 @settings(max_examples=200, deadline=None, suppress_health_check=CHECKS)
 @given(st.data())
-def test_planned_is_what_many_random_networks_have_or_is_refused_alike(data):
+def test_planning_many_random_networks_gives_the_sizes_or_the_errors_of_pruning_them(data):
     check_random(data.draw)
 
 
-def test_where_zeros_are_added_twice_the_filters_of_lowest_norm_decide_what_leaves():
-    """Of wide's filters 1 to 3 the first is tied to a zero that `inner` reads, the others not."""
+def test_if_zeros_are_added_twice_the_filters_of_lowest_norm_decide_which_channels_are_removed():
+    """Of filters 1 to 3 of `wide` only the first is coupled to a zero that `inner` reads."""
 
     def build(x):
         once = add_zeros(conv(1, x, "narrow"), 0, 1)
@@ -168,8 +168,8 @@ def test_where_zeros_are_added_twice_the_filters_of_lowest_norm_decide_what_leav
     assert sizes_of[0] != sizes_of[1]
 
 
-def test_earlier_cuts_count_in_the_norms_by_which_later_ones_choose():
-    """Without what first loses, the third filter of wide has a lower norm than the second."""
+def test_the_norms_of_a_later_cut_leave_out_the_channels_of_an_earlier_one():
+    """After `first` loses filters, the third filter of `wide` has a lower norm than the second."""
 
     def build(x):
         x = conv(2, x, "first")
@@ -186,27 +186,27 @@ def test_earlier_cuts_count_in_the_norms_by_which_later_ones_choose():
     check(model, 0.3, layer_ratios={"inner": 0}, schedule="iterative")
 
 
-def groups_of_two(x):  # once cut, the groups have one channel each, as a depthwise convolution
+def groups_of_two(x):  # after a cut its groups have one channel each, as a depthwise convolution
     return conv(4, conv(4, x, "before"), "grouped", groups=2)
 
 
-def two_groups(x):  # once a single group is left, each has filters of its own
+def two_groups(x):  # after a cut a single group is left: a plain convolution
     x = conv(2, x, "before")
-    return conv(3, conv(4, x, "left", groups=2) + conv(4, x, "right", groups=2), "behind")
+    return conv(3, conv(4, x, "left", groups=2) + conv(4, x, "right", groups=2), "after")
 
 
-def single_map(x):  # once both have one channel, they are tied
-    return conv(4, conv(2, x, "wide") * conv(1, x, "single"), "behind")
+def single_map(x):  # after a cut both have one channel and are coupled
+    return conv(4, conv(2, x, "wide") * conv(1, x, "single"), "after")
 
 
-def shortcut(x):  # once its single group has filters of its own, it is more than a projection
+def shortcut(x):  # after a cut of its single group, a plain convolution
     x = conv(2, x, "before")
     return conv(4, conv(3, x, "inside"), "main", 3) + conv(
         4, conv(2, x, "alone", groups=2), "projection"
     )
 
 
-def channels_first(x):  # once it has one channel, it could as well be the last axis
+def channels_first(x):  # with one channel, the last axis fits, too
     parts = [layers.Permute((3, 1, 2))(conv(2, x, name)) for name in ("one", "other")]
     return layers.Concatenate(axis=1)([layers.Reshape((2, 64))(part) for part in parts])
 
@@ -214,25 +214,35 @@ def channels_first(x):  # once it has one channel, it could as well be the last 
 @pytest.mark.parametrize(
     ("build", "options", "message"),
     [
-        (groups_of_two, {}, "grouped: no convolution with filters"),
-        (two_groups, {"layer_ratios": {"left": 0.5}, "coupled": "skip"}, "left: none of its filt"),
-        (single_map, {"layer_ratios": {"single": 0.5}, "coupled": "skip"}, "single: none of its f"),
+        (groups_of_two, {}, "only: expected layers whose filters can be removed"),
+        (
+            two_groups,
+            {"layer_ratios": {"left": 0.5}, "coupled": "skip"},
+            "no filter of left can be rem",
+        ),
+        (
+            single_map,
+            {"layer_ratios": {"single": 0.5}, "coupled": "skip"},
+            "no filter of single can be",
+        ),
         (shortcut, {"coupled": "shortcut"}, "nothing would be pruned: no convolution has a filter"),
-        (channels_first, {}, "its inputs hold their channels on different axes"),
+        (channels_first, {}, "its inputs have their channels on different axes"),
     ],
 )
-def test_what_only_the_network_of_an_earlier_cut_refuses_is_refused_before(build, options, message):
+def test_an_error_that_only_the_network_after_a_cut_has_is_raised_before_any_cut(
+    build, options, message
+):
     model = network(build)
     assert isinstance(check(model, 0.5, **options), list)
     assert message in check(model, 0.5, schedule="iterative", **options)
 
 
-def test_after_a_cut_that_changes_groups_the_next_is_planned_of_the_new_ones():
+def test_after_a_cut_that_changes_groups_the_next_cut_is_planned_with_the_new_groups():
     found = check(network(two_groups), 0.5, schedule="iterative")
-    assert [only for only, *_ in found] == [["before"], ["behind"]]
+    assert [only for only, *_ in found] == [["before"], ["after"]]
 
 
-def test_a_layer_that_cannot_be_copied_is_refused_at_any_ratio_but_0():
+def test_a_layer_that_cannot_be_built_smaller_is_an_error_at_any_ratio_above_0():
     first = keras.initializers.Constant(np.ones((1, 1, 6, 4)))
     model = network(lambda x: conv(4, x, "fixed", kernel_initializer=first))
     with pytest.raises(ValueError, match=r"fixed \(Conv2D\): it cannot be built smaller"):
@@ -240,9 +250,9 @@ def test_a_layer_that_cannot_be_copied_is_refused_at_any_ratio_but_0():
     assert list(planned_sizes(model, [0])) == [0]
 
 
-def test_wrong_arguments_are_refused_in_the_words_of_prune():
+def test_wrong_arguments_give_the_errors_of_prune():
     model = network(lambda x: conv(4, x, "conv1"))
-    with pytest.raises(ValueError, match="schedule is 'often'; give one-shot, iterative"):
+    with pytest.raises(ValueError, match="schedule: expected one-shot or iterative, got 'often'"):
         planned_sizes(model, [0.5], schedule="often")
     check(model, 1.5)
     check(model, 0.5, coupled="never")

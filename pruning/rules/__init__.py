@@ -1,15 +1,15 @@
 """What each layer type does to channels: one small rule per type, in a dict.
 
-Channels are numbers: every filter of every layer has its own, and a tensor is described by the
-numbers along its channel axis. A rule is a function of
+Every filter of every layer has a number. A tensor is described by the numbers along its channel
+axis. A rule is a function of
 
     call      graph.Call: one call of a layer, with `call.layer`
-    incoming  list of Features: the tensors that come in
+    incoming  list of Features: the input tensors
     new       function of n that returns n new channel numbers, the same at every call of a layer
 
-that returns a Flow: which channels come out, which channels each axis of each weight belongs to,
-and which must leave together. From that alone groups are found and networks cut. How to teach a
-layer of one's own is shown in `docs/teaching-a-layer.md`, with examples.
+It returns a Flow: the output channels, the channels that each axis of each weight holds, and the
+channels that are coupled. The library finds groups and cuts networks by these answers alone.
+`docs/teaching-a-layer.md` shows how to write a rule for your own layer.
 """
 
 from keras import layers
@@ -42,8 +42,8 @@ __all__ = [
 
 
 def _in_all_dimensions(*names):
-    found = [getattr(layers, name.format(d), None) for name in names for d in "123"]
-    return [layer_type for layer_type in found if layer_type]  # not all exist in every version
+    types = [getattr(layers, name.format(d), None) for name in names for d in "123"]
+    return [layer_type for layer_type in types if layer_type]  # not all exist in every version
 
 
 RULES = {
@@ -96,8 +96,8 @@ RULES = {
     layers.Maximum: merged,
     layers.Minimum: merged,
 }
-_UNEXPORTED = {  # types of Keras that have no public name: plain operations, and layers of its
-    # applications; known by the name of their class
+_UNEXPORTED = {  # class name of types of Keras that have no public name: plain operations, and
+    # layers of keras.applications
     **dict.fromkeys(
         ["Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Maximum", "Minimum"], merged
     ),
@@ -112,7 +112,7 @@ _UNEXPORTED = {  # types of Keras that have no public name: plain operations, an
 
 
 def rule_for(layer):
-    """The rule of the layer's exact type, or None; a subclass may compute something else."""
+    """The rule of the layer's exact type, or None. A subclass may compute something else."""
     if type(layer) in RULES:
         return RULES[type(layer)]
     if type(layer).__module__.startswith("keras."):

@@ -1,4 +1,4 @@
-"""Rules of the layers that multiply: convolutions and Dense."""
+"""Rules for layers with filters: convolutions and Dense."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from pruning.rules.flow import (
 
 
 def convolution(call, incoming, new):
-    """New channels, one per filter; the kernel loses the input channels that leave."""
+    """New channels, one per filter; the kernel loses the removed input channels."""
     layer, entering = call.layer, last(call.layer, incoming[0])
     if layer.groups > 1:
         return _grouped_convolution(layer, entering, new)
@@ -30,10 +30,10 @@ def convolution(call, incoming, new):
 
 def _grouped_convolution(layer, entering, new):
     per_group = len(entering) // layer.groups
-    if per_group == 1:  # as a depthwise convolution: a group leaves with its only channel
+    if per_group == 1:  # as in a depthwise convolution, a group is removed with its only channel
         filters = np.repeat(entering, layer.filters // layer.groups)
         axes, coupled, limit = {-1: filters}, (), 1  # a single group is a plain convolution
-    else:  # the groups stay equally large if all lose the same of their channels
+    else:  # every group must lose the same number of channels, so those at equal index are coupled
         filters = new(layer.filters)
         inside, outside = (c.reshape(layer.groups, -1) for c in (entering, filters))
         axes = {-2: inside[0], -1: filters}
@@ -54,7 +54,7 @@ def _grouped_convolution(layer, entering, new):
 
 
 def transposed_convolution(call, incoming, new):
-    """As a convolution, with the kernel (..., filters, in_channels)."""
+    """New channels, one per filter; the kernel is (..., filters, in_channels)."""
     layer, entering = call.layer, last(call.layer, incoming[0])
     filters = new(layer.filters)
     return Flow(
@@ -67,7 +67,7 @@ def transposed_convolution(call, incoming, new):
 
 
 def depthwise_convolution(call, incoming, new):
-    """What comes in comes out, each channel `depth_multiplier` times, with its own kernels."""
+    """The input channels, each `depth_multiplier` times; each has its own kernels."""
     layer, entering = call.layer, last(call.layer, incoming[0])
     outgoing = np.repeat(entering, layer.depth_multiplier)  # output k reads input k // multiplier
 
@@ -97,14 +97,14 @@ def separable_convolution(call, incoming, new):
 
 
 def dense(call, incoming, new):
-    """New channels, one per unit; the kernel loses the rows of the channels that leave."""
+    """New channels, one per unit; the kernel loses the rows of the removed input channels."""
     layer, entering = call.layer, last(call.layer, incoming[0])
     units = new(layer.units)
     return Flow(
         units,
         weights=({0: entering, 1: units}, *bias(layer, units)),
         config=lambda stays: {"units": count(stays, units)},
-        # on maps it is a 1x1 convolution
+        # on feature maps it is a 1x1 convolution
         filters=Filters(
             lambda: as_array(layer.kernel), entering, prunable=len(incoming[0].shape) > 2
         ),

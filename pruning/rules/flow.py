@@ -1,4 +1,4 @@
-"""What a rule gets and what it answers, and the rules that many layer types share."""
+"""The arguments and result of a rule, and the rules that many layer types share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ ELEMENTWISE_NAMES = (
     "log_sigmoid tanh hard_tanh softplus softsign exponential squareplus soft_shrink hard_shrink "
     "tanh_shrink sparse_plus sparse_sigmoid"
 ).split()
-# activations that compute each value from that value alone; add a function of your own to the set
+# activations that compute each value from that value alone; you may add your own function
 ELEMENTWISE = {getattr(keras.activations, name) for name in ELEMENTWISE_NAMES}
 
 
@@ -22,7 +22,7 @@ class Features(NamedTuple):
     """A tensor and the channels in it.
 
     Attributes:
-        shape: `(batch, ...)`, None where the size is not fixed.
+        shape: `(batch, ...)`, with None for a size that is not fixed.
         channels: int array, the numbers of the channels along the channel axis.
         axis: the channel axis, counted from the end: -1 is the last.
     """
@@ -33,14 +33,15 @@ class Features(NamedTuple):
 
 
 class Filters(NamedTuple):
-    """The filters that make the outgoing channels, as a criterion judges them.
+    """The filters that compute the output channels; a criterion gives them scores.
 
     Attributes:
         kernel: function without arguments that returns their weights, float array (...,
             in_channels, filters).
-        in_channels: int array, the numbers of the channels along the kernel's in_channels, or None
-            if each filter reads the channel that it makes, as in a depthwise convolution.
-        prunable: whether the layer is pruned itself, or only loses what others lose.
+        in_channels: int array, the numbers of the channels along the kernel's in_channels. None if
+            a filter reads only the channel of its own number, as in a depthwise convolution.
+        prunable: whether the layer is pruned itself. If not, it only loses channels that are
+            coupled to the filters of other layers.
     """
 
     kernel: Callable[[], np.ndarray]
@@ -49,13 +50,13 @@ class Filters(NamedTuple):
 
 
 class NotPrunable(NamedTuple):
-    """Channels that stay, and why.
+    """Channels that are not prunable, and why.
 
     Attributes:
         channels: int array of channel numbers.
         reason: a sentence about the layer: "it computes each value from all channels".
-        unsupported: whether to prune them is an error, since too little is known of the layer. Else
-            they stay, and the rest is pruned.
+        unsupported: whether pruning them is an error, because too little is known about the layer.
+            If not, they stay, and the rest of the network is pruned.
     """
 
     channels: np.ndarray
@@ -65,36 +66,38 @@ class NotPrunable(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Flow:
-    """What a rule says of one call of a layer.
+    """What a rule returns for one call of a layer.
 
     ============  ==============================================  ============================
-    field         says                                            of a 3x3 Conv2D with bias
+    field         meaning                                         for a 3x3 Conv2D with bias
     ============  ==============================================  ============================
-    channels      which channels come out                         its filters
-    axis          on which axis of the output they stand          -1
-    weights       which channels each axis of a weight holds      ({-2: in, -1: out}, {0: out})
-    config        what changes in the config of a smaller layer   {"filters": how many stay}
-    filters       what a criterion judges                         the kernel
-    coupled       which channels leave together                   ()
-    not_prunable  which channels stay, and why                    ()
-    changes_at    when the rule would say something else          ()
+    channels      the output channels                             its filters
+    axis          their axis in the output                        -1
+    weights       the channels on each axis of each weight        ({-2: in, -1: out}, {0: out})
+    config        the changed config of a smaller layer           {"filters": how many stay}
+    filters       what a criterion gives scores                   the kernel
+    coupled       the channels that are removed together          ()
+    not_prunable  the channels that stay, and why                 ()
+    changes_at    when the rule returns something else            ()
     ============  ==============================================  ============================
 
-    A rule that does not fit a call raises ValueError with the reason, a sentence as in
-    `NotPrunable`. Then all channels that come in and go out are not prunable, and unsupported.
+    If a rule does not fit a call, it raises ValueError with the reason, a sentence as in
+    `NotPrunable`. Then all input and output channels of the call are not prunable and unsupported.
 
     Attributes:
-        channels: int array, the numbers of the channels that come out.
-        axis: where they stand in the output, counted from the end.
-        weights: for each of `layer.weights`, `{axis: numbers of the channels along it}`; an axis
-            that is not named is never cut.
-        config: None, or a function of `stays` that returns the changed part of the layer's config,
-            `stays(channels)` being the mask of those that stay.
+        channels: int array, the numbers of the output channels.
+        axis: their axis in the output, counted from the end.
+        weights: for each of `layer.weights`, `{axis: numbers of the channels along it}`. An axis
+            that is not in the dict is never cut.
+        config: None, or a function of `stays` that returns the changed part of the layer's config.
+            `stays(channels)` is the mask of the channels that stay.
         filters: None, or Filters.
-        coupled: pairs of equally long int arrays; channels at the same place leave together.
-        not_prunable: NotPrunable, any number.
-        changes_at: pairs of an int array of channels and a number. If so many of them stay, the
-            rule says of the smaller layer something else than of this one, not just fewer channels.
+        coupled: pairs of int arrays of equal length; channels at the same index are removed
+            together.
+        not_prunable: tuple of NotPrunable.
+        changes_at: pairs of an int array of channels and a number. If exactly so many of these
+            channels stay, the rule returns something else for the smaller layer, not only fewer
+            channels.
     """
 
     channels: np.ndarray
@@ -108,29 +111,31 @@ class Flow:
 
 
 def same_channels(call: Call, incoming: list[Features], new: Callable) -> Flow:
-    """What comes in comes out, each channel by itself; for layers without weights."""
+    """The output channels are the input channels; for layers without weights."""
     return Flow(incoming[0].channels, incoming[0].axis)
 
 
 def per_channel(call: Call, incoming: list[Features], new: Callable) -> Flow:
-    """Each channel by itself, and every weight holds one value per channel."""
+    """The output channels are the input channels; every weight holds one value per channel."""
     channels = last(call.layer, incoming[0])
     return Flow(channels, weights=tuple({-1: channels} for _ in call.layer.weights))
 
 
 def merged(call: Call, incoming: list[Features], new: Callable) -> Flow:
-    """Channel i of every input meets in channel i of the output: they leave together."""
+    """Channel i of the output is computed from channel i of every input: they are coupled."""
     widest = max(incoming, key=lambda features: len(features.channels))
     for features in incoming:
         apart = features.axis != widest.axis
         if apart and (len(features.channels) > 1 or features.shape[widest.axis] != 1):
-            raise ValueError("its inputs hold their channels on different axes")
+            raise ValueError("its inputs have their channels on different axes")
     if any(np.size(constant) > 1 for constant in call.constants):
         raise ValueError("one of its inputs is a constant array")
     meeting = [f.channels for f in incoming if len(f.channels) == len(widest.channels)]
     if any(len(f.channels) not in (1, len(widest.channels)) for f in incoming):
-        raise ValueError("its inputs differ in the number of channels")
-    narrow = len(meeting) < len(incoming)  # a single map meets all channels, and is tied to none
+        raise ValueError("its inputs have different numbers of channels")
+    narrow = len(meeting) < len(
+        incoming
+    )  # a single channel is combined with all channels, and coupled to none
     return Flow(
         widest.channels,
         widest.axis,
@@ -140,19 +145,19 @@ def merged(call: Call, incoming: list[Features], new: Callable) -> Flow:
 
 
 def last(layer, features):
-    """The channels that come in, which must be on the last axis."""
+    """The input channels, which must be on the last axis."""
     if getattr(layer, "data_format", "channels_last") != "channels_last":
-        raise ValueError("its channels come first; build it channels_last")
+        raise ValueError("its data_format is channels_first; build it with channels_last")
     if features.axis != -1:
-        raise ValueError("the channels that reach it are not on its last axis")
+        raise ValueError("its input channels are not on the last axis")
     return features.channels
 
 
 def mixed_by_activation(layer, channels):
-    """`Flow.not_prunable` of the channels after the layer's activation."""
+    """`Flow.not_prunable` for the channels after the layer's activation."""
     if any(layer.activation is function for function in ELEMENTWISE):
         return ()
-    reason = "its activation is not known to leave channels apart"
+    reason = "its activation may mix channels; if it does not, add it to rules.ELEMENTWISE"
     return (NotPrunable(channels, reason, unsupported=True),)
 
 
@@ -162,12 +167,12 @@ def bias(layer, channels):
 
 
 def uncut(layer):
-    """`Flow.weights` of a layer none of whose weights is cut."""
+    """`Flow.weights` for a layer whose weights are never cut."""
     return tuple({} for _ in layer.weights)
 
 
 def count(stays, channels):
-    """How many of the channels stay."""
+    """Number of the channels that stay."""
     return int(np.count_nonzero(stays(channels)))
 
 

@@ -1,4 +1,4 @@
-"""Rules of the layers that move values: pooling, reshaping, padding, joining."""
+"""Rules for layers that move values: pooling, reshaping, padding, joining."""
 
 import numpy as np
 
@@ -6,19 +6,19 @@ from pruning.rules.flow import Flow, count, last, merged, same_channels
 
 
 def within_channels(call, incoming, new):
-    """Each channel by itself, in other positions: pooling, cropping, padding with zeros."""
+    """The input channels, at other positions: pooling, cropping, padding with zeros."""
     return Flow(last(call.layer, incoming[0]))
 
 
 def flatten(call, incoming, new):
-    """The channels, as often as there are positions: entry r holds channel r % C."""
+    """The input channels, once per position: entry r holds channel r % C."""
     if call.layer.data_format != "channels_last":
-        raise ValueError("its channels come first; build it channels_last")
+        raise ValueError("its data_format is channels_first; build it with channels_last")
     return Flow(*_rearranged(incoming[0], lambda positions: positions.reshape(-1)))
 
 
 def reshape(call, incoming, new):
-    """The channels on the axis where they all stand, if there is one."""
+    """The input channels on the output axis that holds all of them, if there is one."""
     target = call.outputs[0].shape[1:]
     channels, axis = _rearranged(incoming[0], lambda positions: positions.reshape(target))
 
@@ -28,30 +28,32 @@ def reshape(call, incoming, new):
             shape[axis] = count(stays, channels)
         return {"target_shape": shape}
 
-    alone = ((np.unique(channels), 1),) if axis != -1 else ()  # then it is found on the last axis
+    alone = (
+        ((np.unique(channels), 1),) if axis != -1 else ()
+    )  # a single one is found on the last axis
     return Flow(channels, axis, config=config, changes_at=alone)
 
 
 def permute(call, incoming, new):
-    """The channels on another axis."""
+    """The input channels on another axis."""
     rank = len(incoming[0].shape)
     place = call.layer.dims.index(rank + incoming[0].axis) + 1  # dims count from 1
     return Flow(incoming[0].channels, place - rank)
 
 
 def concatenate(call, incoming, new):
-    """The channels of all inputs in a row; along another axis they meet."""
+    """The channels of all inputs one after the other; along another axis they are coupled."""
     rank = len(incoming[0].shape)
     axis = incoming[0].axis
     if any(features.axis != axis for features in incoming):
-        raise ValueError("its inputs hold their channels on different axes")
+        raise ValueError("its inputs have their channels on different axes")
     if call.layer.axis % rank - rank == axis:
         return Flow(np.concatenate([features.channels for features in incoming]), axis)
     return merged(call, incoming, new)
 
 
 def pad(call, incoming, new):
-    """New channels of zeros before and behind, as on the shortcut of a residual network."""
+    """New channels of zeros before and after, as on the shortcut of a residual network."""
     channels, axis = incoming[0].channels, incoming[0].axis
     widths = [list(width) for width in call.layer.pad_width]
     if len(widths) == 1:
@@ -60,7 +62,7 @@ def pad(call, incoming, new):
     if before == after == 0:
         return same_channels(call, incoming, new)
     if call.layer.mode != "constant" or any(np.any(c) for c in call.constants if c is not None):
-        raise ValueError("it pads channels with something else than 0")
+        raise ValueError("it pads channels with other values than 0")
     padding = new(before + after)
 
     def config(stays):
@@ -72,10 +74,10 @@ def pad(call, incoming, new):
 
 
 def _rearranged(features, rearrange):
-    """The channels and their axis after positions were rearranged; done on the numbers."""
+    """`(channels, axis)` after `rearrange`, which is applied to the channel numbers."""
     shape = features.shape[1:]
     if None in shape:
-        raise ValueError("the size of its input is not fixed; build the network for one image size")
+        raise ValueError("its input size is not fixed; build the network for one image size")
     along_axis = [1] * len(shape)
     along_axis[features.axis] = -1
     numbers = np.broadcast_to(features.channels.reshape(along_axis), shape)

@@ -1,4 +1,4 @@
-"""Rules of the layers that scale, shift or bend each value: normalisations and activations."""
+"""Rules for layers that change each value: normalisations, activations and dropout."""
 
 import numpy as np
 from keras import layers
@@ -15,30 +15,30 @@ from pruning.rules.flow import (
 
 
 def batch_normalization(call, incoming, new):
-    """One value per channel in each weight, whether scaled and centred or not."""
+    """The input channels; each weight has one value per channel, with or without scale, center."""
     if call.layer.axis not in (-1, len(incoming[0].shape) - 1):
-        raise ValueError(f"it normalises axis {call.layer.axis}; its channels must be the last")
+        raise ValueError(f"its axis is {call.layer.axis}; build it with axis=-1")
     return per_channel(call, incoming, new)
 
 
 def mixing_normalization(call, incoming, new):
-    """What comes in is not prunable: the mean is over the channels that would leave, too."""
+    """The input channels, not prunable, because the mean is over all of them."""
     channels, axis, weights = incoming[0].channels, incoming[0].axis, uncut(call.layer)
     axes = getattr(call.layer, "axis", -1)
     if isinstance(call.layer, layers.LayerNormalization) and not _over(axes, incoming[0]):
         return Flow(channels, axis, weights)
-    reason = "it computes each value from all channels, so that it would not be exact"
+    reason = "it computes each value from all channels, so the others would change"
     return Flow(channels, axis, weights, not_prunable=(NotPrunable(channels, reason),))
 
 
 def fixed_normalization(call, incoming, new):
-    """Mean and variance per channel, as weights if adapted, else in the config."""
+    """The input channels; mean and variance of each are weights if adapted, else in the config."""
     layer, channels = call.layer, last(call.layer, incoming[0])
     rank = len(incoming[0].shape)
     if not layer.axis:  # one mean for all channels
         return Flow(channels, weights=uncut(layer))
     if [axis % rank for axis in layer.axis] != [rank - 1]:
-        raise ValueError(f"it normalises axis {layer.axis}; its channels must be the last")
+        raise ValueError(f"its axis is {layer.axis}; build it with axis=-1")
     if layer.weights:  # mean, variance (channels,), count ()
         return Flow(channels, weights=({0: channels}, {0: channels}, {}))
     settings = {name: layer.get_config()[name] for name in ("mean", "variance")}
@@ -46,14 +46,14 @@ def fixed_normalization(call, incoming, new):
 
 
 def rescaling(call, incoming, new):
-    """Scale and offset are numbers, or lists of one number per channel."""
+    """The input channels; scale and offset are numbers, or lists of one number per channel."""
     channels = last(call.layer, incoming[0])
     settings = {"scale": call.layer.scale, "offset": call.layer.offset}
     return Flow(channels, config=_settings_per_channel(settings, channels))
 
 
 def layer_scale(call, incoming, new):
-    """The LayerScale of ConvNeXt: one factor per channel."""
+    """The input channels; the LayerScale of ConvNeXt has one factor per channel."""
     channels = last(call.layer, incoming[0])
     return Flow(
         channels,
@@ -63,7 +63,7 @@ def layer_scale(call, incoming, new):
 
 
 def parametric_relu(call, incoming, new):
-    """One slope per value, or shared along some axes."""
+    """The input channels; one slope per value, or shared along some axes."""
     channels = last(call.layer, incoming[0])
     shared = call.layer.shared_axes or ()
     along = {} if len(incoming[0].shape) - 1 in shared or -1 in shared else {-1: channels}
@@ -71,16 +71,16 @@ def parametric_relu(call, incoming, new):
 
 
 def activation(call, incoming, new):
-    """Each channel by itself, if the function is known to leave them apart."""
+    """The input channels, prunable if the function is in `ELEMENTWISE`."""
     channels = incoming[0].channels
     mixed = mixed_by_activation(call.layer, channels)
     return Flow(channels, incoming[0].axis, not_prunable=mixed)
 
 
 def softmax(call, incoming, new):
-    """Over positions each channel by itself; over channels it mixes them."""
+    """The input channels, prunable if the softmax is over positions, not over channels."""
     if len(incoming) > 1:
-        raise ValueError("it is masked by another input")
+        raise ValueError("it has a mask as a second input")
     channels, axis = incoming[0].channels, incoming[0].axis
     if not _over(call.layer.axis, incoming[0]):
         return Flow(channels, axis)
@@ -89,10 +89,10 @@ def softmax(call, incoming, new):
 
 
 def dropout(call, incoming, new):
-    """Each channel by itself, unless the shape of the noise names their number."""
+    """The input channels, unless `noise_shape` holds their number."""
     noise = getattr(call.layer, "noise_shape", None)
     if noise and noise[incoming[0].axis] not in (None, 1):
-        raise ValueError(f"the shape of its noise is {noise}; give None for the channels")
+        raise ValueError(f"its noise_shape is {noise}; build it with None for the channels")
     return Flow(incoming[0].channels, incoming[0].axis)
 
 
@@ -105,5 +105,5 @@ def _over(axes, features):
 def _settings_per_channel(settings, channels):
     lists = {name: np.asarray(value) for name, value in settings.items() if np.size(value) > 1}
     if any(values.shape != channels.shape for values in lists.values()):
-        raise ValueError(f"its {', '.join(lists)} are not one for each channel")
+        raise ValueError(f"its {', '.join(lists)} must have one value for each channel")
     return lambda stays: {name: v[stays(channels)].tolist() for name, v in lists.items()}
