@@ -1,4 +1,4 @@
-"""A layer made again from its config, and whether it computes the same as before."""
+"""Copy a layer by its config, and check that the copy computes the same."""
 
 import warnings
 
@@ -7,30 +7,31 @@ import numpy as np
 
 from pruning.rules.flow import as_array
 
-_WITH_STATE = (keras.Layer, keras.random.SeedGenerator)  # of which a copy needs its own
-OPEN_SIZE = 8  # stands for a size that is not fixed, where values are drawn to compare by
+_WITH_STATE = (keras.Layer, keras.random.SeedGenerator)  # a copy must not share these
+OPEN_SIZE = 8  # used for a size that is not fixed, when a layer is compared to its copy
 
 
 def copied(layer, changes):
-    """A layer of the same config, its weights not built yet.
+    """A layer with the same config and the given changes; its weights are not built.
 
-    Functions and other objects of the caller, such as an activation or a regularizer, are those of
-    the layer itself: through text they would lose what they look up where they were written. A
-    layer that does not change and whose config cannot carry it is copied as an object.
+    The copy uses the same function objects, such as an activation or a regularizer that the user
+    wrote. They are not stored as text, because text loses the variables that a function reads from
+    its surroundings. If a layer does not change and has no usable config, its attributes are
+    copied.
 
     Args:
         layer: Keras layer or operation.
-        changes: dict of what is to differ in the config.
+        changes: dict of config values that differ in the copy.
 
     Raises:
-        ValueError: it cannot be made again.
+        ValueError: the layer cannot be created from its config.
     """
     try:
         return _from_config(layer, changes)
     except Exception as error:  # the layer of a user may raise anything
         parts = keras.tree.flatten(list(vars(layer).values()))
         if changes or not _is_foreign(layer) or any(isinstance(p, _WITH_STATE) for p in parts):
-            reason = str(error).rpartition("Exception encountered: ")[2]  # behind the config
+            reason = str(error).rpartition("Exception encountered: ")[2]  # what follows the config
             raise ValueError(" ".join(reason.strip().partition("\n\n")[0].split())) from error
         return _as_object(layer)
 
@@ -40,41 +41,43 @@ def _from_config(layer, changes):
         warnings.filterwarnings("ignore", "The object being serialized includes a `lambda`")
         config = layer.get_config() | changes
     if type(layer) is keras.layers.Lambda:
-        if isinstance(config.get("output_shape"), dict):  # of a function; Keras finds it, too
+        if isinstance(config.get("output_shape"), dict):  # from a function; Keras computes it again
             del config["output_shape"]
         live = {name: getattr(layer, name) for name in ("function", "mask", "arguments")}
         return type(layer)(**config | live | {"dtype": layer.dtype_policy})
     if not _is_foreign(layer):
         config |= {name: own for name in config if _is_function(own := getattr(layer, name, None))}
     inside = {type(part).__name__: type(part) for part in _foreign_parts(layer)}
-    with keras.saving.custom_object_scope(inside):  # of a wrapper, which looks up by name
+    with keras.saving.custom_object_scope(inside):  # a wrapper finds its layer's class by name
         new = type(layer).from_config(config)
-    new.name = layer.name  # which is not in the config that Keras makes up for a layer without one
+    new.name = layer.name  # the config that Keras derives for a layer without one lacks the name
     return new
 
 
 def _as_object(layer):
-    """A layer of the same attributes; its weights are made when it is built."""
+    """A layer with the same attributes; its weights are created when it is built."""
     new = type(layer).__new__(type(layer))
     keras.Layer.__init__(new, name=layer.name, trainable=layer.trainable, dtype=layer.dtype_policy)
     new.supports_masking = layer.supports_masking
     for name, value in vars(layer).items():
-        made = any(isinstance(part, keras.Variable) for part in keras.tree.flatten(value))
-        if name not in vars(new) and not made and not name.startswith("_self_"):  # TensorFlow's
+        is_weight = any(isinstance(part, keras.Variable) for part in keras.tree.flatten(value))
+        if (
+            name not in vars(new) and not is_weight and not name.startswith("_self_")
+        ):  # TensorFlow's
             setattr(new, name, value)
     return new
 
 
 def check(calls):
-    """Raise ValueError if a layer that is not Keras' own computes something else once copied.
+    """Raise ValueError if the copy of a layer that is not Keras' own computes something else.
 
-    What such a layer needs may be missing from its config, of which nothing else would tell. Each
-    is called by itself on random values, and so is a copy with the same weights. One that does not
-    take such values, or draws random numbers that nobody can repeat, cannot be compared.
+    The config of such a layer may lack something it needs, and Keras does not notice that. So each
+    layer and a copy with the same weights are called on the same random values. A layer is not
+    compared if it does not accept random values, or if two calls give different results.
 
     Args:
-        calls: list of graph.Call, of which the first of each layer is compared. Layers are called
-            and keep their state.
+        calls: list of graph.Call; the first call of each layer is compared. The layers are called,
+            and their state is restored.
     """
     for call in {id(call.layer): call for call in reversed(calls)}.values():
         if _is_foreign(call.layer) or _foreign_parts(call.layer):
@@ -96,18 +99,18 @@ def _check(call):
         pairs = zip(*(getattr(each, "variables", ()) for each in (call.layer, other)), strict=True)
         for own, new in pairs:
             new.assign(as_array(own))
-        found = _outputs(other, args, kwargs)
+        outputs = _outputs(other, args, kwargs)
     except Exception as error:
         raise ValueError(f"{call}: it cannot be copied: {error}") from error
-    if not _same(expected, found):
+    if not _same(expected, outputs):
         raise ValueError(
-            f"{call}: it cannot be copied: made again from its get_config() it computes something "
-            "else; let that hold all that it computes with"
+            f"{call}: it cannot be copied: a copy from its get_config() computes something else; "
+            "return everything that it computes with from get_config()"
         )
 
 
 def _outputs(layer, args, kwargs):
-    """What comes out, as float arrays; state that is no weight to train, as of seeds, is kept."""
+    """The outputs as a list of float arrays; the layer's state, such as seeds, is restored."""
     variables = getattr(layer, "non_trainable_variables", ())
     state = [(variable, as_array(variable)) for variable in variables]
     try:
@@ -119,15 +122,15 @@ def _outputs(layer, args, kwargs):
             variable.assign(value)
 
 
-def _same(expected, found):
-    return len(expected) == len(found) and all(
+def _same(expected, outputs):
+    return len(expected) == len(outputs) and all(
         a.shape == b.shape and np.allclose(a, b, rtol=1e-4, atol=1e-6, equal_nan=True)
-        for a, b in zip(expected, found, strict=True)
+        for a, b in zip(expected, outputs, strict=True)
     )
 
 
 def _values(argument, rng):
-    """Random values in the place of a symbolic tensor: 0..1, or whole numbers 0 and 1."""
+    """Random values for a symbolic tensor: floats from 0 to 1, or integers 0 and 1."""
     if not isinstance(argument, keras.KerasTensor):
         return argument
     batch, *sizes = argument.shape
@@ -138,18 +141,18 @@ def _values(argument, rng):
 
 
 def _is_foreign(layer):
-    """Whether it is not Keras' own, whose config is known to be complete."""
+    """Whether the layer is not Keras' own; the configs of Keras' own layers are complete."""
     return not type(layer).__module__.startswith("keras.")
 
 
 def _foreign_parts(layer):
-    """The layers held by a layer, such as a wrapper, that are not Keras' own."""
-    parts = keras.tree.flatten(list(vars(layer).values()))  # PyTorch's are in a dict among them
+    """The layers inside a layer, such as a wrapper, that are not Keras' own."""
+    parts = keras.tree.flatten(list(vars(layer).values()))  # on PyTorch they are in a nested dict
     return [part for part in parts if isinstance(part, keras.Layer) and _is_foreign(part)]
 
 
 def _is_function(value):
-    """Whether it is a function, or an object used as one, that is not Keras' own."""
+    """Whether it is a function or callable object that is not Keras' own."""
     return (
         callable(value)
         and not isinstance(value, keras.Operation)

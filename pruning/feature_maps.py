@@ -1,4 +1,4 @@
-"""What a filter is worth, by the feature maps it makes of training images."""
+"""Filter importance from the feature maps of training images."""
 
 import functools
 import math
@@ -9,24 +9,24 @@ import numpy as np
 from pruning import criteria, groups, surgery
 from pruning.rules.flow import as_array
 
-_OF_A_MAP = {  # maps (n, positions, filters): float32 (n, filters)
+_OF_A_MAP = {  # statistic: function of maps (n, positions, filters) -> float32 (n, filters)
     "mean": lambda maps: keras.ops.mean(maps, axis=1),
     "std": lambda maps: keras.ops.std(maps, axis=1),
     "l1": lambda maps: keras.ops.sum(keras.ops.abs(maps), axis=1),
     "l2": lambda maps: keras.ops.sqrt(keras.ops.sum(keras.ops.square(maps), axis=1)),
 }
-BATCH_PIXELS = 500 * 28 * 28  # of images at once, whatever the size of one
+BATCH_PIXELS = 500 * 28 * 28  # in one batch, for images of any size
 
 
 def scores(model, images, criterion):
-    """One score per filter, from its feature maps before BatchNormalization and activation.
+    """Score of each filter, from its feature maps before BatchNormalization and activation.
 
-    The images are streamed: memory does not grow with their number.
+    The images are computed in batches, so that memory does not grow with their number.
 
     Args:
-        model: built Functional or Sequential Keras model. It is left untouched.
-        images: float array (n, height, width, channels), or what else the network takes, training
-            images; a list of arrays where it has several inputs.
+        model: built Functional or Sequential Keras model. It is not changed.
+        images: training images, float array (n, height, width, channels) or another array that the
+            network takes; a list of arrays if it has several inputs.
         criterion: a key of `criteria.OF_FEATURE_MAPS`: `"mean-std"` is the mean over the images of
             the standard deviation of a map, `"var-l2"` the variance over the images of the L2 norm
             of a map.
@@ -35,21 +35,21 @@ def scores(model, images, criterion):
         `{layer path: float64 array (filters,)}` of all layers with filters.
 
     Raises:
-        ValueError: there are no images, or the network does not take them.
+        ValueError: there are no images, or they do not fit the network.
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, figure 9.
     """
     over_images, of_a_map = criteria.OF_FEATURE_MAPS[criterion]
     arrays = keras.tree.flatten(images)
     if not arrays or not all(hasattr(array, "shape") and len(array) for array in arrays):
-        raise ValueError("images holds none; give an array of training images")
-    seen = {}  # layer path: what its maps of this batch came to
+        raise ValueError("images: expected an array of training images, got none")
+    seen = {}  # layer path: statistics of its maps of this batch
     watching = _watching(model, _OF_A_MAP[of_a_map], seen)
     running = {}  # layer path: _Running
     for batch in batches(arrays[0]):
         seen.clear()
         given = keras.tree.map_structure(lambda array, batch=batch: array[batch], images)
-        watching(given, training=False)  # else layers that augment would
+        watching(given, training=False)  # otherwise augmentation layers would change the images
         for path, statistics in seen.items():
             values = np.concatenate([as_array(each) for each in statistics])
             running.setdefault(path, _Running()).add(values)
@@ -57,15 +57,15 @@ def scores(model, images, criterion):
 
 
 def batches(images):
-    """Slices of as many images (n, height, width, ...) as are to be computed at once."""
+    """Slices of images (n, height, width, ...), one for each batch of about `BATCH_PIXELS`."""
     size = max(1, BATCH_PIXELS // math.prod(images.shape[1:3]))
     return [slice(start, start + size) for start in range(0, len(images), size)]
 
 
 def _watching(model, statistic, seen):
-    """A copy of the network that leaves the statistic of its maps in `seen` at every call."""
+    """A copy of the network that adds the statistic of its maps to `seen` at every call."""
     copy = surgery.cut(groups.find(model), {})
-    copy.trainable = False  # else PyTorch keeps all maps of a batch to derive by
+    copy.trainable = False  # otherwise PyTorch keeps all maps of a batch for gradients
 
     def report(path, maps):
         flat = keras.ops.reshape(maps, (keras.ops.shape(maps)[0], -1, maps.shape[-1]))
@@ -77,10 +77,10 @@ def _watching(model, statistic, seen):
 
 
 def _watch(layer, report):
-    """Have a layer of our own copy report what its maps are before its activation.
+    """Change a layer of our copy so that it reports its maps before its activation.
 
-    The layer stays in its place in the graph, where no other one could take it: a tensor that Keras
-    calls sparse, as `x * 2.0`, enters no layer that does not say what it makes of it.
+    No other layer is put into the graph, because not every layer accepts every tensor: Keras marks
+    the result of `x * 2.0` as sparse, and a layer that does not support sparse tensors rejects it.
     """
     if activation := getattr(layer, "activation", None):
 
@@ -101,7 +101,7 @@ def _watch(layer, report):
 
 
 class _Running:
-    """Mean and variance of values that come in batches.
+    """Running mean and variance of values that are added in batches.
 
     Source: Chan, Golub, LeVeque 1983, Algorithms for Computing the Sample Variance, formula 2.1.
     """
@@ -110,7 +110,7 @@ class _Running:
         self.count, self.mean, self.squares = 0, 0.0, 0.0
 
     def add(self, values):
-        """Take in float array (n, filters)."""
+        """Add a batch of values, float array (n, filters)."""
         values = np.asarray(values, np.float64)
         mean, count = values.mean(axis=0), len(values)
         difference, total = mean - self.mean, self.count + count

@@ -1,4 +1,4 @@
-"""How much each layer alone can lose: accuracies without some filters, nothing retrained."""
+"""Accuracy when a single layer is pruned, without retraining."""
 
 import keras
 import numpy as np
@@ -10,11 +10,11 @@ RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 def analyse(model, images, labels, *, criterion, coupled="joint", progress=None):
-    """The accuracy when each layer alone loses filters, at every one of `RATIOS`.
+    """Accuracy when a single layer is pruned, for each layer and each of `RATIOS`.
 
     Args:
-        model: built Functional or Sequential Keras model of one input that ends in class
-            probabilities. It is left untouched.
+        model: built Functional or Sequential Keras model with one input, whose outputs are class
+            probabilities. It is not changed.
         images: float array (n, height, width, channels) to measure on.
         labels: integer array (n,).
         criterion: function of a kernel, or `{layer path: scores}`, as `judge` returns it.
@@ -22,16 +22,17 @@ def analyse(model, images, labels, *, criterion, coupled="joint", progress=None)
         progress: None, or a function that is called with the number of images done so far.
 
     Returns:
-        `(accuracy of the full network, list of {"layers": those that lose filters together,
-        "pruning_ratio": ratio, "accuracy": accuracy without them})`, in the order of computation.
+        `(accuracy of the full network, list of {"layers": paths, "pruning_ratio": ratio,
+        "accuracy": accuracy when only these layers are pruned})`, in the order of computation.
+        Layers that lose filters together are in one row.
 
     Raises:
-        ValueError: as `measurable`, or as `prune` of the criterion.
+        ValueError: as `measurable`, or as `prune` if the criterion does not fit.
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, figures 2b and 8.
     """
     stages, _ = measurable(model, coupled)
-    structure = groups.find(surgery.cut(groups.find(model), {}))  # of a copy of our own
+    structure = groups.find(surgery.cut(groups.find(model), {}))  # our copy: its weights change
     rows = [{"layers": only, "pruning_ratio": ratio} for only in stages for ratio in RATIOS]
     cuts = [
         selection.kept(
@@ -42,8 +43,8 @@ def analyse(model, images, labels, *, criterion, coupled="joint", progress=None)
         )
         for row in rows
     ]
-    full, *found = _accuracies(structure, [{}, *cuts], images, labels, progress)
-    return full, [row | {"accuracy": one} for row, one in zip(rows, found, strict=True)]
+    full, *pruned = _accuracies(structure, [{}, *cuts], images, labels, progress)
+    return full, [row | {"accuracy": one} for row, one in zip(rows, pruned, strict=True)]
 
 
 def measurable(model, coupled="joint"):
@@ -57,11 +58,14 @@ def measurable(model, coupled="joint"):
         `(list of lists of the layers that lose filters together, list of reasons)`.
 
     Raises:
-        ValueError, TypeError: there is no such layer, or the network cannot be measured.
+        ValueError, TypeError: no layer can be measured, or the network cannot be.
     """
     structure = groups.find(model)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ValueError(f"{model.name}: it has several inputs or outputs; give one of each")
+        raise ValueError(
+            f"model: expected one input and one output, got {len(model.inputs)} inputs and "
+            f"{len(model.outputs)} outputs of {model.name}"
+        )
     why = {
         m.call.path: g.not_prunable for g in structure.groups if g.unsupported for m in g.members
     }
@@ -73,20 +77,20 @@ def measurable(model, coupled="joint"):
     if not stages:
         nothing = f"{model.name}: it has no convolution that could lose a filter"
         raise ValueError("; ".join([nothing, *reasons]))
-    _masks(structure, {})  # which refuses some layers
+    _masks(structure, {})  # raises if a layer cannot be measured
     return stages, list(reasons)
 
 
 def largest_ratios(accuracy, rows, max_drop):
-    """The largest ratio of each layer whose accuracy alone falls by no more than `max_drop`.
+    """The largest ratio of each layer that costs at most `max_drop` accuracy.
 
     Args:
-        accuracy: of the full network, 0..1.
+        accuracy: accuracy of the full network, 0..1.
         rows: list of dicts, as `analyse` returns them.
-        max_drop: part of the images, 0 <= max_drop < 1.
+        max_drop: the largest drop in accuracy, 0 <= max_drop < 1.
 
     Returns:
-        `{layer path: ratio}`, 0 where even the smallest ratio costs more.
+        `{layer path: ratio}`; the ratio is 0 if even the smallest of `RATIOS` costs more.
     """
     ratios = {}
     for row in rows:
@@ -97,7 +101,7 @@ def largest_ratios(accuracy, rows, max_drop):
 
 
 def norms(model):
-    """The L1 norm of every filter of each convolution, figure 2a of the paper.
+    """L1 norm of every filter of each convolution, as in figure 2a of Li et al. 2017.
 
     Args:
         model: built Functional or Sequential Keras model.
@@ -113,10 +117,10 @@ def norms(model):
 
 
 def _accuracies(structure, cuts, images, labels, progress):
-    """The accuracy without the filters of each cut; meanwhile the weights of the network change.
+    """Accuracy after each cut. The weights of the network change while it runs.
 
-    No network is cut: the weights that read removed channels are masked, which computes the same,
-    so that one network, compiled once, serves for all cuts.
+    No network is really cut. The weights that read removed channels are masked, which gives the
+    same outputs. So one network is enough for all cuts, and it is compiled only once.
     """
     network = keras.Model(structure.model.inputs[0], structure.model.outputs[0])  # returns no dict
     masks = [_masks(structure, kept) for kept in cuts]
@@ -137,10 +141,11 @@ def _accuracies(structure, cuts, images, labels, progress):
 
 
 def _masks(structure, kept):
-    """`[(weight, bool array to multiply it by)]` of the weights that read removed channels.
+    """`[(weight, mask)]` of the weights that read removed channels; a mask is a bool array.
 
-    A weight reads the channels along an axis if none of them comes out of its layer. What a rule of
-    one's own hands on might be read as well: that cannot be known.
+    A weight reads the channels along an axis if none of them is an output channel of its layer. If
+    the channels are output channels, a rule that is not this library's does not say whether the
+    weight reads them, too; such a layer is an error.
     """
     stays = surgery.staying_units(structure, kept)[structure.unit_of]
     masks = []
@@ -153,7 +158,7 @@ def _masks(structure, kept):
                     masks.append((weight, stays[channels].reshape(-1, *[1] * after)))
                 elif axis != -1 and not rule_for(layer).__module__.startswith("pruning."):
                     raise ValueError(
-                        f"{layer.name} ({type(layer).__name__}): its weights may read the "
-                        "channels it hands on, so that it cannot be measured; prune instead"
+                        f"{layer.name} ({type(layer).__name__}): it cannot be measured, because "
+                        "its weights may read its own output channels; prune it without measuring"
                     )
     return [(weight, mask) for weight, mask in masks if not mask.all()]

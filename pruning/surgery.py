@@ -1,8 +1,7 @@
 """Cut a network down to the filters that stay.
 
-Keras clones the network; every layer is made anew from its config with its new sizes, then gets
-what stays of its weights. Which channels each axis of a weight belongs to is what the rules said
-when the groups were found.
+Keras clones the network. Every layer is created again from its config with its new sizes, and then
+gets the part of its weights that stays. The rules say which channels each axis of a weight holds.
 """
 
 import keras
@@ -15,19 +14,19 @@ from pruning.rules.flow import as_array, count
 
 
 def cut(structure, kept):
-    """A copy of the network that holds only the filters that stay.
+    """A copy of the network that has only the filters that stay.
 
     Args:
         structure: groups.Structure of the network.
         kept: `{layer path: ascending indices of the filters that stay}`. All channels that are
-            coupled to the removed ones leave with them.
+            coupled to removed ones are removed with them.
 
     Returns:
         Functional model with the same layer names, not compiled.
 
     Raises:
-        ValueError: a layer would lose channels that cannot be cut, or a filter it should keep, or
-            it cannot be copied.
+        ValueError: a layer loses channels that are not prunable, or keeps a filter that is coupled
+            to a removed one, or cannot be copied.
     """
     smaller, pairs, stays = _copied(structure, kept)
     copies.check(structure.calls)
@@ -40,9 +39,9 @@ def cut(structure, kept):
 
 
 def renewed(structure):
-    """The same network with new weights, drawn by the initializers of its layers, all trainable.
+    """The same network with new weights from the initializers of its layers, all trainable.
 
-    What preprocessing layers learned from data is no weight that training could find: it is kept.
+    Preprocessing layers keep what they learned from data, because training cannot find it.
 
     Args:
         structure: groups.Structure of the network.
@@ -59,27 +58,36 @@ def renewed(structure):
 
 
 def staying_units(structure, kept):
-    """Which units stay with these filters, a mask; arguments and errors as `cut`."""
+    """Bool array (channels,), True at the number of each unit that stays.
+
+    Arguments and errors are those of `cut`.
+    """
     staying = np.ones(len(structure.unit_of), bool)
     for path, indices in kept.items():
         if path not in structure.members:
-            raise ValueError(f"{path}: it has no filters of its own that could be removed")
+            raise ValueError(f"kept: expected layers with filters, got {path}")
         units = structure.unit_of[structure.members[path].flow.channels]
         staying[np.delete(units, indices)] = False
     for group in structure.groups:
         if group.not_prunable and not staying[group.units].all():
             raise ValueError(
-                f"{group.members[0].call} cannot lose these filters: {group.not_prunable}"
+                f"{group.members[0].call}: these filters cannot be removed: {group.not_prunable}"
             )
     for path, indices in kept.items():
         here = staying[structure.unit_of[structure.members[path].flow.channels]]
         if not np.array_equal(np.flatnonzero(here), indices):
-            raise ValueError(f"{path} keeps filters that are coupled to removed ones; remove both")
+            raise ValueError(
+                f"kept: expected the same filters for coupled layers; {path} keeps filters "
+                "that are coupled to removed ones"
+            )
     return staying
 
 
 def _copied(structure, kept):
-    """The copy, its pairs of (layer, copy), a model before the layers in it, and what stays."""
+    """The copy, its pairs (layer, copy of the layer), and the function `stays` of channels.
+
+    In the pairs a nested model comes before its layers.
+    """
     staying = staying_units(structure, kept)
     flows, entering = structure.channels.flows, structure.channels.entering
     copied = {}  # id of the full network's layer: (the layer, its copy)
@@ -102,11 +110,11 @@ def _copied(structure, kept):
 
 
 def _smaller_model(model, entering, stays, copy):
-    """A copy of a model; the inputs of a nested one are smaller if fewer channels enter it."""
+    """A copy of a model. The inputs of a nested model are smaller if fewer channels enter it."""
     plain = graph.functional(model)
     layer_of = {id(la.output): la for la in plain.layers if isinstance(la, keras.layers.InputLayer)}
     inputs = [layer_of[id(symbol)] for symbol in plain.inputs]
-    entering = entering or [None] * len(inputs)  # what enters the full network stays
+    entering = entering or [None] * len(inputs)  # the network's own inputs keep their channels
     inputs = [
         _smaller_input(layer, features, stays)
         for layer, features in zip(inputs, entering, strict=True)
@@ -139,7 +147,7 @@ def _smaller_layer(layer, flow, stays):
     changes = flow.config(stays) if flow and flow.config else {}
     try:
         if hasattr(layer, "adapt") and rule_for(layer) is None:
-            raise ValueError("what it learned from data is in no weight; call it before the model")
+            raise ValueError("its weights do not hold what it learned; apply it before the model")
         return copies.copied(layer, changes)
     except Exception as error:  # the layer of a user may raise anything
         raise ValueError(
@@ -148,7 +156,7 @@ def _smaller_layer(layer, flow, stays):
 
 
 def _hand_over(layer, small, flow, stays):
-    """Give the copy what stays of the weights."""
+    """Give the copy the part of the weights that stays."""
     axes = flow.weights if flow else [{}] * len(layer.weights)
     if not flow and [w.shape for w in layer.weights] != [w.shape for w in small.weights]:
         name = f"{layer.name} ({type(layer).__name__})"

@@ -1,4 +1,4 @@
-"""pruning/copies.py: layers as their callers made them, in the copy; or none at all."""
+"""pruning/copies.py: a copied layer computes the same, or is an error."""
 
 import keras
 import numpy as np
@@ -14,9 +14,9 @@ FACTORS = [FACTOR]
 
 
 def around(make, images=None):
-    """The layer that `make` returns between two convolutions that keep their filters, and others.
+    """The layer that `make` returns, between the convolutions `before` and `pruned`.
 
-    Only `pruned` may lose any: what comes out of the layer meets the network's input before.
+    The tests prune `pruned` only, so that no removed channels reach the layer.
     """
     images = keras.Input((4, 4, 3)) if images is None else images
     x = make()(layers.Conv2D(3, 1, name="before")(images))
@@ -49,13 +49,13 @@ LIVE = {
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=from_keras((3, 15), "a regularizer is no plain function"))
+        pytest.param(name, marks=from_keras((3, 15), "a regularizer must not be a plain function"))
         if name == "regularizer"
         else name
         for name in LIVE
     ],
 )
-def test_functions_of_the_caller_are_handed_on_as_they_are(name):
+def test_functions_of_the_user_work_in_the_copy(name):
     model = around(LIVE[name])
     copy = prune(model, 0)
     same(model, copy)
@@ -83,7 +83,7 @@ class _Scale(layers.Layer):  # its config lacks the factor
         return shape
 
 
-class _Units(layers.Layer):  # its config lacks their number
+class _Units(layers.Layer):  # its config lacks `units`
     units = 3
 
     def build(self, shape):
@@ -93,7 +93,7 @@ class _Units(layers.Layer):  # its config lacks their number
         return x @ self.kernel
 
 
-class _Words(layers.Layer):  # of integers
+class _Words(layers.Layer):  # reads integers
     shift = 0
 
     def call(self, x):
@@ -125,12 +125,12 @@ def in_a_model(layer):
         (lambda: changed(_Units(name="own"), units=5), r"^own \(_Units\): it cannot be copied"),
     ],
 )
-def test_a_layer_whose_config_lacks_an_attribute_is_refused_by_name(make, message):
+def test_a_layer_whose_config_lacks_an_attribute_is_an_error_with_its_name(make, message):
     with pytest.raises(ValueError, match=message):
         prune(around(make), 0)
 
 
-def test_a_layer_of_integers_is_compared():
+def test_a_layer_that_reads_integers_is_compared_to_its_copy():
     for shift in (0, 1):
         words = keras.Input((6,), dtype="int32")
         x = changed(_Words(name="own"), shift=shift)(words)
@@ -142,7 +142,7 @@ def test_a_layer_of_integers_is_compared():
             assert prune(model, 0.5).layers[2].filters == 2
 
 
-class _Noise(layers.Layer):  # drawn in inference, too
+class _Noise(layers.Layer):  # it adds noise at inference, too
     def __init__(self, seed, **settings):
         super().__init__(**settings)
         self.generator = keras.random.SeedGenerator(seed)
@@ -153,7 +153,7 @@ class _Noise(layers.Layer):  # drawn in inference, too
         return x + keras.random.normal(ops.shape(x), seed=self.generator)
 
 
-class _Applied(layers.Layer):  # its config cannot hold the function, nor its __init__ take a name
+class _Applied(layers.Layer):  # its config lacks the function, and its __init__ takes no name
     def __init__(self, function):
         super().__init__()
         self.function = function
@@ -165,13 +165,13 @@ class _Applied(layers.Layer):  # its config cannot hold the function, nor its __
         return self.function(x) + self.bias
 
 
-class _Held(_Applied):  # its own layer inside
+class _Held(_Applied):  # it holds another layer
     def __init__(self, function):
         super().__init__(function)
         self.inner = layers.Dense(3)
 
 
-def test_a_layer_that_no_config_can_carry_is_copied_as_an_object():
+def test_a_layer_without_a_usable_config_is_copied_by_its_attributes():
     model = around(lambda: _Applied(own_function))
     copy = prune(prune(model, 0), 0)
     same(model, copy)
@@ -192,7 +192,7 @@ def test_a_layer_that_draws_random_numbers_is_copied_and_keeps_its_state():
     assert copy.get_layer("noise").counter.numpy() == before[0]
 
 
-def test_training_the_copy_leaves_the_network_as_it_is():
+def test_training_the_copy_does_not_change_the_network():
     model = around(_Units)
     model.compile("sgd", "mse")
     before = model.get_weights()

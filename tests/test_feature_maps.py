@@ -1,4 +1,4 @@
-"""pruning/feature_maps.py: feature maps worked out by hand, and by a second way."""
+"""pruning/feature_maps.py: scores worked out by hand, and by a second implementation."""
 
 import keras
 import numpy as np
@@ -57,7 +57,7 @@ def test_streamed_scores_equal_those_of_all_maps_at_once(criterion, monkeypatch)
     np.testing.assert_allclose(scores["conv2"], expected, rtol=1e-4, atol=1e-6)
 
 
-def test_images_are_asked_for_in_batches_only(monkeypatch):
+def test_images_are_read_in_batches_only(monkeypatch):
     class Images:
         shape = (10, 1, 2, 1)
         asked = []
@@ -74,7 +74,7 @@ def test_images_are_asked_for_in_batches_only(monkeypatch):
     assert Images.asked == [(0, 4), (4, 8), (8, 12)]
 
 
-def test_a_network_in_a_network_and_a_layer_used_twice_are_watched():
+def test_layers_in_nested_models_and_layers_called_twice_are_scored():
     inner = keras.Sequential([keras.Input((1, 2, 1)), layers.Conv2D(1, 1, name="twice")], name="in")
     images = keras.Input((1, 2, 1))
     x = layers.Add()([inner(images), inner(inner(images))])
@@ -85,23 +85,23 @@ def test_a_network_in_a_network_and_a_layer_used_twice_are_watched():
     assert set(scores) == {"in/twice", "last"}
 
 
-def test_the_network_is_left_untouched():
+def test_the_network_is_not_changed():
     model = identity(activation="relu")
     before = model.predict(IMAGES, verbose=0)
     feature_maps.scores(model, IMAGES, "mean-std")
     np.testing.assert_array_equal(model.predict(IMAGES, verbose=0), before)
-    assert model.get_layer("conv1").output is not None  # which Keras refuses after a second call
+    assert model.get_layer("conv1").output is not None  # an error if the layer was called again
     assert model.get_layer("conv1").activation is keras.activations.relu
 
 
 @pytest.mark.parametrize("images", [IMAGES[:0], [], 5])
-def test_no_images_are_refused(images):
-    with pytest.raises(ValueError, match="images holds none; give an array of training images"):
+def test_no_images_are_an_error(images):
+    with pytest.raises(ValueError, match="images: expected an array of training images, got none"):
         feature_maps.scores(identity(), images, "mean-l1")
 
 
-def test_images_of_any_size_and_a_layer_without_activation_are_watched(monkeypatch):
-    class Doubled(layers.Layer):  # a convolution of somebody else
+def test_a_network_of_any_image_size_and_a_custom_layer_without_activation_are_scored(monkeypatch):
+    class Doubled(layers.Layer):  # a custom convolution
         def build(self, shape):
             self.kernel = self.add_weight(shape=(1, 1, shape[-1], 2), initializer="ones")
 
@@ -146,7 +146,7 @@ def nested_with_numbers(x):
         lambda x: nested_with_numbers(x) * 0.0 + 2 * x,
     ],
 )
-def test_layers_behind_operators_with_numbers_are_watched(before):
+def test_layers_after_operators_with_numbers_are_scored(before):
     images = keras.Input((1, 2, 1))
     x = layers.Conv2D(1, 1, name="conv", use_bias=False, kernel_initializer="ones")(before(images))
     model = keras.Model(images, layers.Dense(2)(layers.Flatten()(1.0 - x)))
@@ -154,7 +154,7 @@ def test_layers_behind_operators_with_numbers_are_watched(before):
     assert scores["conv"] == pytest.approx([2 * 2.25])
 
 
-def test_a_mask_passes_through_a_watched_layer():
+def test_a_mask_passes_through_a_scored_layer():
     words = keras.Input((3,), dtype="int32")
     x = layers.Embedding(4, 1, mask_zero=True, name="words")(words)
     x = layers.Dense(1, kernel_initializer="ones")(x)
@@ -165,7 +165,7 @@ def test_a_mask_passes_through_a_watched_layer():
     assert scores["last"] == pytest.approx([(1.5 + 3) / 2])
 
 
-def test_augmentation_inside_the_network_rests():
+def test_augmentation_layers_do_not_change_the_images():
     images = keras.Input((1, 2, 1))
     x = layers.RandomBrightness(0.9, value_range=(0, 9))(images)
     x = layers.Conv2D(1, 1, kernel_initializer="ones", name="conv1")(x)

@@ -1,4 +1,4 @@
-"""pruning/sensitivity.py: against networks that are really cut."""
+"""pruning/sensitivity.py: accuracies equal those of networks that are really cut."""
 
 import keras
 import numpy as np
@@ -46,7 +46,7 @@ def model(request):
 
 
 def measured(model, criterion="l1", coupled="joint", **options):
-    """What is found, and the images and labels it was measured on: half of them right."""
+    """`(accuracy, rows, images, labels)`; the full network classifies half of the images right."""
     images = np.random.default_rng(0).uniform(-1, 1, (200, *model.input_shape[1:]))
     labels = np.argmax(predict(model, images)[0], axis=-1)
     labels[::2] += 1
@@ -55,10 +55,10 @@ def measured(model, criterion="l1", coupled="joint", **options):
     return *sensitivity.analyse(model, images, labels, **options), images, labels
 
 
-def test_each_accuracy_is_that_of_a_network_cut_there_alone(model, monkeypatch):
+def test_each_accuracy_is_that_of_a_network_pruned_in_these_layers_only(model, monkeypatch):
     monkeypatch.setattr(feature_maps, "BATCH_PIXELS", 70 * 36)  # 70 + 70 + 60 images
-    whole, rows, images, labels = measured(model)
-    assert whole == 0.5
+    full, rows, images, labels = measured(model)
+    assert full == 0.5
     assert len({row["accuracy"] for row in rows}) > 3
     for row in rows[::2]:
         cut = prune(model, row["pruning_ratio"], only=row["layers"])
@@ -66,7 +66,7 @@ def test_each_accuracy_is_that_of_a_network_cut_there_alone(model, monkeypatch):
         assert row["accuracy"] == expected, row
 
 
-def test_weights_are_whole_again_for_the_next_batch(monkeypatch):
+def test_the_weights_are_restored_before_the_next_batch(monkeypatch):
     images = keras.Input((4, 4, 3))
     branches = [conv(3, 3)(conv(5, 3, activation="relu")(images)) for _ in range(2)]
     x = layers.GlobalAveragePooling2D()(layers.Add()(branches))
@@ -77,16 +77,16 @@ def test_weights_are_whole_again_for_the_next_batch(monkeypatch):
     assert measured(model)[1] == at_once
 
 
-def test_the_network_is_left_untouched():
+def test_the_network_is_not_changed():
     model = randomise(build_scnnb((8, 8, 1), 3))
     before = model.get_weights()
     measured(model)
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
-    assert model.get_layer("conv1").output is not None  # which Keras refuses after a second call
+    assert model.get_layer("conv1").output is not None  # an error if the layer was called again
 
 
-def test_the_rows_are_those_of_every_layer_and_ratio_by_any_criterion_and_batch(monkeypatch):
+def test_there_is_a_row_for_each_layer_and_ratio_with_any_criterion_and_batch_size(monkeypatch):
     model = randomise(build_scnnb((8, 8, 1), 3))
     _, rows, _, _ = measured(model)
     assert [row["layers"] for row in rows] == [["conv1"]] * 9 + [["conv2"]] * 9
@@ -105,13 +105,13 @@ def test_the_rows_are_those_of_every_layer_and_ratio_by_any_criterion_and_batch(
 
 
 @not_on("torch", "nothing is compiled")
-def test_one_network_compiled_once_serves_for_all_cuts(monkeypatch):
+def test_one_network_is_compiled_once_for_all_cuts(monkeypatch):
     class Counting(layers.Layer):
         calls = []
 
         def call(self, inputs):
             if not keras.backend.is_keras_tensor(inputs):
-                self.calls.append(inputs.shape[0])  # once for a network that is compiled
+                self.calls.append(inputs.shape[0])  # once if the network is compiled
             return inputs
 
     images = keras.Input((4, 4, 3))
@@ -120,7 +120,7 @@ def test_one_network_compiled_once_serves_for_all_cuts(monkeypatch):
     monkeypatch.setitem(rules.RULES, Counting, rules.same_channels)
     _, rows, _, _ = measured(randomise(model))
     assert len(rows) == 18
-    # for the labels, and for all cuts; those of 2 images compare copies
+    # one call for the labels, one for all cuts; the calls of 2 images compare layers to copies
     assert Counting.calls.count(200) == 2
 
 
@@ -157,7 +157,7 @@ def test_a_network_of_one_nested_model_is_measured():
     assert rows[4]["accuracy"] == np.mean(np.argmax(predict(cut, images)[0], axis=-1) == labels)
 
 
-def test_what_cannot_be_pruned_is_left_out_with_the_reason():
+def test_layers_that_cannot_be_pruned_are_left_out_with_the_reason():
     images = keras.Input((4, 4, 3))
     x = layers.Lambda(lambda x: 2 * x, name="opaque")(conv(4, name="refused")(images))
     x = layers.Dense(2)(layers.Flatten()(conv(4, name="free")(x)))
@@ -166,7 +166,7 @@ def test_what_cannot_be_pruned_is_left_out_with_the_reason():
     assert reason.startswith("refused: opaque (Lambda): there is no rule for this type")
 
 
-def test_a_rule_of_ones_own_that_may_read_what_it_hands_on_is_refused(monkeypatch):
+def test_a_custom_rule_of_a_layer_that_may_read_its_own_output_channels_is_an_error(monkeypatch):
     class Mixing(layers.Layer):
         def build(self, shape):
             self.kernel = self.add_weight(shape=(shape[-1], shape[-1]))
@@ -184,25 +184,25 @@ def test_a_rule_of_ones_own_that_may_read_what_it_hands_on_is_refused(monkeypatc
     images = keras.Input((4, 4, 3))
     x = Mixing(name="mixing")(conv(4)(images))
     model = keras.Model(images, layers.Dense(2)(layers.Flatten()(x)))
-    with pytest.raises(ValueError, match=r"mixing \(Mixing\): its weights may read the channels"):
+    with pytest.raises(ValueError, match=r"mixing \(Mixing\): .* because its weights may read its"):
         sensitivity.measurable(model)
 
 
-def test_several_inputs_or_outputs_are_refused():
+def test_several_inputs_or_outputs_are_an_error():
     images = keras.Input((4, 4, 3))
     x = conv(4)(images)
-    with pytest.raises(ValueError, match="several inputs or outputs; give one of each"):
+    with pytest.raises(ValueError, match="expected one input and one output, got .* of "):
         sensitivity.measurable(keras.Model(images, [x, layers.Dense(2)(layers.Flatten()(x))]))
 
 
-def test_a_network_without_a_convolution_is_refused():
+def test_a_network_without_a_convolution_is_an_error():
     images = keras.Input((2, 2, 1))
     model = keras.Model(images, layers.Dense(2)(layers.Flatten()(images)), name="flat")
     with pytest.raises(ValueError, match="flat: it has no convolution that could lose a filter"):
         measured(model)
 
 
-def test_the_largest_ratio_within_the_drop_is_found_also_behind_a_smaller_one_that_costs_more():
+def test_the_largest_ratio_within_the_drop_counts_even_if_a_smaller_ratio_costs_more():
     rows = [
         {"layers": layers, "pruning_ratio": ratio, "accuracy": accuracy}
         for layers, accuracies in ((["a"], [0.9, 0.7, 0.8]), (["b", "c"], [0.7, 0.6, 0.5]))
@@ -213,7 +213,7 @@ def test_the_largest_ratio_within_the_drop_is_found_also_behind_a_smaller_one_th
     assert sensitivity.largest_ratios(0.9, rows, 0.2) == {"a": 0.3, "b": 0.1, "c": 0.1}
 
 
-def test_norms_are_those_of_the_convolutions_only():
+def test_norms_are_computed_for_convolutions_only():
     model = build_scnnb((8, 8, 1), 3)
     norms = sensitivity.norms(model)
     assert list(norms) == ["conv1", "conv2"]
@@ -222,9 +222,9 @@ def test_norms_are_those_of_the_convolutions_only():
     np.testing.assert_allclose(norms["conv2"], expected, rtol=1e-12)
 
 
-def test_augmentation_inside_the_network_rests():
+def test_augmentation_layers_do_not_change_the_images():
     images = keras.Input((4, 4, 3))
-    turned = layers.RandomTranslation(0.5, 0.5)  # before all parts, and in them
+    turned = layers.RandomTranslation(0.5, 0.5)  # first in the network, and inside its parts
     x = turned(conv(4, name="conv1")(turned(images)))
     x = layers.Flatten()(conv(4, name="conv2")(x))
     model = randomise(keras.Model(images, layers.Dense(9, "softmax")(x)))
