@@ -7,6 +7,13 @@ import numpy as np
 
 from pruning.rules.flow import as_array
 
+_RANDOM = (  # initializers
+    keras.initializers.VarianceScaling,  # Glorot's, He's and LeCun's are of this kind
+    keras.initializers.RandomNormal,
+    keras.initializers.RandomUniform,
+    keras.initializers.TruncatedNormal,
+    keras.initializers.Orthogonal,
+)
 _WITH_STATE = (keras.Layer, keras.random.SeedGenerator)  # a copy must not share these
 OPEN_SIZE = 8  # used for a size that is not fixed, when a layer is compared to its copy
 
@@ -66,6 +73,24 @@ def _as_object(layer):
         ):  # TensorFlow's
             setattr(new, name, value)
     return new
+
+
+def without_drawing(layer):
+    """Replace the random initializers of a layer that is not built yet by zeros.
+
+    The weights of a copy are replaced anyway, and to draw them takes long. A layer that is not
+    Keras' own is left unchanged: it may draw what is no weight.
+
+    Returns:
+        `{attribute: initializer}`. Give them back to the layer after it is built.
+    """
+    if _is_foreign(layer):
+        return {}
+    random = {name: value for name, value in vars(layer).items() if isinstance(value, _RANDOM)}
+    random = {name: value for name, value in random.items() if not _is_foreign(value)}
+    for name in random:
+        setattr(layer, name, keras.initializers.Zeros())
+    return random
 
 
 def check(calls):

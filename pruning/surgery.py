@@ -28,7 +28,7 @@ def cut(structure, kept):
         ValueError: a layer loses channels that are not prunable, or keeps a filter that is coupled
             to a removed one, or cannot be copied.
     """
-    smaller, pairs, stays = _copied(structure, kept)
+    smaller, pairs, stays = _copied(structure, kept, drawing=False)
     copies.check(structure.calls)
     for layer, small in pairs:
         if small.trainable != layer.trainable:
@@ -49,7 +49,7 @@ def renewed(structure):
     Returns:
         Functional model with the same layer names, not compiled.
     """
-    new, pairs, stays = _copied(structure, {})
+    new, pairs, stays = _copied(structure, {}, drawing=True)
     for layer, other in pairs:
         other.trainable = True
         if hasattr(layer, "adapt"):
@@ -83,14 +83,16 @@ def staying_units(structure, kept):
     return staying
 
 
-def _copied(structure, kept):
+def _copied(structure, kept, *, drawing):
     """The copy, its pairs (layer, copy of the layer), and the function `stays` of channels.
 
-    In the pairs a nested model comes before its layers.
+    In the pairs a nested model comes before its layers. Without `drawing`, the new weights are
+    zeros if their initializer would draw them.
     """
     staying = staying_units(structure, kept)
     flows, entering = structure.channels.flows, structure.channels.entering
     copied = {}  # id of the full network's layer: (the layer, its copy)
+    replaced = []  # pairs (copy of a layer, its initializers)
 
     def stays(channels):
         return staying[structure.unit_of[channels]]
@@ -101,10 +103,15 @@ def _copied(structure, kept):
                 new = _smaller_model(layer, entering.get(id(layer)), stays, copy)
             else:
                 new = _smaller_layer(layer, flows.get(id(layer)), stays)
+                if not drawing:
+                    replaced.append((new, copies.without_drawing(new)))
             copied[id(layer)] = layer, new
         return copied[id(layer)][1]
 
     smaller = copy(structure.model)
+    for layer, initializers in replaced:
+        for name, initializer in initializers.items():
+            setattr(layer, name, initializer)
     layers = [pair for pair in reversed(copied.values()) if isinstance(pair[0], keras.Layer)]
     return smaller, layers, stays
 

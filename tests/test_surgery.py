@@ -239,3 +239,42 @@ def test_renewed_has_new_weights_but_keeps_what_preprocessing_learned_from_data(
     assert new.get_layer("frozen").trainable
     found = [each.get_layer("inner").get_layer("adapted") for each in (pruned, new)]
     np.testing.assert_array_equal(*(layer(np.ones((1, 4, 4, 3))) for layer in found))
+
+
+def test_values_that_are_replaced_are_not_drawn_and_initializers_stay(monkeypatch):
+    def layer(filters):
+        return layers.Conv2D(
+            filters,
+            1,
+            kernel_initializer=keras.initializers.HeNormal(seed=3),
+            name=f"conv{filters}",
+        )
+
+    model = keras.Sequential([keras.Input((4, 4, 1)), layer(4), layer(6), layer(2)])
+    with monkeypatch.context() as patch:
+        patch.delattr(keras.initializers.VarianceScaling, "__call__")
+        small = prune(model, 0.5)
+    again = keras.models.clone_model(small)
+    for conv in model.layers:
+        new, other = (each.get_layer(conv.name) for each in (small, again))
+        assert conv.get_config()["kernel_initializer"] == new.get_config()["kernel_initializer"]
+        assert np.array_equal(other.get_weights()[0], conv.kernel_initializer(new.kernel.shape))
+
+
+def test_what_a_layer_of_ones_own_draws_when_built_is_kept():
+    class Drawn(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.initializer = keras.initializers.RandomNormal(seed=3)
+
+        def build(self, shape):
+            self.noise = self.initializer(shape[1:])
+
+        def call(self, x):
+            return x + self.noise
+
+    images = keras.Input((4, 4, 1))
+    x = layers.Conv2D(4, 1)(Drawn()(images))
+    model = keras.Model(images, layers.Dense(2)(x))
+    drawn = model.layers[1].noise
+    assert np.array_equal(prune(model, 0.5).layers[1].noise, drawn)
