@@ -65,7 +65,7 @@ def test_what_it_prints_when_redirected_is_plain_lines(sweep):
     assert not re.search(r"[^\n -~]", out)
     assert "few: 40 training and 40 test images (28, 28, 1), 10 classes" in out
     assert re.findall(r"^epoch (./.)  loss ", out, re.MULTILINE) == ["1/1", *["1/2", "2/2"] * 2]
-    assert re.search(r"conv1 +4 -> 2 +40 -> 20\n", out)
+    assert re.search(r"conv1 +4 -> 2 +40 -> 20 +50\.0 ", out)
     assert re.search(
         r"\nseed 0 pruned0\.4_retrained2: 332 -> 117 parameters, test accuracy 0\.\d{4} baseline, "
         r"0\.\d{4} right after pruning, 0\.\d{4} after retraining\n1 of 2 trials done, ",
