@@ -7,7 +7,8 @@ Networks of keras.applications here, of torchvision there, with random weights: 
 of each layer, ranked by their L1 norms, in one shot, on the CPU. Each library has a process of its
 own per network, and they prune in turns. Building the network, and its deep copy for Torch-Pruning,
 which prunes in place, is not timed; finding what is coupled, ranking and removing is. The first
-pruning of a process is listed apart, seconds are medians of the others.
+pruning of a process is listed apart, seconds are medians of the others. `clone` is the time of
+`keras.models.clone_model` for the same network: what Keras needs to make a new network, unpruned.
 
 Memory is the process's peak while the first pruning ran, in bytes of the network's weights: 1.0 is
 the network itself, the rest is what pruning added. Linux only. The other library is installed into
@@ -56,6 +57,7 @@ def measure(name, peer_python):
             answers[side].append(json.loads(process.stdout.readline()))
     for process in workers.values():
         process.communicate()
+    clones = [answer.pop("clone_seconds") for answer in answers["our"]]
     row = {"network": name, "pixels": NETWORKS[name][1]}
     for side, (first, *others) in answers.items():
         row |= {
@@ -65,11 +67,14 @@ def measure(name, peer_python):
             f"{side}_seconds": round(statistics.median(a["seconds"] for a in others), 3),
             f"{side}_memory": round(1 + first["added_bytes"] / (4 * first["parameters"]), 2),
         }
+    row["clone_seconds"] = round(statistics.median(clones[1:]), 3)
     return row | {"seconds_ratio": round(row["our_seconds"] / row["peer_seconds"], 3)}
 
 
 def work(side, name):
     """Prune once per line of standard input, and answer with a line of JSON."""
+    if side == "our":
+        import keras
     build, prune, parameters = {"our": _keras_side, "peer": _torch_side}[side](name)
     for _ in sys.stdin:
         network = build()
@@ -81,6 +86,10 @@ def work(side, name):
         answer["seconds"] = time.perf_counter() - start
         answer["added_bytes"] = _memory("VmHWM") - resident
         answer["parameters_after"] = parameters(pruned)
+        if side == "our":
+            start = time.perf_counter()
+            keras.models.clone_model(network)
+            answer["clone_seconds"] = time.perf_counter() - start
         print(json.dumps(answer), flush=True)
 
 
@@ -155,7 +164,8 @@ def _text(row):
         )
         for side in ("our", "peer")
     )
-    return f"{row['network']:<15} our {our}   peer {peer}   ratio {row['seconds_ratio']:.2f}"
+    ratio, clone = row["seconds_ratio"], row["clone_seconds"]
+    return f"{row['network']:<15} our {our}   peer {peer}   ratio {ratio:.2f}   clone {clone:.2f} s"
 
 
 def main():
