@@ -1,4 +1,4 @@
-"""What a network was and what it is after pruning, layer by layer."""
+"""A network before and after pruning, layer by layer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,28 +17,29 @@ def summary(
 ) -> Table:
     """Filters, parameters and MACs of each layer before and after pruning, and the totals.
 
-    A row for each layer with weights or MACs in the order of computation, those of nested models
-    one by one. A layer that is called several times has one row, with the MACs of all calls.
+    There is a row for each layer with weights or MACs, in the order of computation; the layers of
+    nested models are included. A layer that is called several times has one row, with the MACs of
+    all its calls.
 
         print(summary(model, prune(model, 0.4)))
 
     Args:
         before: built Functional or Sequential Keras model.
-        after: one of the same layers, such as `prune` returns it.
-        input_shape: `(height, width, channels)`, as `macs` takes it, if MACs cannot be counted
-            without.
+        after: Keras model with the same layers, such as `prune` returns.
+        input_shape: `(height, width, channels)`, as `macs` takes it; needed only if the networks
+            take images of any size.
 
     Returns:
-        Table. `layer` is the layer's name, with those of the nested models it is in before it:
-        `backbone/conv1`; the last row is `total`. `filters_before` and `filters_after` are the
-        filters of a convolution, or of a Dense layer on maps, which is one of size 1; else None.
+        Table. `layer` is the path of the layer, `backbone/conv1` in a nested model; the last row is
+        `total`. `filters_before` and `filters_after` are the numbers of filters of a convolution,
+        or of a Dense layer on feature maps, which is a 1x1 convolution; None for other layers.
         `macs_before` and `macs_after` are for one image, None if they cannot be counted.
-        `parameters_removed_%` and `macs_removed_%` are 0..100, None if there were none.
+        `parameters_removed_%` and `macs_removed_%` are 0..100, None if there was nothing to remove.
 
     Raises:
         ValueError: the networks do not have the same layers, `input_shape` does not fit, or a
             model is not built.
-        TypeError: a model is not built from layers that can be listed.
+        TypeError: a model is a subclassed model, whose layers cannot be listed.
     """
     layers = [_layers(model, input_shape) for model in (before, after)]
     _check_same(*layers)
@@ -47,14 +48,14 @@ def summary(
 
 
 def _layers(model, input_shape):
-    """`{path: {what: number or None}}` of the layers with weights or MACs, also their `type`."""
+    """`{path: {"type", "filters", "parameters", "macs"}}` of the layers with weights or MACs."""
     paths, layers = {}, {}
     for call in cost.calls(model, input_shape):
         if graph.is_functional(call.layer):
             continue
         macs, parameters = _macs(call), _parameters(call.layer)
         if parameters or macs != 0:
-            # under the path of the first call, wherever the same layer is called again
+            # all calls of a layer count under the path of its first call
             path = paths.setdefault(id(call.layer), call.path)
             layer = layers.setdefault(path, _of_call(call, parameters))
             layer["macs"] = _sum([layer["macs"], macs])
@@ -95,16 +96,13 @@ def _check_same(before, after):
     for one, other, which in ((before, after, "after"), (after, before, "before")):
         if missing := [path for path in one if path not in other]:
             raise ValueError(
-                f"{missing[0]} ({one[missing[0]]['type']}) is not in the network {which} pruning; "
-                "give two networks of the same layers, such as a model and what prune returns"
+                f"{which}: expected the same layers as in the other network, got no layer "
+                f"{missing[0]} ({one[missing[0]]['type']})"
             )
     for path, layer in before.items():
         types = layer["type"], after[path]["type"]
         if len(set(types)) > 1:
-            raise ValueError(
-                f"{path} is a {types[0]} before and a {types[1]} after pruning; give two networks "
-                "of the same layers"
-            )
+            raise ValueError(f"after: expected a {types[0]} as layer {path}, got a {types[1]}")
 
 
 def _row(path, before, after):

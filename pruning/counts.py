@@ -1,7 +1,7 @@
 """Multiply-accumulates (MACs) of one call of a layer, by its type.
 
-What is counted is the products of tensors: a layer's kernels, and in attention queries with keys
-and weights with values. Biases, normalisations, activations, gates and look-ups are not.
+Products of tensors are counted: inputs and kernels, and in attention queries and keys, weights and
+values. Biases, normalisations, activations, gates and look-ups are not counted.
 """
 
 import inspect
@@ -14,20 +14,20 @@ from pruning.rules import convolutions, rule_for
 
 
 def values(weight):
-    """How many values a weight holds."""
+    """Number of values of a weight."""
     return math.prod(weight.shape)
 
 
 def macs(call, size=values):
-    """Multiply-adds of one call for one image; of a nested model none, since its calls have theirs.
+    """MACs of one call for one image; 0 for a nested model, whose layers have their own calls.
 
     Args:
         call: graph.Call.
-        size: function of a weight, how many values it holds; fewer, if it will be cut. Only the
-            weights of layers in `BY_RULE` are ever cut.
+        size: function that returns the number of values of a weight; fewer, if it will be cut. Only
+            the weights of layers in `BY_RULE` are ever cut.
 
     Raises:
-        ValueError: the type holds weights and is not known, or a size is not fixed.
+        ValueError: the layer has weights and its type is not known, or a size is not fixed.
     """
     if graph.is_functional(call.layer):
         return 0
@@ -38,7 +38,7 @@ def macs(call, size=values):
 
 
 def _of_layer(layer, entering, leaving, call, size=values):
-    """Of a layer that may stand in the wrapper that is called."""
+    """MACs of a layer that is called itself, or is inside a wrapper that is called."""
     if graph.is_functional(layer):
         return sum(map(macs, graph.trace(graph.functional(layer)).calls))
     rule = rule_for(layer)
@@ -49,15 +49,15 @@ def _of_layer(layer, entering, leaving, call, size=values):
         return BY_TYPE[type(layer)](layer, entering, leaving, call)
     if rule is None and (getattr(layer, "weights", ()) or type(layer) in ATTENTION):
         raise ValueError(
-            f"{call}: its MACs cannot be counted; "
-            f"it is not known how a {type(layer).__name__} computes"
+            f"{call}: its MACs cannot be counted, because there is no formula for a "
+            f"{type(layer).__name__}"
         )
     return 0
 
 
 def _product(sizes, call):
     if None in sizes:
-        raise ValueError(f"{call}: its image size is not fixed, so that MACs cannot be counted")
+        raise ValueError(f"{call}: its MACs cannot be counted, because its input size is not fixed")
     return math.prod(sizes)
 
 
@@ -92,7 +92,9 @@ def _both_ways(layer, entering, leaving, call):
 
 
 def _recurrent(layer, entering, leaving, call):
-    """At every step all gates read the input and the state: gates * units * (inputs + units).
+    """MACs of a recurrent layer: steps * gates * units * (inputs + units).
+
+    At every step all gates read the input and the state.
 
     Source: Hochreiter, Schmidhuber 1997, Long Short-Term Memory (4 gates, as of Gers et al. 2000);
     Cho et al. 2014, Learning Phrase Representations using RNN Encoder-Decoder, section 2.3 (3).
@@ -100,13 +102,13 @@ def _recurrent(layer, entering, leaving, call):
     cells = layer.cell.cells if type(layer.cell) is layers.StackedRNNCells else [layer.cell]
     if unknown := [type(c).__name__ for c in cells if type(c) not in CELLS]:
         raise ValueError(
-            f"{call}: its MACs cannot be counted; it is not known how a {unknown[0]} computes"
+            f"{call}: its MACs cannot be counted, because there is no formula for a {unknown[0]}"
         )
     return _product(entering[1:2], call) * sum(_kernels(cell) for cell in cells)
 
 
 def _recurrent_convolution(layer, entering, leaving, call):
-    """At every step and position 4 gates read the input and the state, each with a kernel.
+    """MACs of a ConvLSTM: at every step and position 4 gates read the input and the state.
 
     Source: Shi et al. 2015, Convolutional LSTM Network, formula 3, without its peepholes.
     """
@@ -119,7 +121,7 @@ def _kernels(cell):
 
 
 def _einsum(layer, entering, leaving, call):
-    """Each value of the input meets the kernel along the axes that the input does not have.
+    """MACs of EinsumDense: input values times the sizes of the kernel's axes not in the input.
 
     Source: the definition of Einstein's summation: one product for each choice of all indices.
     """
@@ -133,9 +135,11 @@ def _einsum(layer, entering, leaving, call):
 
 
 def _multi_head_attention(call):
-    """The projections of queries, keys, values and outputs; each query with each key and value.
+    """MACs of the four projections, and of each query with each key and value.
 
-    Source: Vaswani et al. 2017, Attention Is All You Need, section 3.2. A causal mask saves none.
+    A causal mask saves no MACs.
+
+    Source: Vaswani et al. 2017, Attention Is All You Need, section 3.2.
     """
     layer = call.layer
     axes = layer.get_config()["attention_axes"]
@@ -144,7 +148,7 @@ def _multi_head_attention(call):
 
 
 def _grouped_query_attention(call):
-    """As `_multi_head_attention`, with fewer heads of keys and values than of queries.
+    """MACs as in `_multi_head_attention`, with fewer heads of keys and values than of queries.
 
     Source: Ainslie et al. 2023, GQA: Training Generalized Multi-Query Transformer Models.
     """
@@ -170,7 +174,7 @@ def _heads(call, heads, key_size, value_size, axes):
 
 
 def _attention(call):
-    """Each query with each key, then the weights with the values; there is no projection.
+    """MACs of each query with each key and value; there are no projections.
 
     Source: Luong et al. 2015, Effective Approaches to Attention-based Neural Machine Translation,
     section 3.1; Bahdanau et al. 2015, Neural Machine Translation by Jointly Learning to Align and
@@ -186,16 +190,16 @@ def _arguments(call):
     return inspect.signature(call.layer.call).bind(*args, **kwargs).arguments
 
 
-BY_RULE = {  # by the layer, its positions that come in and those that go out, and `size`
+BY_RULE = {  # functions of the layer, its numbers of input and output positions, and `size`
     convolutions.convolution: _per_output,
     convolutions.depthwise_convolution: _per_output,
     convolutions.dense: _per_output,
     convolutions.transposed_convolution: _per_input,
     convolutions.separable_convolution: _separable,
 }
-BY_TYPE = {  # by the layer, the shapes that come in and go out, and the call
+BY_TYPE = {  # functions of the layer, its input and output shapes, and the call
     layers.Embedding: _none,
-    layers.SpectralNormalization: _wrapped,  # which measures its kernel in training only
+    layers.SpectralNormalization: _wrapped,  # it normalises its kernel in training only
     layers.TimeDistributed: _at_every_step,
     layers.Bidirectional: _both_ways,
     **dict.fromkeys([layers.LSTM, layers.GRU, layers.SimpleRNN, layers.RNN], _recurrent),
@@ -204,7 +208,7 @@ BY_TYPE = {  # by the layer, the shapes that come in and go out, and the call
     ),
     layers.EinsumDense: _einsum,
 }
-ATTENTION = {  # by the call, whose arguments have names
+ATTENTION = {  # functions of the call, whose arguments have names
     layers.MultiHeadAttention: _multi_head_attention,
     layers.GroupQueryAttention: _grouped_query_attention,
     layers.Attention: _attention,

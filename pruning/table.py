@@ -1,28 +1,28 @@
-"""What the reports of the library are: rows of plain values, printed as an aligned table."""
+"""The tables that the library returns: rows of plain values, printed in aligned columns."""
 
 from dataclasses import dataclass
 from typing import Any
 
-PAIR = ("_before", "_after")  # ends of the names of two columns that are printed as one
+PAIR = ("_before", "_after")  # suffixes of two columns that are printed as one
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of plain values; `str()` is the text, `pandas.DataFrame(table.rows)` needs no more.
+    """Rows of plain values. `str(table)` is its text; `pandas.DataFrame(table.rows)` works.
 
-    In the text, the columns `filters_before` and `filters_after` are one, `filters`, with
+    In the text the columns `filters_before` and `filters_after` are one column `filters`, with
     `64 -> 32`, or `64` if nothing changed. A column such as `filters_removed` to the right of it
-    is headed `removed`. Numbers have thousands separators and stand to the right, text to the
-    left; None is left empty.
+    has the short name `removed`. Numbers are on the right with thousands separators, text is on the
+    left, and None is empty.
 
     Attributes:
-        rows: list of dicts of the same names: text, numbers, None if there is no value.
+        rows: list of dicts with the same keys. A value is text, a number, or None for no value.
     """
 
     rows: list[dict[str, Any]]
 
     def __str__(self) -> str:
-        """The text, a line for each row below the names of the columns."""
+        """The text: a line with the names of the columns, and a line for each row."""
         if not self.rows:
             return ""
         columns = _columns(list(self.rows[0]))
@@ -44,7 +44,7 @@ class Table:
 
 
 def _columns(names):
-    """`{name in the text: [name in the rows]}`, two for a pair."""
+    """`{name of a column in the text: [names in the rows]}`, two names for a pair."""
     before, after = PAIR
     columns = {}
     for name in names:
@@ -57,7 +57,7 @@ def _columns(names):
 
 
 def _heads(names):
-    """The names, without what a name repeats of the nearest whole one before it."""
+    """The names; a name that begins with the previous full name is shortened."""
     heads, stem = [], None
     for name in names:
         repeats = stem is not None and name.startswith(f"{stem}_")

@@ -1,4 +1,4 @@
-"""How long networks take on this machine: latency and throughput, measured in turns."""
+"""Latency and throughput of networks on this machine, measured in turns."""
 
 import statistics
 import time
@@ -12,37 +12,37 @@ from pruning.exports import inputs
 from pruning.table import Table
 
 WARM_UP = 3  # calls that are not counted
-CALLS = 30  # per network, fewer if they take longer than
-SECONDS = 4.0  # in all, but
-LEAST_CALLS = 5
+CALLS = 30  # of each network, if they take no longer than SECONDS
+SECONDS = 4.0  # of all networks together
+LEAST_CALLS = 5  # of each network, however long they take
 
 
 def benchmark(before: keras.Model, after: keras.Model, images: Any) -> Table:
-    """Latency and throughput of two networks as a pair, such as before and after pruning.
+    """Latency and throughput of two networks, such as before and after pruning.
 
-    It is the time of Keras' `predict_on_batch` until the answers are NumPy arrays, compiled as
-    Keras does it on this backend, but without XLA in TensorFlow on a processor. The networks take
-    turns, so that whatever else the machine does meets both: after 3 calls that are not counted,
-    30 of each (fewer, but at least 5, if those take more than 4 seconds). Compare the two of a
-    pair, not pairs of different hours or machines.
+    The time is that of Keras' `predict_on_batch`, until the outputs are NumPy arrays. The networks
+    are compiled as usual on this backend, but without XLA in TensorFlow on a CPU. They are called
+    in turns, so that other work of the machine slows both. After 3 calls that are not counted, each
+    is called 30 times, or less often if that takes more than 4 seconds, but at least 5 times.
+    Compare the two numbers of a pair only, not numbers of different days or machines.
 
         print(benchmark(model, prune(model, 0.4), images[:128]))
 
     Args:
-        before: built Functional or Sequential Keras model; it is left as it is.
-        after: one that takes the same images.
+        before: built Functional or Sequential Keras model. It is not changed.
+        after: Keras model that takes the same images. It is not changed.
         images: float array (n, height, width, channels), or a list of arrays in the order of
-            `model.inputs` if there are several: the first alone for the latency, all n as one
-            batch for the throughput.
+            `model.inputs` if there are several inputs. The latency is that of the first image, the
+            throughput that of one batch of all n images.
 
     Returns:
         Table of one row. `latency_ms_before` and `latency_ms_after`: median time of one image in
-        milliseconds; `throughput_before` and `throughput_after`: images per second in batches of
-        `batch` images, by the median time of one; `latency_speedup` and `throughput_speedup`: how
-        many times as fast the network is after pruning.
+        milliseconds. `throughput_before` and `throughput_after`: images per second, by the median
+        time of a batch of `batch` images. `latency_speedup` and `throughput_speedup`: how many
+        times faster the network is after pruning.
 
     Raises:
-        ValueError: images are not one array for each input, of as many images each, at least one.
+        ValueError: images are not one array for each input, with the same number of images in each.
     """
     parts = inputs.arrays(before, images)
     latencies, throughputs = latency_and_throughput(
@@ -61,10 +61,10 @@ def benchmark(before: keras.Model, after: keras.Model, images: Any) -> Table:
 
 
 def inference(model: keras.Model) -> Callable[[Any], Any]:
-    """A function of a batch of images, Keras' `predict_on_batch` of the model, compiled once.
+    """Keras' `predict_on_batch` of a copy of the model, compiled once.
 
     Args:
-        model: built Functional or Sequential Keras model; it is left as it is.
+        model: built Functional or Sequential Keras model. It is not changed.
 
     Returns:
         Function of an array, or of a list of arrays in the order of `model.inputs`, that returns a
@@ -72,7 +72,7 @@ def inference(model: keras.Model) -> Callable[[Any], Any]:
     """
     copy = graph.flat(model)
     tensorflow = keras.backend.backend() == "tensorflow"
-    # XLA, Keras' choice, is not what trains on a processor either; JAX has nothing else
+    # Keras would choose XLA, but networks are not trained with it on a CPU; JAX always uses XLA
     without_xla = tensorflow and not keras.distribution.list_devices("gpu")
     copy.compile(jit_compile=False if without_xla else "auto")
     return copy.predict_on_batch
@@ -81,12 +81,12 @@ def inference(model: keras.Model) -> Callable[[Any], Any]:
 def latency_and_throughput(
     calls: Sequence[Callable[[Any], Any]], images: Any
 ) -> tuple[list[float], list[float]]:
-    """Milliseconds of one image, and images per second of the batch, of each call.
+    """`(milliseconds of one image, images per second of a batch)`, a list of each for all calls.
 
     Args:
         calls: functions of images, such as `inference` returns.
-        images: array (n, height, width, channels), or a list of arrays if there are several inputs:
-            the first alone for the latency, all n as one batch for the throughput.
+        images: array (n, height, width, channels), or a list of arrays if there are several inputs.
+            The latency is that of the first image, the throughput that of all n as one batch.
     """
     parts = images if isinstance(images, list | tuple) else [images]
     one = [part[:1] for part in parts]
@@ -96,14 +96,14 @@ def latency_and_throughput(
 
 
 def seconds_per_call(calls: Sequence[Callable[[Any], Any]], images: Any) -> list[float]:
-    """Median time of each call on these images, warmed up, in seconds.
+    """Median time in seconds of each function on these images, after a warm-up.
 
-    The calls take turns, so that whatever else the machine does meets all of them.
+    The functions are called in turns, so that other work of the machine slows all of them.
 
     Args:
         calls: functions of images, such as `inference` returns.
-        images: array (n, height, width, channels) in the processor's memory, or a list of arrays:
-            one batch.
+        images: one batch: array (n, height, width, channels) in the CPU's memory, or a list of
+            arrays.
     """
     for call in calls:
         for _ in range(WARM_UP):

@@ -1,8 +1,8 @@
-"""The architectures of keras.applications, pruned and proven equal to the silenced network.
+"""Prune the architectures of keras.applications and compare each to its silenced network.
 
     python -m tests.applications docs/measurements/applications/applications.csv
 
-prunes all 40 at ratio 0.5 and writes a row each. `tests/test_applications.py` makes the same rows.
+prunes all 40 at ratio 0.5 and writes one row for each. `tests/test_applications.py` checks them.
 """
 
 import os
@@ -22,12 +22,12 @@ PIXELS = {
     "InceptionV3": 75,
     "InceptionResNetV2": 75,
     "Xception": 71,
-}  # the least they take; else 32
+}  # the smallest images they take; 32 for the others
 RATIO = 0.5
 
 
 def build(name):
-    """The architecture for small images and ten classes, every weight random, without softmax."""
+    """The architecture for small images and ten classes, with random weights, without softmax."""
     pixels = PIXELS.get(name, 32)
     model = getattr(keras.applications, name)(
         weights=None, input_shape=(pixels, pixels, 3), classes=10, classifier_activation=None
@@ -36,15 +36,15 @@ def build(name):
 
 
 def keep_the_signal_alive(twin, model):
-    """Normalise by what the silenced network computes, in both.
+    """Set the BatchNormalization statistics of both networks to those of the silenced network.
 
-    With random statistics its signal would fade from layer to layer, until it answered the same to
-    every image, and any mistake would be hidden. Of fewer images the deepest layers would take
-    variances near 0, and magnify the rounding of float32.
+    With random statistics the values get smaller from layer to layer, until the network gives the
+    same answer to every image. That would hide mistakes. With fewer than 32 images the deepest
+    layers would have variances near 0, which makes rounding errors of float32 large.
     """
     for layer in twin.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0  # takes the statistics of the next batch as they are
+            layer.momentum = 0  # the next batch replaces the statistics
     twin(images_for(twin, n=32), training=True)
     for layer in twin.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -52,12 +52,13 @@ def keep_the_signal_alive(twin, model):
 
 
 def prove(name):
-    """Prune the architecture and compare with the silenced network.
+    """Prune the architecture and compare it to the silenced network.
 
     Returns:
-        `(pruned model, row of the table)`. In it `relative_error` is the largest difference between
-        the two, `effect` how far both are from the full network, `response` how far their answers
-        to two images are apart, each in parts of the largest answer.
+        `(pruned model, row of the table)`. All three errors in the row are relative to the largest
+        answer. `relative_error` is the largest difference between the pruned and the silenced
+        network, `effect` that between the silenced and the full network, and `response` that
+        between the answers to two images.
     """
     model = build(name)
     members = groups.find(model).members

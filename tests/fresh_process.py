@@ -1,4 +1,4 @@
-"""What a stored model answers in a process that knows only Keras."""
+"""The answers of a stored model in a process that imports only Keras."""
 
 import subprocess
 import sys

@@ -1,8 +1,8 @@
-"""The second implementation of surgery: the full network, reading zeros from removed filters.
+"""A second implementation of pruning: the full network reads zeros from the removed filters.
 
-Nothing is cut here and nothing is grouped. Every layer of the full network is copied as it is;
-along with each tensor runs another of the same shape that is 1 where a removed filter wrote, moved
-about by Keras' own layers, and every layer with a kernel reads 0 there.
+Nothing is cut here, and there are no groups. Every layer of the full network is copied unchanged.
+For each tensor there is a mask of the same shape. It is 1 for values from a removed filter. Keras'
+own layers move the masks as they move the tensors. A layer with a kernel reads 0 if the mask is 1.
 """
 
 import sys
@@ -13,7 +13,7 @@ from keras import layers
 
 from pruning import criteria, graph, groups, plan, selection
 
-sys.setrecursionlimit(10_000)  # Keras walks graphs by recursion, and these are deeper than its own
+sys.setrecursionlimit(10_000)  # Keras visits graphs recursively, and these are deeper than usual
 READERS = (
     *(layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.Dense),
     *(layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose),
@@ -29,7 +29,8 @@ def randomise(model, gain=1.0):
 
     Args:
         model: Keras model, changed in place and returned.
-        gain: above 1 where many layers without normalisation would let the signal fade when pruned.
+        gain: above 1 if the network has many layers without normalisation, in which the values
+            would get too small after pruning.
     """
     rng = np.random.default_rng(0)
     for weight in model.weights:
@@ -58,7 +59,7 @@ def predict(model, images):
 
 
 def kept_filters(model, ratio, coupled="joint"):
-    """`{layer path: indices of the filters that stay}`, as `prune` keeps them."""
+    """`{layer path: indices of the filters that stay}` after `prune`."""
     wanted = plan.request(ratio, {}, coupled)
     return selection.kept(groups.find(model), wanted, criteria.l1_norm)
 
@@ -105,7 +106,7 @@ def _silenced(model, kept, prefix, dead_inputs):
             nested = layer.model
             if isinstance(nested, keras.Sequential):
                 nested = keras.Model(nested.inputs[0], nested.outputs[0])
-            else:  # under another name, since every call has a copy of its own
+            else:  # with a new name, because every call has its own copy
                 nested = keras.Model(nested.input, nested.output)
             inner, after = _silenced(nested, kept, f"{path}/", masks)
             output = inner(*args, **kwargs)
@@ -128,7 +129,7 @@ def _silenced(model, kept, prefix, dead_inputs):
 
 
 def _finalize(model):
-    """Preprocessing layers compute with a copy of their weights, made on demand."""
+    """Update the copy of their weights that preprocessing layers compute with."""
     for layer in model.layers:
         if hasattr(layer, "finalize_state"):
             layer.finalize_state()

@@ -1,4 +1,4 @@
-"""All 40 architectures of keras.applications, as their users get them."""
+"""All 40 architectures of keras.applications, pruned."""
 
 import keras
 import numpy as np
@@ -17,17 +17,17 @@ def _slow_unless_fast(name):
     return pytest.param(name, marks=() if name in FAST else pytest.mark.slow)
 
 
-def test_there_are_40_of_them():
+def test_keras_has_40_architectures():
     assert len(applications.NAMES) == 40
 
 
 @pytest.mark.parametrize("name", [_slow_unless_fast(name) for name in applications.NAMES])
-def test_it_is_pruned_by_half_and_equals_the_silenced_network(name):
+def test_an_architecture_pruned_by_half_equals_the_silenced_network(name):
     pruned, row = applications.prove(name)
     assert float(row["relative_error"]) < 1e-4
     assert float(row["effect"]) > 1e-3
     assert float(row["relative_error"]) < 0.01 * float(row["response"])
-    if name.startswith("ConvNeXt"):  # LayerNormalization reads all but the inside of each block
+    if name.startswith("ConvNeXt"):  # LayerNormalization reads all filters outside of the blocks
         blocks = sum("pointwise_conv_1" in layer.name for layer in pruned.layers)
         assert row["convolutions"] - row["not_pruned"] == blocks
     else:
@@ -38,9 +38,7 @@ def test_it_is_pruned_by_half_and_equals_the_silenced_network(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", applications.NAMES)
-def test_once_pruned_it_trains_is_saved_and_loads_in_a_process_that_knows_only_keras(
-    name, tmp_path
-):
+def test_a_pruned_architecture_trains_and_loads_in_a_process_that_knows_only_keras(name, tmp_path):
     pruned = applications.prune(applications.build(name), applications.RATIO)
     images = images_for(pruned, n=2)
     before = predict(pruned, images)[0]

@@ -1,4 +1,4 @@
-"""pruning/comparison.py: what went, layer by layer."""
+"""pruning/comparison.py: networks before and after pruning, layer by layer."""
 
 import keras
 import pytest
@@ -25,7 +25,7 @@ def test_the_summary_shows_filters_parameters_and_macs_before_and_after():
 
 
 def row(layer, filters, parameters, macs):
-    """A row of the summary by hand; each is `(before, after)`."""
+    """The expected row of the summary; each argument is `(before, after)`."""
     removed = [
         None if not before else round(100 * (before - after) / before, 1)
         for before, after in (parameters, macs)
@@ -47,13 +47,13 @@ NONE = (None, None)
 
 
 def nested():
-    """On 4x4 images of 3 channels: a nested model, and a convolution that is called twice."""
+    """A network with a nested model and a convolution that is called twice."""
     images = keras.Input((4, 4, 3))
     inside = [layers.Conv2D(6, 1, name="conv1"), layers.BatchNormalization(name="norm1")]
     backbone = keras.Sequential([keras.Input((4, 4, 3)), *inside], name="backbone")
     twice = layers.Conv2D(6, 3, padding="same", use_bias=False, name="twice")
     x = twice(twice(layers.ReLU()(backbone(images))))
-    x = layers.Dense(4, name="mixed")(x)  # on maps: a convolution of size 1
+    x = layers.Dense(4, name="mixed")(x)  # on feature maps: a 1x1 convolution
     return keras.Model(images, layers.Dense(2, name="head")(layers.Flatten()(x)))
 
 
@@ -69,7 +69,7 @@ def test_nested_and_shared_layers_have_one_row_each_in_the_order_of_computation(
     ]
 
 
-def test_a_layer_shared_with_a_nested_model_stands_where_it_is_first_called():
+def test_a_layer_shared_with_a_nested_model_is_listed_at_its_first_call():
     shared = layers.Dense(4, name="shared")
     inside = keras.Sequential([keras.Input((4,)), shared], name="inside")
     inputs = keras.Input((4,))
@@ -81,7 +81,7 @@ def test_a_layer_shared_with_a_nested_model_stands_where_it_is_first_called():
     ]
 
 
-def test_macs_that_cannot_be_counted_are_left_out_and_counted_at_a_size():
+def test_macs_of_a_network_of_any_image_size_are_counted_only_with_an_input_shape():
     images = keras.Input((None, None, 3))
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 1, name="conv1")(images))
     model = keras.Model(images, layers.Dense(2, name="head")(x))
@@ -94,7 +94,7 @@ def test_macs_that_cannot_be_counted_are_left_out_and_counted_at_a_size():
     assert table.rows[-1] == row("total", NONE, (26, 14), (10 * 3 * 4 + 8, 10 * 3 * 2 + 4))
 
 
-def test_attention_without_weights_is_in_the_rows_since_it_costs_macs():
+def test_attention_without_weights_has_a_row_because_it_has_macs():
     query, value = keras.Input((5, 4)), keras.Input((7, 4))
     model = keras.Model([query, value], layers.Attention(name="attention")([query, value]))
     assert summary(model, model).rows[0] == row("attention", NONE, (0, 0), (280, 280))
@@ -107,23 +107,27 @@ def line(name, layer):
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        (("a", layers.Conv2D), ("b", layers.Conv2D), r"a \(Conv2D\) is not in the network after"),
+        (
+            ("a", layers.Conv2D),
+            ("b", layers.Conv2D),
+            r"after: expected the same .*, got no layer a \(Conv2D\)",
+        ),
         (
             ("a", layers.Conv2D),
             ("a", layers.SeparableConv2D),
-            "a is a Conv2D before and a SeparableConv2D after pruning; give two networks of the",
+            "after: expected a Conv2D as layer a, got a SeparableConv2D",
         ),
     ],
 )
-def test_networks_of_other_layers_are_refused(before, after, message):
+def test_networks_with_different_layers_are_an_error(before, after, message):
     with pytest.raises(ValueError, match=message):
         summary(line(*before), line(*after))
 
 
-def test_a_network_with_more_layers_is_refused_whichever_it_is():
+def test_one_more_layer_in_either_network_is_an_error():
     less = line("a", layers.Conv2D)
     more = keras.Model(less.inputs[0], layers.Dense(2, name="head")(less.outputs[0]))
     for networks, which in (((more, less), "after"), ((less, more), "before")):
-        message = rf"^head \(Dense\) is not in the network {which} pruning; give two networks"
+        message = rf"^{which}: expected the same .*, got no layer head \(Dense\)"
         with pytest.raises(ValueError, match=message):
             summary(*networks)

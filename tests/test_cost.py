@@ -1,4 +1,4 @@
-"""pruning/cost.py: multiply-adds counted by hand, one layer type after the other."""
+"""pruning/cost.py: MACs counted by hand, for each layer type."""
 
 import keras
 import pytest
@@ -15,14 +15,16 @@ from scnnb.model import build_scnnb
         ((32, 32, 3), 5_276_746, 10_859_008, 3_134_346),
     ],
 )
-def test_scnnb_costs_what_the_paper_gives(image_shape, parameters, macs, pruned_parameters):
+def test_scnnb_has_the_parameters_and_macs_of_the_paper(
+    image_shape, parameters, macs, pruned_parameters
+):
     model = build_scnnb(image_shape, 10)
     assert cost.parameters(model) == parameters
     assert cost.macs(model) == macs
     assert cost.parameters(prune(model, 0.4)) == pruned_parameters
 
 
-COUNTED = {  # one layer on 5x4x6 maps: its multiply-adds
+COUNTED = {  # one layer on 5x4x6 maps: its MACs
     "Conv2D, valid": (lambda: layers.Conv2D(2, 3), 3 * 2 * (9 * 6 * 2)),
     "Conv2D, strides": (lambda: layers.Conv2D(7, 1, strides=2), 3 * 2 * (6 * 7)),
     "Conv2D, groups": (lambda: layers.Conv2D(9, 3, groups=3), 3 * 2 * (9 * 2 * 9)),
@@ -42,7 +44,7 @@ COUNTED = {  # one layer on 5x4x6 maps: its multiply-adds
 
 
 @pytest.mark.parametrize("name", COUNTED)
-def test_a_layer_is_counted_as_by_hand(name):
+def test_the_macs_of_a_layer_equal_those_counted_by_hand(name):
     build, macs = COUNTED[name]
     assert cost.macs(keras.Sequential([keras.Input((5, 4, 6)), build()])) == macs
 
@@ -76,7 +78,7 @@ class _Own(layers.Layer):
         return shape
 
 
-SEQUENCES = {  # one layer on 5 steps of 4 values: its multiply-adds
+SEQUENCES = {  # one layer on 5 steps of 4 values: its MACs
     "SimpleRNN": (lambda: layers.SimpleRNN(3), 5 * (4 * 3 + 3 * 3)),
     "LSTM": (lambda: layers.LSTM(3), 5 * 4 * (4 * 3 + 3 * 3)),
     "GRU": (lambda: layers.GRU(3, return_sequences=True), 5 * 3 * (4 * 3 + 3 * 3)),
@@ -106,7 +108,7 @@ SEQUENCES = {  # one layer on 5 steps of 4 values: its multiply-adds
 
 
 @pytest.mark.parametrize("name", SEQUENCES)
-def test_a_layer_of_sequences_is_counted_as_by_hand(name):
+def test_the_macs_of_a_layer_of_sequences_equal_those_counted_by_hand(name):
     build, macs = SEQUENCES[name]
     assert cost.macs(keras.Sequential([keras.Input((5, 4)), build()])) == macs
 
@@ -118,7 +120,7 @@ def test_a_recurrent_convolution_is_counted_at_every_step_and_position(return_se
     assert cost.macs(keras.Sequential([keras.Input((7, 5, 4, 6)), layer])) == macs
 
 
-def test_attention_is_counted_as_by_hand():
+def test_the_macs_of_attention_equal_those_counted_by_hand():
     query, value = keras.Input((5, 4)), keras.Input((7, 6))
     mask = keras.Input((5, 7), dtype="bool")
     attention = layers.MultiHeadAttention(2, key_dim=3, value_dim=8)
@@ -142,29 +144,31 @@ def test_attention_over_rows_is_counted_row_by_row():
     assert cost.macs(keras.Model(maps, output)) == 4 * (35 * 4 * 3) + 2 * 5 * (7 * 7 * 3)
 
 
-def test_looking_up_an_embedding_costs_nothing():
+def test_an_embedding_has_no_macs():
     stack = [keras.Input((5,)), layers.Embedding(9, 4), layers.Dense(3)]
     assert cost.macs(keras.Sequential(stack)) == 5 * 4 * 3
 
 
-def test_what_cannot_be_counted_is_refused_by_name():
+def test_a_layer_that_cannot_be_counted_is_an_error_with_its_name():
     model = keras.Sequential([keras.Input((5, 4)), _Own(name="own")])
-    with pytest.raises(ValueError, match=r"own \(_Own\): its MACs cannot be counted; it is not kn"):
+    with pytest.raises(
+        ValueError, match=r"own \(_Own\): its MACs cannot be counted, .* for a _Own"
+    ):
         cost.macs(model)
     wrapped = layers.TimeDistributed(_Own(), name="steps")
     model = keras.Sequential([keras.Input((5, 4)), wrapped])
-    with pytest.raises(ValueError, match=r"steps \(TimeDistributed\): .*how a _Own computes"):
+    with pytest.raises(ValueError, match=r"steps \(TimeDistributed\): .*no formula for a _Own"):
         cost.macs(model)
     cell = _Own()
     cell.state_size = cell.output_size = 4
     model = keras.Sequential([keras.Input((5, 4)), layers.RNN(cell, name="steps")])
-    with pytest.raises(ValueError, match=r"steps \(RNN\): .*how a _Own computes"):
+    with pytest.raises(ValueError, match=r"steps \(RNN\): .*no formula for a _Own"):
         cost.macs(model)
     model = keras.Sequential([keras.Input((None, 4)), layers.LSTM(3, name="memory")])
-    with pytest.raises(ValueError, match=r"memory \(LSTM\): its image size is not fixed"):
+    with pytest.raises(ValueError, match=r"memory \(LSTM\): .* its input size is not fixed"):
         cost.macs(model)
     model = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(2, 3, name="conv1")])
-    with pytest.raises(ValueError, match=r"conv1 \(Conv2D\): its image size is not fixed"):
+    with pytest.raises(ValueError, match=r"conv1 \(Conv2D\): .* its input size is not fixed"):
         cost.macs(model)
 
 
@@ -186,14 +190,16 @@ def test_a_network_of_any_image_size_counts_as_the_same_network_of_that_size(siz
     assert macs(shapeless(*size), (*size, 3)) == fixed
 
 
-def test_several_inputs_take_a_shape_each():
+def test_several_inputs_need_a_shape_each():
     def build(*sizes):
         images = [keras.Input((size, size, 3)) for size in sizes]
         maps = [layers.GlobalMaxPooling2D()(layers.Conv2D(4, 3)(each)) for each in images]
         return keras.Model(images, layers.Add()(maps))
 
     assert macs(build(None, None), [(5, 5, 3), (9, 9, 3)]) == macs(build(5, 9))
-    with pytest.raises(ValueError, match=r"takes \(None, None, 3\), \(7, 7, 3\); give whole"):
+    with pytest.raises(
+        ValueError, match=r"expected \(None, None, 3\), \(7, 7, 3\) with whole numb"
+    ):
         macs(build(None, 7), (5, 5, 3))
 
 
@@ -207,13 +213,13 @@ def test_a_sequence_of_any_length_is_counted_at_the_length_given():
 @pytest.mark.parametrize(
     "shape", [(9, 9, 4), (9, 9), (9, None, 3), (0, 9, 3), (9.0, 9, 3), [(9, 9, 3)] * 2, ()]
 )
-def test_a_shape_that_the_network_does_not_take_is_refused(shape):
-    message = r"input_shape .* does not fit: the network takes \(None, None, 3\); give whole numb"
+def test_an_input_shape_that_the_network_does_not_take_is_an_error(shape):
+    message = r"input_shape: expected \(None, None, 3\) with whole numbers from 1 .*, got "
     with pytest.raises(ValueError, match=message):
         macs(shapeless(None, None), shape)
 
 
-def test_images_too_small_for_the_network_are_refused_in_one_line():
-    with pytest.raises(ValueError, match=r"\(2, 9, 3\) does not fit: Computed output s") as caught:
+def test_images_too_small_for_the_network_are_an_error_of_one_line():
+    with pytest.raises(ValueError, match=r"got \(2, 9, 3\): Computed output s") as caught:
         macs(shapeless(None, None), (2, 9, 3))
     assert "\n" not in str(caught.value) and "_StandIn" not in str(caught.value)

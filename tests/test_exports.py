@@ -21,7 +21,7 @@ IMAGES = np.random.default_rng(0).random((40, 16, 16, 3), np.float32)
 
 
 def network():
-    """A network with what pruning goes through: addition, BatchNormalization, Flatten, Dense."""
+    """A network with an Add, BatchNormalization, Flatten and Dense."""
     images = keras.Input((16, 16, 3))
     x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(8, 3, padding="same")(images)))
     x = layers.MaxPooling2D()(layers.Add()([x, layers.Conv2D(8, 3, padding="same")(x)]))

@@ -1,11 +1,11 @@
-"""pruning/exports/format.py: what files and columns of a format are called."""
+"""pruning/exports/format.py: names of files and columns."""
 
 from pathlib import Path
 
 from pruning.exports import FORMATS
 
 
-def test_a_file_is_called_like_its_network_whose_name_may_hold_a_point():
+def test_a_file_has_the_name_of_its_network_and_the_suffix_of_its_format():
     names = [each.path_of(Path("a", "pruned0.5")) for each in FORMATS.values()]
     assert names == [
         Path("a", "pruned0.5.tflite"),
@@ -15,6 +15,6 @@ def test_a_file_is_called_like_its_network_whose_name_may_hold_a_point():
     ]
 
 
-def test_columns_have_no_dash():
+def test_names_of_columns_have_no_dash():
     columns = [each.column for each in FORMATS.values()]
     assert columns == ["litert", "litert_int8", "onnx", "saved_model"]

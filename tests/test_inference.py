@@ -20,7 +20,7 @@ ARGUMENTS |= dict.fromkeys(NO_FACTOR, ())
 
 
 @pytest.mark.parametrize("layer_type", TRAINING_ONLY, ids=lambda each: each.__name__)
-def test_a_layer_that_is_left_out_returns_at_inference_what_it_is_given(layer_type):
+def test_a_layer_that_is_left_out_returns_its_input_at_inference(layer_type):
     name = layer_type.__name__
     layer = layer_type(*ARGUMENTS.get(name, (0.2,)))
     images = IMAGES[0] if name == "SpatialDropout1D" else IMAGES
@@ -29,7 +29,7 @@ def test_a_layer_that_is_left_out_returns_at_inference_what_it_is_given(layer_ty
 
 
 def network(policy, augmented):
-    """A network with a nested one that is used twice; both made in the policy."""
+    """A network of this dtype policy with a nested model that is called twice."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     keras.utils.set_random_seed(0)
@@ -56,7 +56,7 @@ def test_the_network_is_the_same_without_training_only_layers_in_float32(policy)
     assert (result.inputs[0].dtype, result.outputs[0].dtype) == ("float32", "float32")
     plain.set_weights([np.asarray(weight, np.float32) for weight in model.weights])
     np.testing.assert_array_equal(result(IMAGES), plain(IMAGES))
-    assert model.layers[-1].dtype_policy.name == policy  # it is left untouched
+    assert model.layers[-1].dtype_policy.name == policy  # the model is not changed
     assert sum(type(layer) in TRAINING_ONLY for layer in graph.layers(model)) == 4
 
 
@@ -65,7 +65,7 @@ def test_a_network_that_needs_no_change_is_not_copied():
     assert for_inference(model).layers == model.layers
 
 
-def test_whole_numbers_become_float_where_an_augmentation_made_them_so():
+def test_integers_become_float_if_an_augmentation_layer_that_converted_them_is_left_out():
     images = keras.Input((8, 8, 3), dtype="uint8")
     model = keras.Model(images, layers.Conv2D(2, 3)(layers.RandomFlip()(images)))
     whole = (255 * IMAGES).astype(np.uint8)
@@ -88,7 +88,7 @@ def test_inputs_and_outputs_of_a_dict_are_in_the_order_of_the_model():
     np.testing.assert_array_equal(y, 2 * two)
 
 
-def test_what_cannot_be_copied_is_refused():
+def test_a_layer_that_cannot_be_copied_is_an_error():
     class Odd(layers.Layer):
         def __init__(self, factor):
             super().__init__()

@@ -1,4 +1,4 @@
-"""pruning/exports/inputs.py: images as a network takes them."""
+"""pruning/exports/inputs.py: images in the form that a network takes."""
 
 import keras
 import numpy as np
@@ -22,13 +22,19 @@ def test_images_get_the_types_of_the_inputs():
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.ones((4, 2)), "images are 1 arrays of 4 examples; give 2, one for each input"),
-        ([np.ones((4, 2)), np.ones((5, 3))], "images are 2 arrays of 4, 5 examples; give 2"),
-        ([np.ones((0, 2)), np.ones((0, 3))], "images are 2 arrays of 0, 0 examples; give 2"),
-        ([np.ones((4, 2)), np.ones((4, 2))], r"are of shape \(4, 2\); give such .* \(None, 3\)$"),
-        ([np.ones(4), np.ones((4, 3))], r"are of shape \(4,\); give such .* takes, \(None, 2\)$"),
+        (
+            np.ones((4, 2)),
+            "images: expected an array for each of 2 inputs, .*, got 1 arrays of 4 im",
+        ),
+        ([np.ones((4, 2)), np.ones((5, 3))], "each of 2 inputs, .*, got 2 arrays of 4, 5 images"),
+        ([np.ones((0, 2)), np.ones((0, 3))], "each of 2 inputs, .*, got 2 arrays of 0, 0 images"),
+        (
+            [np.ones((4, 2)), np.ones((4, 2))],
+            r"images: expected shape \(None, 3\), .* got \(4, 2\)$",
+        ),
+        ([np.ones(4), np.ones((4, 3))], r"images: expected shape \(None, 2\), .* got \(4,\)$"),
     ],
 )
-def test_images_that_do_not_fit_are_refused(images, message):
+def test_images_that_do_not_fit_are_an_error(images, message):
     with pytest.raises(ValueError, match=message):
         inputs.arrays(network((2,), (3,)), images)

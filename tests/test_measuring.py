@@ -35,8 +35,11 @@ def test_accuracy_by_hand_whatever_the_batch(one_hot, monkeypatch, batch):
     ("change", "told"),
     [
         (0.00005, ""),
-        (0.0002, "differs from Keras by up to 2.0e-04, and answers 0.00% of the images otherwise"),
-        (2.0, "differs from Keras by up to 2.0e.00, and answers 20.00% of the images otherwise"),
+        (
+            0.0002,
+            "differs from Keras by up to 2.0e-04, and gives another class for 0.00% of the im",
+        ),
+        (2.0, "differs from Keras by up to 2.0e.00, and gives another class for 20.00% of the "),
         (np.nan, "differs from Keras by up to nan, "),
     ],
 )

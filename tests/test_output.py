@@ -1,4 +1,4 @@
-"""pruning/exports/output.py."""
+"""pruning/exports/output.py: hidden output."""
 
 import os
 
@@ -8,7 +8,7 @@ from pruning.exports.output import quiet
 
 
 @pytest.mark.parametrize(("level", "shown"), [(None, ""), ("3", ""), ("0", "printed")])
-def test_what_is_printed_is_hidden_unless_all_is_asked_for(capfd, monkeypatch, level, shown):
+def test_output_is_hidden_unless_the_log_level_is_0(capfd, monkeypatch, level, shown):
     monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
     if level:
         monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", level)

@@ -12,7 +12,7 @@ ROWS = [
 ]
 
 
-def test_the_text_is_aligned_and_has_pairs_in_one_column():
+def test_the_text_is_aligned_and_a_pair_is_one_column():
     assert str(Table(ROWS)).splitlines() == [
         "layer          cost  removed %  why",
         "conv1  1,234 -> 617       50.0",
@@ -31,7 +31,7 @@ def test_the_text_is_aligned_and_has_pairs_in_one_column():
         ({"value_before": None, "value_after": 1}, ["value", " -> 1"]),
     ],
 )
-def test_columns_without_a_partner_are_left_as_they_are(row, lines):
+def test_columns_that_are_not_a_pair_are_unchanged(row, lines):
     assert str(Table([row])).splitlines() == lines
 
 
@@ -39,7 +39,7 @@ def test_a_table_of_no_rows_is_empty():
     assert str(Table([])) == ""
 
 
-def test_rows_are_what_pandas_takes():
+def test_pandas_accepts_the_rows():
     frame = pd.DataFrame(Table(ROWS).rows)
     assert frame["cost_after"].tolist()[:2] == [617, 10]
     assert [*frame] == [*ROWS[0]]

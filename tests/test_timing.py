@@ -12,14 +12,14 @@ from pruning import benchmark, timing
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The time that timing.py sees: `[seconds]`."""
+    """The time that timing.py reads, `[seconds]`; tests change it."""
     now = [0.0]
     monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
     return now
 
 
 def takes(clock, *seconds):
-    """A function of images that takes so long by the clock, call after call."""
+    """A function of images whose calls take these seconds by the clock, one after the other."""
     times = itertools.cycle(seconds)
 
     def call(images):
@@ -28,7 +28,7 @@ def takes(clock, *seconds):
     return call
 
 
-def test_the_times_are_the_medians_of_each_call_in_its_place(clock):
+def test_the_times_are_the_medians_of_each_function_in_order(clock):
     slow, quick = takes(clock, 0.25), takes(clock, 0.0625, 0.0625, 64.0)
     assert timing.seconds_per_call([slow, quick], np.zeros(3)) == [0.25, 0.0625]
 
@@ -36,7 +36,7 @@ def test_the_times_are_the_medians_of_each_call_in_its_place(clock):
 @pytest.mark.parametrize(
     ("seconds", "counted"), [(0.0, timing.CALLS), (0.5, 8), (99, timing.LEAST_CALLS)]
 )
-def test_calls_that_take_long_are_made_less_often(clock, seconds, counted):
+def test_slow_functions_are_called_less_often(clock, seconds, counted):
     calls, long = [], takes(clock, seconds)
     timing.seconds_per_call([calls.append, long], np.zeros(3))
     assert len(calls) == timing.WARM_UP + counted
@@ -56,7 +56,7 @@ def test_calls_take_turns_after_a_warm_up(clock):
     assert counted == [("one", True), ("other", True)] * timing.CALLS
 
 
-def test_inference_is_what_the_model_answers_and_leaves_it_as_it_is():
+def test_inference_returns_the_outputs_of_the_model_and_does_not_change_it():
     images = keras.Input((2, 2, 1))
     model = keras.Model(images, layers.BatchNormalization()(layers.Conv2D(3, 1)(images)))
     batch = np.random.default_rng(0).random((4, 2, 2, 1), np.float32)
@@ -66,7 +66,7 @@ def test_inference_is_what_the_model_answers_and_leaves_it_as_it_is():
     assert not model.compiled
 
 
-def test_inference_takes_and_gives_a_list_of_arrays_in_the_order_of_the_model():
+def test_inference_takes_and_returns_lists_in_the_order_of_the_model():
     first, second = keras.Input((2,), name="b"), keras.Input((2,), name="a")
     model = keras.Model({"b": first, "a": second}, [first - second, 3 * second])
     one, two = np.ones((4, 2), np.float32), np.full((4, 2), 5, np.float32)
@@ -97,7 +97,9 @@ def pair(monkeypatch, clock, inputs, before, after):
 
 
 @pytest.mark.parametrize("inputs", [1, 2])
-def test_a_benchmark_is_the_pair_of_latencies_and_throughputs_in_turns(monkeypatch, clock, inputs):
+def test_a_benchmark_returns_the_latencies_and_throughputs_of_both_networks(
+    monkeypatch, clock, inputs
+):
     models, seen = pair(monkeypatch, clock, inputs, before=0.02, after=0.005)
     images = np.zeros((16, 2, 2, 1))
     table = benchmark(*models, images if inputs == 1 else [images, images])
@@ -117,7 +119,7 @@ def test_a_benchmark_is_the_pair_of_latencies_and_throughputs_in_turns(monkeypat
     assert {count for _, count in seen} == {1, 16}
 
 
-def test_a_benchmark_of_two_networks_leaves_them_as_they_are(monkeypatch):
+def test_a_benchmark_does_not_change_the_networks(monkeypatch):
     monkeypatch.setattr(timing, "CALLS", timing.LEAST_CALLS)
     models = [keras.Sequential([keras.Input((3,)), layers.Dense(n)]) for n in (4, 2)]
     (row,) = benchmark(*models, np.zeros((2, 3), np.float32)).rows
@@ -125,7 +127,9 @@ def test_a_benchmark_of_two_networks_leaves_them_as_they_are(monkeypatch):
     assert not any(model.compiled for model in models)
 
 
-def test_images_that_do_not_fit_are_refused_before_anything_is_measured():
+def test_images_that_do_not_fit_are_an_error_before_anything_is_measured():
     model = keras.Sequential([keras.Input((3,)), layers.Dense(4)])
-    with pytest.raises(ValueError, match="images are 1 arrays of 0 examples; give 1, one for each"):
+    with pytest.raises(
+        ValueError, match="images: expected an array for each of 1 inputs, .* 0 images"
+    ):
         benchmark(model, model, np.zeros((0, 3)))

@@ -1,4 +1,4 @@
-"""pruning/exports/writing.py: what is put in place, and what is refused."""
+"""pruning/exports/writing.py: which file is written, and what is an error."""
 
 import dataclasses
 import errno
@@ -25,11 +25,11 @@ def network(filters=2):
 
 
 def break_format(patch, name, writer):
-    """Have files of this format written by another function."""
+    """Replace the function that writes files of this format."""
     patch.setitem(FORMATS, name, dataclasses.replace(FORMATS[name], writer=writer))
 
 
-def test_a_file_is_replaced_when_the_new_one_is_whole(tmp_path, monkeypatch):
+def test_a_file_is_replaced_only_when_the_new_one_is_complete(tmp_path, monkeypatch):
     def fail_half_way(model, partial, *options):
         Path(partial).write_text("half")
         raise RuntimeError("no such operation\nand much more")
@@ -52,12 +52,12 @@ def test_a_file_is_replaced_when_the_new_one_is_whole(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "images", "message"),
     [
-        ("tflite", IMAGES, "format 'tflite' came; give litert, litert-int8, onnx, saved-model"),
-        ("litert-int8", None, "litert-int8 came without images; give some hundred training images"),
-        ("litert-int8", IMAGES[:0], "litert-int8 came without images"),
+        ("tflite", IMAGES, "file_format: expected litert, litert-int8, .*, got 'tflite'"),
+        ("litert-int8", None, "images: expected a few hundred training images for litert-int8"),
+        ("litert-int8", IMAGES[:0], "images: expected a few hundred .*, got none"),
     ],
 )
-def test_what_cannot_be_written_is_refused(tmp_path, name, images, message):
+def test_an_unknown_format_and_missing_images_are_errors(tmp_path, name, images, message):
     with pytest.raises(ValueError, match=message):
         pruning.export(network(), tmp_path / "x", name, images=images)
     assert not list(tmp_path.iterdir())
@@ -70,7 +70,7 @@ def test_what_cannot_be_written_is_refused(tmp_path, name, images, message):
         ("onnx", "as onnx: No Op registered for MatrixInverse "),
     ],
 )
-def test_an_operation_that_the_runtime_does_not_have_is_refused(tmp_path, name, message):
+def test_an_operation_that_the_runtime_does_not_have_is_an_error(tmp_path, name, message):
     images = keras.Input((3, 3))
     model = keras.Model(images, keras.ops.inv(images))
     with pytest.raises(ValueError, match=message):
@@ -79,7 +79,7 @@ def test_an_operation_that_the_runtime_does_not_have_is_refused(tmp_path, name, 
 
 
 def networks():
-    """Two networks of the same shapes that answer otherwise."""
+    """Two networks of the same shapes that give different answers."""
     answer = [layers.Flatten(), layers.Dense(3, "softmax")]
     return keras.Sequential([keras.Input((8, 8, 3)), *answer]), keras.Sequential(
         [keras.Input((8, 8, 3)), layers.Rescaling(-1), *answer]
@@ -87,19 +87,19 @@ def networks():
 
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "litert-int8"])
-def test_a_file_that_answers_otherwise_is_refused_and_nothing_is_left(tmp_path, monkeypatch, name):
+def test_a_file_that_gives_other_answers_is_an_error_and_is_deleted(tmp_path, monkeypatch, name):
     right, other = networks()
     path = FORMATS[name].path_of(tmp_path / "x")
     writer = FORMATS[name].writer
     break_format(monkeypatch, name, lambda model, *how: writer(for_inference(other), *how))
-    message = f"cannot be written as {name}: the file differs from Keras by up to .*% of the images"
+    message = f"cannot be written as {name}: the file differs from Keras by up to .*% of the "
     with pytest.raises(ValueError, match=message):
         pruning.export(right, path, name, images=IMAGES)
     assert not list(tmp_path.iterdir())
     assert pruning.export(right, path, name) == bytes_of(path)  # nothing is checked
 
 
-def test_a_file_that_answers_otherwise_leaves_the_one_that_was_there(tmp_path, monkeypatch):
+def test_a_file_that_gives_other_answers_does_not_replace_the_old_file(tmp_path, monkeypatch):
     right, other = networks()
     path = tmp_path / "x.onnx"
     pruning.export(right, path, "onnx", images=IMAGES)
@@ -110,11 +110,11 @@ def test_a_file_that_answers_otherwise_leaves_the_one_that_was_there(tmp_path, m
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
 
 
-def test_an_int8_file_of_other_shapes_or_that_does_not_run_is_refused(tmp_path, monkeypatch):
+def test_an_int8_file_of_other_shapes_or_that_does_not_run_is_an_error(tmp_path, monkeypatch):
     path, writer = tmp_path / "x.tflite", FORMATS["litert-int8"].writer
     other = for_inference(network(filters=5))
     break_format(monkeypatch, "litert-int8", lambda model, *how: writer(other, *how))
-    message = r"the file gives answers of \[\(40, 5\)\], where Keras gives \[\(40, 2\)\]"
+    message = r"the file gives answers of shape \[\(40, 5\)\], but Keras gives \[\(40, 2\)\]"
     with pytest.raises(ValueError, match=message):
         pruning.export(network(), path, "litert-int8", images=IMAGES)
     break_format(
@@ -126,12 +126,12 @@ def test_an_int8_file_of_other_shapes_or_that_does_not_run_is_refused(tmp_path, 
 
 
 def test_images_are_checked_in_the_type_that_the_network_takes(tmp_path):
-    whole = (255 * IMAGES).astype(np.uint8)
-    for images in (whole, IMAGES.astype(np.float64)):
+    integers = (255 * IMAGES).astype(np.uint8)
+    for images in (integers, IMAGES.astype(np.float64)):
         assert pruning.export(network(), tmp_path / "x.onnx", "onnx", images=images) > 0
 
 
-def test_a_runtime_is_needed_only_to_check(tmp_path, monkeypatch):
+def test_the_runtime_is_needed_only_to_check_the_file(tmp_path, monkeypatch):
     find = importlib.util.find_spec
 
     def without(*names):
@@ -152,25 +152,25 @@ def test_a_runtime_is_needed_only_to_check(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_another_backend_is_refused(tmp_path, monkeypatch, name):
+def test_another_backend_is_an_error(tmp_path, monkeypatch, name):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    message = "^KERAS_BACKEND is jax; export needs KERAS_BACKEND=tensorflow; save the model as .ke"
+    message = "^KERAS_BACKEND: expected tensorflow for export, got jax; save the model as .keras"
     with pytest.raises(ValueError, match=message):
         pruning.export(network(), tmp_path / "x", name, images=IMAGES)
 
 
-def test_a_subclassed_network_is_refused(tmp_path):
+def test_a_subclassed_network_is_an_error(tmp_path):
     class Own(keras.Model):
         def call(self, images):
             return 2 * images
 
     model = Own(name="own")
     model(IMAGES)
-    with pytest.raises(ValueError, match="^own cannot be written as litert: it is a subclassed"):
+    with pytest.raises(ValueError, match="^own cannot be written as litert: expected a Functional"):
         pruning.export(model, tmp_path / "x.tflite", "litert")
 
 
-def test_a_full_disk_is_told_whoever_finds_it(tmp_path, monkeypatch):
+def test_a_full_disk_that_tensorflow_reports_is_an_os_error(tmp_path, monkeypatch):
     def fill(model, partial, *options):
         raise tf.errors.ResourceExhaustedError(None, None, f"{partial}; No space left on device")
 

@@ -1,4 +1,4 @@
-"""What older versions of the tested ranges, or some backends of Keras, cannot do."""
+"""Marks for tests that older versions or some backends of Keras cannot pass."""
 
 import keras
 import pytest
@@ -7,10 +7,10 @@ VERSION = tuple(map(int, keras.__version__.split(".")[:2]))
 
 
 def from_keras(version, reason):
-    """The mark of a test that needs a version of Keras, `(major, minor)`, and why."""
+    """Mark that skips a test before a version of Keras, `(major, minor)`, with the reason."""
     return pytest.mark.skipif(version > VERSION, reason=f"before Keras {version}: {reason}")
 
 
 def not_on(backend, reason):
-    """The mark of a test that does not hold on a backend of Keras, and why."""
+    """Mark that skips a test on a backend of Keras, with the reason."""
     return pytest.mark.skipif(keras.backend.backend() == backend, reason=f"{backend}: {reason}")

@@ -1,12 +1,12 @@
-"""Files that devices run: the formats by name.
+"""Formats of exported files, by name.
 
-Nothing here needs Keras or a runtime before a file is written or run: the command line takes the
-formats from here.
+The formats import Keras and runtimes only to write or run a file, because the command line reads
+their names before Keras is imported.
 """
 
 from pruning.exports import litert, onnx, saved_model
 
-FORMATS = {  # by name
+FORMATS = {  # name: Format
     file_format.name: file_format
     for file_format in (
         litert.LITERT,

@@ -1,47 +1,47 @@
-"""Whether a file answers as Keras does."""
+"""Check that an exported file gives the same answers as Keras."""
 
 import numpy as np
 
-TOLERANCE = 1e-4  # of a probability; of other answers in parts of the largest
-AGREEMENT = 0.999  # part of the images whose most probable class must be Keras'
+TOLERANCE = 1e-4  # largest difference of a probability; of other answers, relative to the largest
+AGREEMENT = 0.999  # part of the images that must have the same most probable class as in Keras
 BATCH = 32  # images at once
 
 
 def answers(answer, images, batch=BATCH):
-    """What a function answers to all images, asked in batches: list of arrays, one per output.
+    """The answers of a function to all images: list of arrays, one per output.
 
     Args:
         answer: function of a batch of images, such as `Format.load` or `timing.inference` returns.
-        images: array (n, height, width, channels), or what gives such when it is sliced; a list of
-            them if there are several inputs.
+        images: array (n, height, width, channels), or an object whose slices are such arrays; a
+            list of them if there are several inputs.
         batch: number of images at once.
     """
     several = isinstance(images, list | tuple)
     count = len(images[0] if several else images)
-    found = []
+    batches = []
     for start in range(0, count, batch):
         part = slice(start, start + batch)
         given = answer([each[part] for each in images] if several else images[part])
-        found.append(given if isinstance(given, list | tuple) else [given])
-    return [np.concatenate(of_one_output) for of_one_output in zip(*found, strict=True)]
+        batches.append(given if isinstance(given, list | tuple) else [given])
+    return [np.concatenate(of_one_output) for of_one_output in zip(*batches, strict=True)]
 
 
 def fault(found, expected, *, quantised):
-    """What is wrong with the answers of a file, in words; empty if nothing is.
+    """A message that says what is wrong with the answers of a file; "" if nothing is wrong.
 
-    Those of a float format must differ from Keras' by no more than `TOLERANCE`, and where they are
-    (n, classes), the largest must be the same for `AGREEMENT` of the images. Those of a quantised
-    format differ, and nobody but who knows the labels can say whether by too much: they must be
-    finite.
+    The answers of a float format may differ from those of Keras by at most `TOLERANCE`. If they are
+    (n, classes), the most probable class must be the same for `AGREEMENT` of the images. The
+    answers of a quantised format differ more, and only labels can show whether they differ too
+    much. So they must only be finite.
 
     Args:
-        found: list of arrays, what the file answers, one per output.
-        expected: list of arrays, what Keras answers.
+        found: list of arrays, the answers of the file, one per output.
+        expected: list of arrays, the answers of Keras.
         quantised: whether the file computes in int8.
     """
     shapes = [[each.shape for each in every] for every in (found, expected)]
     if shapes[0] != shapes[1]:
-        return f"gives answers of {shapes[0]}, where Keras gives {shapes[1]}"
+        return f"gives answers of shape {shapes[0]}, but Keras gives {shapes[1]}"
     check = _not_finite if quantised else _difference
     faults = list(map(check, found, expected))
     for number, each in enumerate(faults):
@@ -58,19 +58,19 @@ def _difference(found, expected):
     found, expected = found.astype(np.float64), expected.astype(np.float64)
     largest = 1.0 if _are_probabilities(expected) else np.abs(expected).max() or 1.0
     difference = np.abs(found - expected).max()
-    words = f"differs from Keras by up to {difference:.1e}"
+    message = f"differs from Keras by up to {difference:.1e}"
     same = 1.0
     if expected.ndim == 2 and expected.shape[1] > 1:
         same = np.mean(found.argmax(axis=-1) == expected.argmax(axis=-1))
-        words += f", and answers {1 - same:.2%} of the images otherwise"
-    # false for what is no number, too
+        message += f", and gives another class for {1 - same:.2%} of the images"
+    # false if the difference is NaN, too
     if difference <= TOLERANCE * largest and same >= AGREEMENT:
         return ""
-    return words if largest == 1 else f"{words}; its largest answer is {largest:.1e}"
+    return message if largest == 1 else f"{message}; the largest answer is {largest:.1e}"
 
 
 def _are_probabilities(values):
-    """Whether they are (n, classes), each 0..1, and sum to 1."""
+    """Whether the values are (n, classes), from 0 to 1, and sum to 1 for each image."""
     if values.ndim != 2 or not ((values >= 0) & (values <= 1)).all():
         return False
     return np.allclose(values.sum(axis=-1), 1, atol=1e-3)

@@ -1,4 +1,4 @@
-"""What a format of exported files is."""
+"""A format of exported files."""
 
 import os
 from collections.abc import Callable
@@ -12,17 +12,17 @@ class Format:
     """One kind of file, or folder of files, that a device's runtime reads.
 
     Attributes:
-        name: as users call it, such as `litert-int8`.
-        suffix: what the names of its files end with.
+        name: the name for users, such as `litert-int8`.
+        suffix: the end of the names of its files.
         writer: function of `(model, path, images, int8_io)` that writes a Functional model to the
-            path, a str; images are a list of arrays, one of each input, or None, and int8_io is as
+            path, a str; images are None or a list of arrays, one for each input; int8_io is as
             `pruning.export` takes it.
-        loader: function of `(path, threads)` that returns the runtime's answers as a function: a
-            list of arrays, one of each input, in, a list of arrays, one of each output, out.
-        packages: what writes and runs it: names to import.
-        runtime: which of the packages runs it.
-        quantised: whether it computes in int8. Then images tell the ranges of its activations, it
-            may take and give int8, and its answers are not those of Keras.
+        loader: function of `(path, threads)` that returns a function that runs the file: from a
+            list of arrays, one for each input, to a list of arrays, one for each output.
+        packages: names of the packages that write and run it, as they are imported.
+        runtime: the one of the packages that runs it.
+        quantised: whether it computes in int8. Then images are needed to find the ranges of the
+            activations, inputs and outputs may be int8, and the answers differ from those of Keras.
     """
 
     name: str
@@ -35,19 +35,19 @@ class Format:
 
     @property
     def column(self):
-        """What the CSV's columns of this format begin with."""
+        """The beginning of the names of this format's columns in the CSV."""
         return self.name.replace("-", "_")
 
     def path_of(self, path):
-        """The file or folder of a network that is stored under the path, without suffix."""
-        return path.with_name(path.name + self.suffix)  # the name may hold a point
+        """The path with this format's suffix."""
+        return path.with_name(path.name + self.suffix)  # `with_suffix` would cut `pruned0.5`
 
     def load(self, path, *, threads):
-        """A function of a batch of images that answers as the file does in its own runtime.
+        """A function of a batch of images that runs the file in its own runtime.
 
         Args:
-            path: of a file or folder that `pruning.export` wrote.
-            threads: number of threads that compute; a SavedModel takes TensorFlow's own number.
+            path: path of a file or folder that `pruning.export` wrote.
+            threads: number of threads; a SavedModel ignores it and uses TensorFlow's own number.
 
         Returns:
             Function of float32 array (n, height, width, channels) that returns float32 (n,
@@ -62,7 +62,7 @@ class Format:
             run = self.loader(os.fspath(path), threads)
 
         def answer(images):
-            found = run(list(images) if isinstance(images, list | tuple) else [images])
-            return found[0] if len(found) == 1 else found
+            outputs = run(list(images) if isinstance(images, list | tuple) else [images])
+            return outputs[0] if len(outputs) == 1 else outputs
 
         return answer

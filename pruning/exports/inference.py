@@ -1,4 +1,4 @@
-"""A network as a device needs it: without layers that only training uses, in float32."""
+"""A network for a device: in float32, without layers that only training uses."""
 
 import keras
 from keras import layers
@@ -6,7 +6,7 @@ from keras import layers
 from pruning import graph
 
 OTHER_FLOATS = {"float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16"}
-_NAMES = (  # layers that return at inference what they are given; RandomCrop does not
+_NAMES = (  # layers that return their input at inference; RandomCrop does not
     "ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise SpatialDropout1D "
     "SpatialDropout2D SpatialDropout3D AugMix CutMix MixUp RandAugment RandomBrightness "
     "RandomColorDegeneration RandomColorJitter RandomContrast RandomElasticTransform RandomErasing "
@@ -14,26 +14,25 @@ _NAMES = (  # layers that return at inference what they are given; RandomCrop do
     "RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear "
     "RandomTranslation RandomZoom"
 )
-# not all exist in every version
+# not all exist in every version of Keras
 TRAINING_ONLY = [getattr(layers, name) for name in _NAMES.split() if hasattr(layers, name)]
 
 
 def for_inference(model):
-    """The network that computes at inference what the model does, in float32.
+    """The same network for inference, in float32, without the layers of `TRAINING_ONLY`.
 
-    Layers of `TRAINING_ONLY` are left out, and a layer of another float type is made again in
-    float32 with the same weights. Inputs and outputs are in the order of `model.inputs` and
-    `model.outputs`, also where the model has dicts.
+    A layer of another float type is copied in float32 with the same weights. Inputs and outputs are
+    in the order of `model.inputs` and `model.outputs`, even if the model has dicts.
 
     Args:
-        model: built Functional or Sequential Keras model; it is left untouched.
+        model: built Functional or Sequential Keras model. It is not changed.
 
     Returns:
-        Functional model. It shares the layers of the given one if none of them has to change.
+        Functional model. It shares all layers with the given model if no layer has to change.
 
     Raises:
         ValueError: a layer cannot be copied, or the model is not built.
-        TypeError: the model is not built from layers that can be listed.
+        TypeError: the model is a subclassed model, whose layers cannot be listed.
     """
     model = graph.functional(model)
     if any(map(_changes, graph.layers(model))):
@@ -79,10 +78,10 @@ def _copied_model(model, copies):
 
 
 def _copied_layer(layer, copies):
-    # what a Lambda computes is known to be the user's own here
-    how = {"safe_mode": False} if isinstance(layer, layers.Lambda) else {}
+    # the user built this Lambda in this process, so its code is safe to run
+    options = {"safe_mode": False} if isinstance(layer, layers.Lambda) else {}
     try:
-        return type(layer).from_config(_in_float32(layer.get_config()), **how)
+        return type(layer).from_config(_in_float32(layer.get_config()), **options)
     except Exception as error:  # the layer of a user may raise anything
         raise ValueError(
             f"{layer.name} ({type(layer).__name__}): it cannot be copied: {error}"
@@ -101,7 +100,7 @@ def _as_float(symbol):
 
 
 def _in_float32(config):
-    """The config with float32 wherever it names another float type."""
+    """The config with float32 in place of every other float type."""
     if isinstance(config, list):
         return [_in_float32(each) for each in config]
     if not isinstance(config, dict):
@@ -113,7 +112,7 @@ def _in_float32(config):
 
 
 def _name(dtype):
-    """The name of a type, or of the policy that a config holds."""
+    """The name of a type, or of the dtype policy in a config."""
     return dtype["config"].get("name") if isinstance(dtype, dict) else dtype
 
 

@@ -1,7 +1,7 @@
-"""LiteRT, once TensorFlow Lite, in float32 and in int8.
+"""The formats of LiteRT, formerly TensorFlow Lite, in float32 and in int8.
 
-Packages are imported where they are used: the command line needs the formats before Keras, which
-takes seconds, and LiteRT's runtime is optional.
+Packages are imported in the functions that use them: the command line reads the formats and must
+not wait seconds for Keras, and LiteRT's runtime is optional.
 """
 
 import re
@@ -17,13 +17,13 @@ def _write(model, path, images, int8_io, **options):
     if not options:
         import tensorflow as tf
 
-        # Keras would also allow operations of TensorFlow, which LiteRT alone cannot run
+        # by default Keras also allows operations of TensorFlow, which LiteRT alone cannot run
         options["target_spec"] = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
-    # of one image: with an open number of images its kernels for processors would not be used
-    how = {"verbose": False, "input_signature": inputs.signature(model, 1)}
+    # a batch of one image: LiteRT uses its fast CPU kernels only if the batch size is fixed
+    options |= {"verbose": False, "input_signature": inputs.signature(model, 1)}
     try:
-        model.export(path, format="litert", **how, **options)
-    except Exception as error:  # the converter has no class of its own for it
+        model.export(path, format="litert", **options)
+    except Exception as error:  # the converter has no exception class for a missing operation
         if unknown := re.findall(r"'tf\.(\w+)' op is neither", str(error)):
             names = ", ".join(dict.fromkeys(unknown))
             raise ValueError(f"LiteRT has no operation {names}") from error
@@ -36,15 +36,16 @@ def _write_int8(model, path, images, int8_io):
     def examples():
         for n in range(len(images[0])):
             example = [part[n : n + 1] for part in images]
-            # by name if there are several: LiteRT has an order of its own; Keras 3.13 names none
+            # several inputs go by name, because LiteRT orders them differently; Keras 3.13 has no
+            # name for a single one
             several = len(example) > 1
             yield dict(zip(inputs.names(model), example, strict=True)) if several else example
 
     kind = tf.int8 if int8_io else tf.float32
     with warnings.catch_warnings():
-        # of TensorFlow 2.20, which finds these statistics by the images
+        # TensorFlow 2.20 warns that it has no statistics, but it finds them from the images
         warnings.filterwarnings("ignore", "Statistics for quantized inputs", UserWarning)
-        # of TensorFlow 2.21, of its own interpreter, by which it finds the names of the inputs
+        # TensorFlow 2.21 warns that its interpreter is deprecated, which only it uses here
         warnings.filterwarnings("ignore", r"\s*Warning: tf.lite.Interpreter is", UserWarning)
         _write(
             model,
@@ -64,7 +65,9 @@ def _load(path, threads):
 
     interpreter = Interpreter(path, num_threads=threads)
     interpreter.allocate_tensors()
-    signature = interpreter.get_signature_runner()  # it alone tells which tensor is which
+    signature = (
+        interpreter.get_signature_runner()
+    )  # only the signature has the names of the tensors
     entering = _in_order(signature.get_input_details(), "input")
     leaving = _in_order(signature.get_output_details(), "output")
 
@@ -75,8 +78,8 @@ def _load(path, threads):
         return [_real(interpreter.get_tensor(tensor["index"]), tensor) for tensor in leaving]
 
     def answer(parts):
-        found = [answer_one(*images) for images in zip(*parts, strict=True)]
-        return [np.concatenate(of_one_output) for of_one_output in zip(*found, strict=True)]
+        answers = [answer_one(*images) for images in zip(*parts, strict=True)]
+        return [np.concatenate(of_one_output) for of_one_output in zip(*answers, strict=True)]
 
     return answer
 
@@ -86,7 +89,10 @@ def _in_order(tensors, name):
     if len(tensors) == 1:
         return [*tensors.values()]
     if set(names) != set(tensors):
-        raise ValueError(f"its {name}s have no order: write it with Keras 3.15 or newer")
+        raise ValueError(
+            f"expected {name}s with the names {', '.join(names)}, got {', '.join(tensors)}; "
+            "write the file with Keras 3.15 or newer"
+        )
     return [tensors[each] for each in names]
 
 

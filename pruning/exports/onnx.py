@@ -1,6 +1,7 @@
-"""ONNX, run by ONNX Runtime.
+"""The format ONNX, run by ONNX Runtime.
 
-Packages are imported where they are used: they are optional, and the command line needs the format.
+Packages are imported in the functions that use them: they are optional, but the command line reads
+the format.
 """
 
 import warnings
@@ -13,11 +14,11 @@ def _write(model, path, images, int8_io):
     import onnx  # the package of this name, not this file
 
     with warnings.catch_warnings():
-        # of Keras 3.15, which asks NumPy 2 for a name that it has no more
+        # Keras 3.15 uses a name that NumPy 2 no longer has
         warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
-        how = {"verbose": False, "input_signature": inputs.signature(model, None)}
-        model.export(path, format="onnx", **how)
-    onnx.checker.check_model(path)  # tf2onnx also writes operations that ONNX does not have
+        signature = inputs.signature(model, None)
+        model.export(path, format="onnx", verbose=False, input_signature=signature)
+    onnx.checker.check_model(path)  # tf2onnx may write operations that ONNX does not have
 
 
 def _load(path, threads):

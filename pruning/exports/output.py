@@ -1,4 +1,4 @@
-"""What converters and runtimes print."""
+"""Hide what converters and runtimes print."""
 
 import contextlib
 import os
@@ -7,9 +7,9 @@ import sys
 
 @contextlib.contextmanager
 def quiet():
-    """Hide what converters and runtimes print, also what C++ code writes to file descriptor 2.
+    """Hide all output to stdout and stderr, including that of C++ code to file descriptor 2.
 
-    Unless TF_CPP_MIN_LOG_LEVEL is 0. It holds for all threads.
+    Nothing is hidden if TF_CPP_MIN_LOG_LEVEL is 0. The output of all threads is hidden.
     """
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
         yield

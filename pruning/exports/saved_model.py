@@ -1,6 +1,7 @@
-"""TensorFlow's SavedModel, a folder.
+"""The format SavedModel of TensorFlow, a folder.
 
-TensorFlow is imported where it is used: the command line needs the format before.
+TensorFlow is imported in the function that uses it: the command line reads the format and must not
+wait seconds for TensorFlow.
 """
 
 from pruning.exports import inputs
@@ -8,19 +9,19 @@ from pruning.exports.format import Format
 
 
 def _write(model, path, images, int8_io):
-    how = {"verbose": False, "input_signature": inputs.signature(model, None)}
-    model.export(path, format="tf_saved_model", **how)
+    signature = inputs.signature(model, None)
+    model.export(path, format="tf_saved_model", verbose=False, input_signature=signature)
 
 
 def _load(path, threads):
     import tensorflow as tf
 
-    loaded = tf.saved_model.load(path)  # holds the variables
+    loaded = tf.saved_model.load(path)  # must stay referenced: it owns the variables
 
     def answer(parts):
         given = [tf.constant(part) for part in parts]
-        found = loaded.serve(given if len(given) > 1 else given[0])
-        return [output.numpy() for output in (found if isinstance(found, list) else [found])]
+        outputs = loaded.serve(given if len(given) > 1 else given[0])
+        return [each.numpy() for each in (outputs if isinstance(outputs, list) else [outputs])]
 
     return answer
 

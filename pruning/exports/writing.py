@@ -1,4 +1,4 @@
-"""Files that devices run, written from a Keras model."""
+"""Export a Keras model to a file that a device runs."""
 
 import errno
 import importlib.util
@@ -22,40 +22,41 @@ def export(
     images: Any = None,
     int8_io: bool = False,
 ) -> int:
-    """Write the model as a file that a device's runtime reads; returns the bytes it has.
+    """Write the model to a file for a device's runtime; returns the size in bytes.
 
-    The file holds the network as `inference.for_inference` returns it: without the layers that only
-    training uses, in float32. It is put in place when it is complete. LiteRT's take one image at a
-    time, which lets its fast kernels work; the others batches of any size. The input is called
-    `images`; several are `input_0`, `input_1` ... in the order of `model.inputs`, and several
-    outputs are in the order of `model.outputs`.
+    The file contains the network that `inference.for_inference` returns: in float32, without the
+    layers that only training uses. The path is replaced only when the new file is complete. A
+    LiteRT file takes one image at a time, because its fast kernels need that. The other formats
+    take batches of any size. The name of the input is `images`; several inputs are `input_0`,
+    `input_1` ... in the order of `model.inputs`. Several outputs are in the order of
+    `model.outputs`.
 
-    If `images` are given, the file runs on them in its own runtime before it is put in place. A
-    float format must answer as Keras does: every probability within 1e-4, other answers within 1e-4
-    of the largest of that output, and 99.9 % of the images in the same class if an output is (n,
-    classes). int8 differs, and whether by too much only labelled images can tell: its answers must
-    have the right shape and be finite. Without images nothing is checked.
+    If `images` are given, the file is first run on them in its own runtime and checked. The answers
+    of a float format must equal those of Keras: every probability within 1e-4, other answers within
+    1e-4 of the largest answer of that output. If an output is (n, classes), 99.9 % of the images
+    must have the same class. The answers of int8 differ more, and only labels can show whether they
+    differ too much; they must have the right shape and be finite. Without images nothing is
+    checked.
 
-    It needs Keras' TensorFlow backend. What the converters print is hidden, unless
+    Keras' TensorFlow backend is required. The output of the converters is hidden, unless
     TF_CPP_MIN_LOG_LEVEL is 0.
 
     Args:
-        model: built Keras model, as it comes out of `prune` or `load_model`.
-        path: pathlib.Path or str of what is written: a file `.tflite` or `.onnx`, or the folder of
-            a SavedModel.
+        model: built Keras model, as `prune` or `keras.models.load_model` returns it.
+        path: pathlib.Path or str of the file (`.tflite`, `.onnx`) or folder (SavedModel) to write.
         file_format: a key of `exports.FORMATS`. `"litert-int8"` is full integer post-training
             quantisation: weights and activations are int8.
-        images: array (n, height, width, channels) by which the file is checked; a list of arrays if
-            the model has several inputs. `"litert-int8"` needs a few hundred training images, by
-            which the ranges of the activations are found, too.
-        int8_io: whether the `"litert-int8"` file takes and gives int8 instead of float32.
+        images: array (n, height, width, channels) to check the file with; a list of arrays if the
+            model has several inputs. `"litert-int8"` needs a few hundred training images, to find
+            the ranges of the activations.
+        int8_io: whether the inputs and outputs of a `"litert-int8"` file are int8, not float32.
 
     Raises:
-        ValueError: there is no such format, images are missing or do not fit, the model cannot be
-            written in this format, the file does not answer as Keras does, or the backend is not
-            TensorFlow; the message says why.
+        ValueError: the format does not exist, images are missing or do not fit, the model cannot be
+            written in this format, the answers of the file differ from those of Keras, or the
+            backend is not TensorFlow.
         ImportError: a package that writes the format is not installed, or, if images are given,
-            the one that runs it.
+            the package that runs it.
         OSError: the file cannot be written; its `errno` is ENOSPC if the disk is full.
         MemoryError: there is not enough memory.
     """
@@ -70,8 +71,8 @@ def export(
         os.replace(partial, path)
     except (ImportError, OSError, MemoryError):
         raise
-    except Exception as error:  # whatever a converter says of what it does not know
-        if os.strerror(errno.ENOSPC) in str(error):  # TensorFlow has an error of its own
+    except Exception as error:  # a converter may raise anything
+        if os.strerror(errno.ENOSPC) in str(error):  # TensorFlow does not raise OSError
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path) from error
         raise ValueError(
             f"{model.name} cannot be written as {file_format}: {_first_line(error)}"
@@ -97,18 +98,20 @@ def _remove(path):
 
 
 def _wanted(file_format, images):
-    """The Format of this name, if it can be written here."""
+    """The Format of this name; an error if it cannot be written in this environment."""
     if file_format not in FORMATS:
-        raise ValueError(f"format {file_format!r} came; give {', '.join(FORMATS)}")
+        raise ValueError(f"file_format: expected {', '.join(FORMATS)}, got {file_format!r}")
     kind = FORMATS[file_format]
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise ValueError(
-            f"KERAS_BACKEND is {backend}; export needs KERAS_BACKEND=tensorflow; save the model as "
-            ".keras and export it there"
+            f"KERAS_BACKEND: expected tensorflow for export, got {backend}; save the model as "
+            ".keras and export it with KERAS_BACKEND=tensorflow"
         )
     if kind.quantised and (images is None or not len(images)):
-        raise ValueError(f"{kind.name} came without images; give some hundred training images")
+        raise ValueError(
+            f"images: expected a few hundred training images for {kind.name}, got none"
+        )
     for package in kind.packages:
         checks = package == kind.runtime
         if (images is not None or not checks) and importlib.util.find_spec(package) is None:
@@ -119,7 +122,7 @@ def _wanted(file_format, images):
 
 
 def _write(kind, model, path, images, int8_io):
-    """Write the model, and raise ValueError if the file answers the images otherwise."""
+    """Write the model, and raise ValueError if the file gives other answers than Keras."""
     network = _network(model)
     if images is None:
         kind.writer(network, path, None, int8_io)
@@ -127,18 +130,18 @@ def _write(kind, model, path, images, int8_io):
     images = inputs.arrays(network, images)
     kind.writer(network, path, images, int8_io)
     images = images if len(images) > 1 else images[0]
-    found = checking.answers(kind.load(path, threads=1), images)
+    answers = checking.answers(kind.load(path, threads=1), images)
     expected = checking.answers(lambda batch: _answers(network, batch), images)
-    if fault := checking.fault(found, expected, quantised=kind.quantised):
+    if fault := checking.fault(answers, expected, quantised=kind.quantised):
         raise ValueError(f"the file {fault}")
 
 
 def _network(model):
-    """What is written of the model."""
+    """The network that is written."""
     if isinstance(model, keras.Model) and not graph.is_functional(model):
         if not getattr(model, "inputs", None):
-            raise ValueError("it is a subclassed model; give a Functional or Sequential")
-        return model  # it may compute otherwise than its layers in turn
+            raise ValueError("expected a Functional or Sequential model, got a subclassed model")
+        return model  # its `call` may compute something else than its layers do
     return for_inference(model)
 
 
