@@ -160,8 +160,8 @@ def _values(argument, rng):
         return argument
     batch, *sizes = argument.shape
     shape = [batch or 2, *(size or OPEN_SIZE for size in sizes)]
-    whole = not argument.dtype.startswith(("float", "bfloat"))
-    values = rng.integers(0, 2, shape) if whole else rng.uniform(size=shape)
+    integers = not argument.dtype.startswith(("float", "bfloat"))
+    values = rng.integers(0, 2, shape) if integers else rng.uniform(size=shape)
     return keras.ops.convert_to_tensor(values, argument.dtype)
 
 

@@ -63,7 +63,7 @@ def test_functions_of_the_user_work_in_the_copy(name):
     assert pruned.get_layer("pruned").filters == 2
     made, other = model.layers[2], copy.layers[2]
     assert made is not other and (made.name, made.dtype) == (other.name, other.dtype)
-    assert made.output is not None  # which Keras refuses after a second call
+    assert made.output is not None  # an error if the layer was called again
 
 
 def test_a_copied_lambda_can_be_stored_and_loaded(tmp_path):
@@ -177,7 +177,7 @@ def test_a_layer_without_a_usable_config_is_copied_by_its_attributes():
     same(model, copy)
     made, other = model.layers[2], copy.layers[2]
     assert made.bias is not other.bias and made.name == other.name
-    assert made.output is not None  # which Keras refuses after a second call
+    assert made.output is not None  # an error if the layer was called again
     with pytest.raises(ValueError, match=r"held \(_Held\): it cannot be copied: Object _Held was"):
         prune(around(lambda: _Held(own_function)), 0)
 

@@ -39,8 +39,8 @@ def randomised(model):
 
 @pytest.fixture(scope="module")
 def models():
-    whole = randomised(network())
-    return whole, pruning.prune(whole, 0.5)
+    full = randomised(network())
+    return full, pruning.prune(full, 0.5)
 
 
 def exported(model, folder, name, **options):
@@ -59,8 +59,8 @@ def test_a_pruned_network_answers_the_same_in_its_runtime_and_is_smaller(models,
         answer = FORMATS[name].load(path, threads=2)
         tolerance = 0.1 if name == "litert-int8" else 1e-5
         np.testing.assert_allclose(answer(IMAGES), model(IMAGES), atol=tolerance)
-    whole, pruned = sizes.values()
-    assert pruned < whole
+    full, pruned = sizes.values()
+    assert pruned < full
     assert len(list(tmp_path.iterdir())) == 1  # nothing partial is left
 
 

@@ -68,10 +68,10 @@ def test_a_network_that_needs_no_change_is_not_copied():
 def test_integers_become_float_if_an_augmentation_layer_that_converted_them_is_left_out():
     images = keras.Input((8, 8, 3), dtype="uint8")
     model = keras.Model(images, layers.Conv2D(2, 3)(layers.RandomFlip()(images)))
-    whole = (255 * IMAGES).astype(np.uint8)
+    integers = (255 * IMAGES).astype(np.uint8)
     result = for_inference(model)
     assert result.inputs[0].dtype == "uint8"
-    np.testing.assert_allclose(result(whole), model(whole, training=False), rtol=1e-6)
+    np.testing.assert_allclose(result(integers), model(integers, training=False), rtol=1e-6)
 
 
 @from_keras((3, 15), "a model of dicts is not cloned on other inputs")

@@ -60,9 +60,9 @@ def test_stages_are_the_layers_that_lose_filters_together_in_order():
 def test_layers_that_share_a_group_are_in_one_stage():
     def build(x):  # the channels of narrow meet the first two of wide
         narrow = ops.pad(conv(2, x, "narrow"), [[0, 0], [0, 0], [0, 0], [0, 2]])
-        return conv(3, narrow + conv(4, x, "wide"), "behind")
+        return conv(3, narrow + conv(4, x, "wide"), "after")
 
     found = groups.find(network(build))
     assert len([group for group in found.groups if not group.not_prunable]) == 3
     stages = plan.stages(found, plan.request(0.5, {}, "joint"))
-    assert stages == [["narrow", "wide"], ["behind"]]
+    assert stages == [["narrow", "wide"], ["after"]]

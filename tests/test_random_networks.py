@@ -1,4 +1,4 @@
-"""Networks nobody thought of: random ones must equal their silenced twins, too."""
+"""Random networks, pruned: each must equal its silenced twin."""
 
 import keras
 import pytest

@@ -159,11 +159,11 @@ def test_a_network_of_one_nested_model_is_measured():
 
 def test_layers_that_cannot_be_pruned_are_left_out_with_the_reason():
     images = keras.Input((4, 4, 3))
-    x = layers.Lambda(lambda x: 2 * x, name="opaque")(conv(4, name="refused")(images))
+    x = layers.Lambda(lambda x: 2 * x, name="opaque")(conv(4, name="unsupported")(images))
     x = layers.Dense(2)(layers.Flatten()(conv(4, name="free")(x)))
     stages, (reason,) = sensitivity.measurable(keras.Model(images, x))
     assert stages == [["free"]]
-    assert reason.startswith("refused: opaque (Lambda): there is no rule for this type")
+    assert reason.startswith("unsupported: opaque (Lambda): there is no rule for this type")
 
 
 def test_a_custom_rule_of_a_layer_that_may_read_its_own_output_channels_is_an_error(monkeypatch):
