@@ -1,4 +1,4 @@
-"""The command line: what it takes, and how it refuses the rest."""
+"""The command line: its arguments, and the errors about wrong ones."""
 
 import argparse
 import dataclasses
@@ -9,12 +9,13 @@ from pathlib import Path
 import scnnb
 from data.dataset import PIXELS
 from experiment import backend, checks
-from experiment.settings import TrialSettings, fields
+from experiment.settings import PRUNE, TRAIN, TrialSettings, fields
 from pruning import criteria
 from pruning.exports import FORMATS
 
+WRITE, RUN = "what to write", "where to run"  # groups of --help
 POSITIONS = "dataset lr batchSz Epoch1 Epoch2 filterPercentage".split()
-UNUSED = {  # by an analysis of sensitivities: flag and its name in the code
+UNUSED = {  # with --sensitivity: flag and its name in the code
     "--strategy": "strategy",
     "--schedule": "schedule",
     "--retrain-lr": "retrain_learning_rate",
@@ -22,17 +23,18 @@ UNUSED = {  # by an analysis of sensitivities: flag and its name in the code
     "--layer-ratios": "layer_ratios",
     "--dry-run": "dry_run",
     "--export": "export",
+    "--verbose": "verbose",
     "--ray": "ray",
 }
 NEED_TENSORFLOW = {  # flags, and what else their user can do
-    "export": ", or give the stored .keras files to pruning.export there",
+    "export": "; or call pruning.export with the stored .keras files there",
     "tensorboard": "",
 }
 
 
 @dataclass(frozen=True)
 class Options:
-    """What of a call shapes no result.
+    """Arguments that do not shape a result.
 
     Attributes: those of the flags; `export` is a list of Format.
     """
@@ -48,6 +50,7 @@ class Options:
     gpus_per_trial: float | None
     csv: Path | None
     fresh: bool
+    verbose: bool
 
 
 def parse(argv):
@@ -83,27 +86,31 @@ def make_parser():
     parser = _Parser(
         prog="formal.py",
         allow_abbrev=False,
-        description="Train a network, remove the least important filters from every "
-        "convolution, retrain, and append parameters against accuracy to a CSV, one row per "
-        "percentage.",
-        epilog="example: python3 formal.py fashion 0.001 128 35 30 0.4 (with KERAS_BACKEND=jax or "
-        "torch in front of it on that backend instead of tensorflow)",
+        description="Train a network, remove the least important filters from each convolution, "
+        "retrain, and write parameters, MACs and accuracy to a CSV file, a row for each fraction.",
+        epilog="Example: python3 formal.py fashion 0.001 128 35 30 0.4. For another backend than "
+        "tensorflow, write KERAS_BACKEND=jax or KERAS_BACKEND=torch before it.",
     )
-    _add_settings(parser.add_argument)
-    _add_options(parser.add_argument)
+    groups = {title: parser.add_argument_group(title) for title in (PRUNE, TRAIN, WRITE, RUN)}
+    _add_settings(parser, groups)
+    _add_to_prune(groups[PRUNE].add_argument)
+    _add_seeds(groups[TRAIN].add_argument)
+    _add_to_write(groups[WRITE].add_argument)
+    _add_to_run(groups[RUN].add_argument)
     parser.set_defaults(model="scnnb")
     return parser
 
 
-def _add_settings(add):
+def _add_settings(parser, groups):
     """The fields of the settings: positions first, in their order; `_defaults` comes after."""
     flags = {f.metadata["flag"]: f for f in fields(TrialSettings).values() if f.metadata["flag"]}
     for flag in [*POSITIONS, *(flag for flag in flags if flag not in POSITIONS)]:
         field = flags[flag]
+        parsed = field.metadata["parsed"]
         if flag in POSITIONS:
-            add(field.name, metavar=flag, **field.metadata["parsed"])
+            parser.add_argument(field.name, metavar=flag, **parsed)
         else:
-            add(flag, dest=field.name, **field.metadata["parsed"])
+            groups[field.metadata["group"]].add_argument(flag, dest=field.name, **parsed)
 
 
 def _defaults():
@@ -116,26 +123,31 @@ def _defaults():
     return found
 
 
-def _add_options(add):
+def _add_to_prune(add):
     add(
         "--trained",
         action="store_true",
-        help="The file of --model is the trained baseline: Epoch1 is not used. "
+        help="The file of --model is trained already: it is the baseline, and Epoch1 is not used. "
         "Example: --model mine.keras --trained",
     )
     add(
         "--sensitivity",
         action="store_true",
-        help="Instead, remove 0.1 ... 0.9 of each layer's filters alone and measure at once: "
-        "nothing is retrained, Epoch2 and filterPercentage are not used. Example: --sensitivity",
+        help="Only measure the accuracy when a single layer is pruned, by 0.1, 0.2 ... 0.9 of its "
+        "filters. Nothing is retrained; Epoch2 and filterPercentage are not used. "
+        "Example: --sensitivity",
     )
     add(
         "--max-drop",
         type=checks.ratio,
-        metavar="PART",
-        help="Of a sensitivity analysis, on training images, write the largest ratio of each layer "
-        "that costs no more than this part of them, for --layer-ratios. Example: --max-drop 0.01",
+        metavar="DROP",
+        help="With --sensitivity: measure on training images, and write a file for --layer-ratios "
+        "with the largest fraction of each layer that loses at most this much accuracy, 0..1. "
+        "Example: --max-drop 0.01 for 1 point",
     )
+
+
+def _add_seeds(add):
     add(
         "--seed",
         dest="seed",
@@ -143,7 +155,7 @@ def _add_options(add):
         nargs=1,
         default=[0],
         metavar="N",
-        help="Number that fixes initial weights, shuffling, dropout, shifts and flips "
+        help="Seed of the initial weights, the order of images, dropout and --augment "
         "(default 0). Example: --seed 1",
     )
     add(
@@ -152,21 +164,19 @@ def _add_options(add):
         type=checks.seed,
         nargs="+",
         metavar="N",
-        help="Several of them: everything is done with each, the summary and the figure hold the "
-        "means. Example: --seeds 0 1 2",
+        help="Repeat everything with each of these seeds; table, summary and figure show mean and "
+        "standard deviation. Example: --seeds 0 1 2",
     )
+
+
+def _add_to_write(add):
     add(
-        "--dry-run",
-        action="store_true",
-        help="Print the grid of trials, what of it is done and what is left, and how long that may "
-        "take, from the epochs seen so far; then end. Example: --dry-run",
-    )
-    add(
-        "--tensorboard",
-        type=Path,
-        metavar="DIR",
-        help="Folder for TensorBoard's logs, one of each training, named like the stored models. "
-        "Example: --tensorboard logs",
+        "--csv",
+        type=checks.csv,
+        metavar="PATH",
+        help="CSV file to which rows are added; table, summary and figures are beside it (default "
+        "results/<dataset>.csv, or results/<dataset>-sensitivity.csv). "
+        "Example: --csv results/try.csv",
     )
     add(
         "--export",
@@ -174,87 +184,101 @@ def _add_options(add):
         nargs="+",
         action="extend",
         metavar="FORMAT",
-        help="Write the baseline and every retrained network also as litert, litert-int8 (full "
-        "integer quantisation), onnx or saved-model, and measure size, accuracy and latency of "
-        "each file in its own runtime. Finished rows are not trained again. "
+        help="Also write the baseline and each retrained network as litert, litert-int8 (full "
+        "integer quantisation), onnx or saved-model, and measure bytes, accuracy and latency of "
+        "each file in its own runtime. Finished trials are not trained again. "
         "Example: --export litert litert-int8",
     )
     add(
         "--int8-io",
         action="store_true",
-        help="The files of litert-int8 take and give int8 instead of float32. Example: --int8-io",
+        help="Inputs and outputs of litert-int8 files are int8 instead of float32. "
+        "Example: --export litert-int8 --int8-io",
     )
+    add(
+        "--tensorboard",
+        type=Path,
+        metavar="DIR",
+        help="Folder for TensorBoard logs of each training, named like the stored models. "
+        "Example: --tensorboard logs",
+    )
+    add(
+        "--verbose",
+        action="store_true",
+        help="Print filters, parameters and MACs of each layer after each pruning. "
+        "Example: --verbose",
+    )
+    add(
+        "--fresh",
+        action="store_true",
+        help="Compute finished trials and stored baselines again, and replace them. "
+        "Example: --fresh",
+    )
+    add(
+        "--dry-run",
+        action="store_true",
+        help="Only print which trials are finished, which are left, and how long these may take "
+        "by the epochs so far. Example: --dry-run",
+    )
+
+
+def _add_to_run(add):
     add(
         "--ray",
         type=checks.address,
         nargs="?",
         const="local",
         metavar="ADDRESS",
-        help="Trials run side by side on Ray: on this machine, or on a running cluster (auto, "
-        "HOST:PORT or ray://HOST:PORT), whose nodes need share no files. Example: --ray auto",
+        help="Run trials at the same time with Ray: on this machine, or on a running cluster "
+        "(auto, HOST:PORT or ray://HOST:PORT), whose nodes need no shared folder. "
+        "Example: --ray auto",
     )
     add(
         "--cpus-per-trial",
         type=checks.share,
         metavar="N",
-        help="Processors that each trial of --ray is given, and its threads (default 1). "
+        help="With --ray: processor cores, and threads, of each trial (default 1). "
         "Example: --cpus-per-trial 4",
     )
     add(
         "--gpus-per-trial",
         type=checks.share,
         metavar="N",
-        help="GPUs that each trial of --ray is given, or the part of one (default none). "
+        help="With --ray: GPUs of each trial, or the part of one (default 0). "
         "Example: --gpus-per-trial 0.25",
-    )
-    add(
-        "--csv",
-        type=checks.csv,
-        metavar="PATH",
-        help="File the rows are appended to, its figure beside it (default "
-        "results/<dataset>.csv, or results/<dataset>-sensitivity.csv). "
-        "Example: --csv results/try.csv",
-    )
-    add(
-        "--fresh",
-        action="store_true",
-        help="Compute anew what is stored or finished, and replace it. Example: --fresh",
     )
 
 
 def _refuse_what_does_not_fit(parser, args):
     """End the program if arguments do not fit together."""
     if args.int8_io and not any(each.quantised for each in args.export):
-        parser.error("--int8-io came without --export litert-int8; give both")
+        parser.error("--int8-io requires --export litert-int8")
     for flag, instead in NEED_TENSORFLOW.items():
         if getattr(args, flag) and args.backend != "tensorflow":
             parser.error(
-                f"--{flag} came with KERAS_BACKEND={args.backend}, but its files are written by "
-                f"TensorFlow; take KERAS_BACKEND=tensorflow{instead}"
+                f"--{flag} requires KERAS_BACKEND=tensorflow, got {args.backend}: TensorFlow "
+                f"writes its files{instead}"
             )
     if args.trained and args.model in scnnb.NETWORKS:
-        parser.error(f"--trained came with --model {args.model}; give the path of its file")
+        parser.error(f"--trained requires --model with the path of a file, got {args.model}")
     if args.trained and args.control:
-        parser.error(f"--trained came with --control {args.control}, which needs Epoch1; give one")
+        parser.error(f"--control {args.control} does not fit --trained: it needs Epoch1")
     for flag, given in (("cpus", args.cpus_per_trial), ("gpus", args.gpus_per_trial)):
         if given and not args.ray:
-            parser.error(f"--{flag}-per-trial came without --ray; give both")
+            parser.error(f"--{flag}-per-trial requires --ray")
     if args.max_drop is not None and not args.sensitivity:
-        parser.error("--max-drop came without --sensitivity; give both")
+        parser.error("--max-drop requires --sensitivity")
     for flag, name in UNUSED.items() if args.sensitivity else ():
         if (value := getattr(args, name)) and value != _defaults().get(name):
-            parser.error(f"{flag} came with --sensitivity, which does not use it; leave one out")
+            parser.error(f"{flag} does not fit --sensitivity, which does not use it")
     of_maps = [name for name in args.criterion if name in criteria.OF_FEATURE_MAPS]
     if args.strategy == "greedy" and of_maps:
         parser.error(
-            f"--strategy greedy came with --criterion {of_maps[0]}; greedy leaves out parts of "
-            f"kernels: give {', '.join(criteria.OF_KERNELS)}"
+            f"--strategy greedy requires a --criterion of weights ({', '.join(criteria.OF_KERNELS)}"
+            f"), got {of_maps[0]}"
         )
     if args.augment and args.dataset == "mnist":
-        parser.error(
-            "--augment came with dataset mnist, and digits do not survive a flip; "
-            "leave it out or name another dataset"
-        )
+        parser.error("--augment does not fit dataset mnist: a flipped digit is no digit")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -262,9 +286,12 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message):
         unknown = re.match("unrecognized arguments: (--[^ =]+)", message)
-        choice = re.match(r".*invalid choice: '(.*)' \(choose from (.*)\)$", message)
+        choice = re.match(r"(.*): invalid choice: '(.*)' \(choose from (.*)\)$", message, re.S)
         if unknown:
             message += checks.did_you_mean(unknown[1], re.findall(r"--[\w-]+", self.format_usage()))
         elif choice:
-            message += checks.did_you_mean(choice[1], re.findall(r"[\w-]+", choice[2]))
+            argument, given, choices = choice.groups()
+            choices = choices.replace("'", "")  # of Python 3.11
+            message = f"{argument}: {checks.expected(choices, given)}"
+            message += checks.did_you_mean(given, choices.split(", "))
         self.exit(2, f"{self.prog}: {' '.join(message.split())}; see --help\n")

@@ -23,10 +23,7 @@ def chosen():
     """
     name = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if name not in WITHOUT_GPUS:
-        raise ValueError(
-            f"KERAS_BACKEND is {name!r}, but Keras trains on tensorflow, jax or torch: name one of "
-            "them, or none for tensorflow"
-        )
+        raise ValueError(f"KERAS_BACKEND: expected tensorflow, jax, torch or nothing, got {name!r}")
     return name
 
 

@@ -1,4 +1,4 @@
-"""Types of arguments: each takes a text and returns its value, or says what is accepted."""
+"""Types of arguments: each takes a text and returns its value, or says what it expects."""
 
 import argparse
 import difflib
@@ -19,8 +19,13 @@ def did_you_mean(text, names):
     return f" (did you mean {known[near[0]]}?)" if near else ""
 
 
+def expected(accepted, given):
+    """The message about a wrong value of an argument."""
+    return f"expected {accepted}, got {given!r}"
+
+
 def _as_a_part(text):
-    """The end of a message: which part is so many percent."""
+    """The end of a message: the part that a number of percent stands for."""
     number = text.strip().removesuffix("%")
     if is_number(number) and 1 < float(number) < 100:
         return f" (did you mean {float(number) / 100:g}?)"
@@ -36,9 +41,7 @@ def _checked(kind, holds, accepted, guess=lambda text: ""):
         # OSError: a path longer than the system allows; OverflowError: infinity as a whole number
         except (ValueError, OSError, OverflowError):
             pass
-        raise argparse.ArgumentTypeError(
-            f"{text.strip()!r} came, but it must be {accepted}{guess(text)}"
-        )
+        raise argparse.ArgumentTypeError(expected(accepted, text.strip()) + guess(text))
 
     return convert
 
@@ -46,11 +49,11 @@ def _checked(kind, holds, accepted, guess=lambda text: ""):
 learning_rate = _checked(
     float, lambda value: 0 < value < math.inf, "a number above 0, such as 0.001"
 )
-count = _checked(int, lambda value: 1 <= value < 2**31, "a whole number of at least 1, such as 128")
+count = _checked(int, lambda value: 1 <= value < 2**31, "a whole number from 1, such as 128")
 ratio = _checked(
     lambda text: float(text) + 0.0,  # -0.0 becomes 0.0
     lambda value: 0 <= value < 1,
-    "a part from 0 up to, but not including, 1, such as 0.4",
+    "a number from 0 to below 1, such as 0.4",
     _as_a_part,
 )
 seed = _checked(int, lambda value: 0 <= value < 2**32, "a whole number from 0 to 2^32 - 1")
@@ -81,13 +84,13 @@ network = _checked(
 address = _checked(
     str.strip,
     lambda value: value in ("local", "auto") or re.fullmatch(r"(ray://)?[^\s:/]+:\d+", value),
-    "local, auto, HOST:PORT or ray://HOST:PORT, or nothing for local (a dataset behind --ray is "
-    "taken for it: write --ray last)",
+    "local, auto, HOST:PORT, ray://HOST:PORT or nothing (a word after --ray is its address: write "
+    "--ray last)",
 )
 share = _checked(
     float,
     lambda value: 0 < value < 1 or (value < math.inf and value == int(value) > 0),
-    "a whole number of at least 1, or a part of one, such as 2 or 0.5",
+    "a whole number from 1, or a part of one, such as 2 or 0.5",
 )
 csv = _checked(
     Path,
@@ -101,21 +104,19 @@ def layer_ratios(text):
     if text.endswith(".json"):
         try:
             if Path(text).exists() and not Path(text).is_file():  # a pipe may never end
-                raise ValueError("it is no file")
+                raise ValueError("it is not a file")
             ratios = json.loads(Path(text).read_text(encoding="utf-8"))
             if not isinstance(ratios, dict) or not ratios:
                 raise ValueError("it holds no ratios")
             return json.dumps({pattern: ratio(str(part)) for pattern, part in ratios.items()})
         except (OSError, ValueError, RecursionError, argparse.ArgumentTypeError) as error:
-            raise argparse.ArgumentTypeError(
-                f"{text!r} came, but it must be a file such as "
-                f'{{"conv1": 0.5, "conv*": 0.2}}: {error}'
-            ) from error
+            accepted = 'a file such as {"conv1": 0.5, "conv*": 0.2}'
+            message = f"{expected(accepted, text)}: {error}"
+            raise argparse.ArgumentTypeError(message) from error
     if text not in LAYER_RATIOS:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} came, but it must be {', '.join(LAYER_RATIOS)} or a file that ends in .json"
-            f"{did_you_mean(text, LAYER_RATIOS)}"
-        )
+        accepted = f"{', '.join(LAYER_RATIOS)} or a file that ends in .json"
+        message = expected(accepted, text) + did_you_mean(text, LAYER_RATIOS)
+        raise argparse.ArgumentTypeError(message)
     return text
 
 

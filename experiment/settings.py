@@ -16,8 +16,10 @@ from data.dataset import PIXELS
 from experiment import checks, layer_ratios
 from pruning import criteria
 
+PRUNE, TRAIN = "what to prune", "how to train"  # groups of --help
 
-def setting(flag="", *, default=dataclasses.MISSING, column="", name="{}", **parsed):
+
+def setting(flag="", *, default=dataclasses.MISSING, column="", name="{}", group=PRUNE, **parsed):
     """A field that shapes a result.
 
     Args:
@@ -26,10 +28,12 @@ def setting(flag="", *, default=dataclasses.MISSING, column="", name="{}", **par
             function of the row. Without one, the flag must be given and every row has the column.
         column: of the CSV, if it is not the field's name.
         name: how a value that is not the default stands in names; or a function of it.
+        group: heading in `--help` of a flag that may be left out.
         parsed: `help`, and if it has a flag, more keyword arguments of `add_argument`. With
             `nargs="+"` each value makes trials.
     """
-    metadata = {"flag": flag, "default": default, "column": column, "name": name, "parsed": parsed}
+    metadata = {"flag": flag, "default": default, "column": column, "name": name, "group": group}
+    metadata["parsed"] = parsed
     fixed = dataclasses.MISSING if callable(default) else default
     return dataclasses.field(default=fixed, metadata=metadata)
 
@@ -40,45 +44,48 @@ class Recipe:
 
     optimizer: str = setting(
         "--optimizer",
+        group=TRAIN,
         default="adam",
         choices=["adam", "sgd"],
-        help="How weights are updated: adam (default), or sgd with momentum 0.9 and weight decay "
-        "5e-6 as in the paper of SCNNB. Example: --optimizer sgd",
+        help="Optimizer: adam (default), or sgd with momentum 0.9 and weight decay 5e-6 as in the "
+        "SCNNB paper. Example: --optimizer sgd",
     )
     learning_rate: float = setting(
         "lr",
         name="lr{}",
         type=checks.learning_rate,
-        help="Learning rate per step, above 0. Example: 0.001",
+        help="Learning rate, a number above 0; it is constant. Example: 0.001",
     )
     batch_size: int = setting(
         "batchSz",
         name="batch{}",
         type=checks.count,
-        help="Size of a training step in images. Example: 128",
+        help="Batch size: images per training step. Example: 128",
     )
     augment: str = setting(
         "--augment",
+        group=TRAIN,
         default="",
         action="store_const",
         const="crop-flip",
-        help="Training images are shifted by up to 4 pixels and flipped left to right, at random "
-        "and anew in every epoch. Example: --augment",
+        help="Shift training images by up to 4 pixels and flip half of them left to right, at "
+        "random in every epoch. Example: --augment",
     )
     precision: str = setting(
         "--precision",
+        group=TRAIN,
         default="float32",
         choices=["float32", "bfloat16"],
-        help="What trainings compute in: float32 (default), or bfloat16, about twice as fast on "
-        "processors that have it, and refused on others; weights and accuracies are float32 in any "
-        "case. Example: --precision bfloat16",
+        help="Number format of the training: float32 (default) or bfloat16. bfloat16 is about "
+        "twice as fast on processors that support it, and an error on others. Stored weights and "
+        "accuracies are always float32. Example: --precision bfloat16",
     )
     epochs: int = setting(
         "Epoch1",
         column="epoch1",
         name="epochs{}",
         type=checks.count,
-        help="Training of the baseline in epochs. Example: 35",
+        help="Epochs of training before pruning. Example: 35",
     )
 
 
@@ -94,16 +101,16 @@ class BaselineSettings:
     dataset: str = setting(
         "dataset",
         type=checks.dataset,
-        help=f"Images to train and test on: {', '.join(data.DATASETS)}, or the path of an .npz "
-        "file with uint8 images x_train, x_test and integer labels y_train, y_test, or of a "
-        "folder with images train/<class>/*.png, test/<class>/*.png. Example: fashion",
+        help=f"Images for training and testing: {', '.join(data.DATASETS)}, or the path of an .npz "
+        "file (uint8 images x_train, x_test; integer labels y_train, y_test) or of a folder "
+        "(images train/<class>/*.png, test/<class>/*.png). Example: fashion",
     )
     model: str = setting(
         "--model",
         type=checks.network,
         metavar="NAME|PATH",
         help=f"Network: {', '.join(scnnb.NETWORKS)} (default scnnb), or the path of a .keras or "
-        ".h5 file that is trained further. Example: --model vgg16",
+        ".h5 file, which is trained for Epoch1 more epochs. Example: --model vgg16",
     )
     recipe: Recipe
     pixels: str = setting(
@@ -111,21 +118,19 @@ class BaselineSettings:
         default="0..1",
         type=str.strip,  # the blank in front of -1..1
         choices=list(PIXELS),
-        help="Range of the pixel values that the network takes: 0..1 (default), 0..255 or -1..1. A "
-        "network that begins with Rescaling(1/255), as many of keras.applications do, takes 0..255."
-        " Example: --pixels 0..255",
+        help="Range of pixel values that the network expects: 0..1 (default), 0..255 or -1..1. A "
+        "network that begins with Rescaling(1/255), as many of keras.applications do, expects "
+        "0..255. Example: --pixels 0..255",
     )
     backend: str = setting(
         default="tensorflow",
-        help="What Keras computes with: tensorflow, jax or torch; set by the environment variable "
+        help="Backend of Keras: tensorflow, jax or torch; set by the environment variable "
         "`KERAS_BACKEND`.",
     )
-    seed: int = setting(
-        name="seed{}", help="Number that fixes all that is random: `--seed` or `--seeds`."
-    )
+    seed: int = setting(name="seed{}", help="Seed of all random numbers: `--seed` or `--seeds`.")
     content: str = setting(
         default="",  # of older rows not known: they stay beside others
-        help="Start of a checksum of dataset and network, their names and contents; empty in rows "
+        help="Start of a checksum of the names and contents of dataset and network; empty in rows "
         "of older versions.",
     )
 
@@ -144,8 +149,8 @@ class TrialSettings:
         name="pruned{}",
         type=checks.ratio,
         nargs="+",
-        help="Part of each convolution's filters to remove, 0 <= part < 1; several share one "
-        "baseline. Example: 0.4 for 40 %%",
+        help="Fraction of the filters to remove from each convolution, 0 <= fraction < 1. Several "
+        "fractions share one baseline. Example: 0.4 removes 40 %%",
     )
     layer_ratios: str = setting(
         "--layer-ratios",
@@ -153,17 +158,17 @@ class TrialSettings:
         name=layer_ratios.shortened,
         type=checks.layer_ratios,
         metavar="NAME|FILE",
-        help="Ratios of single layers; filterPercentage holds for the rest: the paper's vgg16-A, "
-        "resnet56-A, resnet56-B, resnet110-A or resnet110-B, or a .json file "
-        '{"layer name or glob": ratio}. Example: --layer-ratios vgg16-A',
+        help="Fractions for single layers; filterPercentage is for all others. The paper's "
+        "vgg16-A, resnet56-A, resnet56-B, resnet110-A or resnet110-B, or a .json file "
+        '{"layer name or glob": fraction}. Example: --layer-ratios vgg16-A',
     )
     coupled: str = setting(
         "--coupled",
         default="joint",
         choices=["joint", "shortcut", "skip"],
-        help="Convolutions that must lose the same filters, as at an addition: ranked by the sum "
-        "of their scores (joint, default), by the 1x1 projection on the shortcut (shortcut), or "
-        "not pruned (skip). Example: --coupled skip",
+        help="Convolutions that must lose the same filters, for example before an addition: ranked "
+        "by the sum of their scores (joint, default), by the 1x1 convolution on the shortcut "
+        "(shortcut), or not pruned (skip). Example: --coupled skip",
     )
     criterion: str = setting(
         "--criterion",
@@ -172,45 +177,47 @@ class TrialSettings:
         nargs="+",
         action="extend",
         metavar="NAME",
-        help="What a filter is worth; the lowest go. By its weights: l1 (default), l2, largest "
-        "(the largest L1 norm goes first) or random; by its feature maps of the training images: "
-        "mean-mean, mean-std, mean-l1, mean-l2 or var-l2. Several give a row each. "
-        "Example: --criterion l1 random",
+        help="Importance of a filter; the least important are removed. From its weights: l1 "
+        "(default), l2, random, or largest, which removes the largest L1 norms. From its feature "
+        "maps of the training images: mean-mean, mean-std, mean-l1, mean-l2 or var-l2. Each "
+        "criterion is a trial of its own. Example: --criterion l1 random",
     )
     strategy: str = setting(
         "--strategy",
         default="independent",
         choices=["independent", "greedy"],
-        help="Kernels are judged whole (independent, default), or without what reads removed maps "
-        "(greedy). Example: --strategy greedy",
+        help="Rank filters by all weights of the kernel (independent, default), or without the "
+        "weights that read removed feature maps (greedy). Example: --strategy greedy",
     )
     schedule: str = setting(
         "--schedule",
         default="one-shot",
         choices=["one-shot", "iterative"],
-        help="All layers are pruned at once, then retrained (one-shot, default), or one after the "
-        "other with Epoch2 epochs for each (iterative). Example: --schedule iterative",
+        help="Prune all layers at once, then retrain (one-shot, default), or prune one layer after "
+        "the other and retrain Epoch2 epochs after each (iterative). Example: --schedule iterative",
     )
     control: str = setting(
         "--control",
+        group=TRAIN,
         default="",
         choices=["scratch"],
-        help="For every percentage, also train the pruned shape from new weights with "
-        "Epoch1 + Epoch2 epochs. Example: --control scratch",
+        help="For comparison, also train each pruned shape from new weights for Epoch1 + Epoch2 "
+        "epochs. Example: --control scratch",
     )
     epoch2: int = setting(
         "Epoch2",
         name="retrained{}",
         type=checks.count,
-        help="Retraining after pruning in epochs. Example: 30",
+        help="Epochs of retraining after pruning. Example: 30",
     )
     retrain_learning_rate: float = setting(
         "--retrain-lr",
+        group=TRAIN,
         default=lambda row: row.get("learning_rate"),
         name="lr{}",
         type=checks.learning_rate,
         metavar="LR",
-        help="Learning rate of the retraining (default lr). Example: --retrain-lr 0.0001",
+        help="Learning rate of the retraining, above 0 (default: lr). Example: --retrain-lr 0.0001",
     )
 
     @property

@@ -22,7 +22,7 @@ def test_it_runs_with_its_output_closed(tmp_path):
     command = f"exec {sys.executable} {ROOT / 'formal.py'} missing.npz 1 1 1 1 0 >&-"
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.startswith("formal.py: argument dataset: 'missing.npz' came")
+    assert done.stderr.startswith("formal.py: argument dataset: expected fashion, ")
 
 
 @pytest.mark.parametrize("python", [[sys.executable], [sys.executable, "-W", "error"]])
@@ -62,45 +62,53 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
         with pytest.raises(SystemExit) as ended:
             parse(arguments)
         assert ended.value.code == 2
-        pattern = (
-            rf"formal\.py: argument {position}: {value!r} came, but it must be .+; see --help\n"
-        )
+        pattern = rf"formal\.py: argument {position}: expected .+, got {value!r}.*; see --help\n"
         assert re.fullmatch(pattern, capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--seed", "-1"], "argument --seed: '-1' came, but it must be a whole number"),
-        (["--seed", "1.5"], "argument --seed: '1.5' came, but it must be a whole number"),
-        (["--optimizer", "rmsprop"], r"argument --optimizer: invalid choice: 'rmsprop' \(choose"),
-        (["--csv", "/" + "a" * 300 + "/a.csv"], "argument --csv: '/aa.*' came, but it must be"),
-        (["--csv", "rows.txt"], "argument --csv: 'rows.txt' came, but it must be .* ends in .csv"),
+        (["--seed", "-1"], "argument --seed: expected a whole number .*, got '-1'"),
+        (["--seed", "1.5"], "argument --seed: expected a whole number .*, got '1.5'"),
+        (["--optimizer", "rmsprop"], "argument --optimizer: expected adam, sgd, got 'rmsprop'"),
+        (
+            ["--csv", "/" + "a" * 300 + "/a.csv"],
+            "argument --csv: expected the .*, got '/aa.*'",
+        ),
+        (["--csv", "rows.txt"], "argument --csv: expected .* ends in .csv, .*, got 'rows.txt'"),
         (["--see", "1"], "unrecognized arguments: --see"),
         (["--two\nlines"], "unrecognized arguments: --two lines"),
-        (["0.5", "1.5"], "argument filterPercentage: '1.5' came"),
-        (["--criterion", "l3"], r"argument --criterion: invalid choice: 'l3' \(choose from"),
-        (["--retrain-lr", "0"], "argument --retrain-lr: '0' came, but it must be a number above"),
-        (["--seeds", "0", "-1"], "argument --seeds: '-1' came, but it must be a whole number"),
+        (["0.5", "1.5"], "argument filterPercentage: expected a number .*, got '1.5'"),
+        (["--criterion", "l3"], "argument --criterion: expected l1, l2, .*, got 'l3'"),
+        (["--retrain-lr", "0"], "argument --retrain-lr: expected a number above 0, .*, got '0'"),
+        (["--seeds", "0", "-1"], "argument --seeds: expected a whole number .*, got '-1'"),
         (["--seeds"], "argument --seeds: expected at least one argument"),
-        (["--sensitivity", "--dry-run"], "--dry-run came with --sensitivity, which"),
-        (["--max-drop", "0.1"], "--max-drop came without --sensitivity; give both"),
-        (["--sensitivity", "--max-drop", "1"], "argument --max-drop: '1' came, but it must be"),
-        (["--sensitivity", "--control", "scratch"], "--control came with --sensitivity, which"),
-        (["--sensitivity", "--retrain-lr", "0.1"], "--retrain-lr came with --sensitivity, which"),
-        (["--export", "tflite"], r"argument --export: invalid choice: 'tflite' \(choose from"),
-        (["--export", "onnx", "--int8-io"], "--int8-io came without --export litert-int8; give"),
-        (["--ray", "fashion"], "argument --ray: 'fashion' came, .* write --ray last"),
-        (["--ray", "--cpus-per-trial", "1.5"], "argument --cpus-per-trial: '1.5' came, but it"),
-        (["--ray", "--cpus-per-trial", "inf"], "argument --cpus-per-trial: 'inf' came, but it"),
-        (["--ray", "--cpus-per-trial", "-inf"], "argument --cpus-per-trial: '-inf' came, but it"),
-        (["--ray", "--gpus-per-trial", "0"], "argument --gpus-per-trial: '0' came, but it must"),
-        (["--gpus-per-trial", "0.5"], "--gpus-per-trial came without --ray; give both"),
-        (["--sensitivity", "--ray"], "--ray came with --sensitivity, which does not use it"),
-        (["--sensitivity", "--export", "onnx"], "--export came with --sensitivity, which"),
+        (["--sensitivity", "--dry-run"], "--dry-run does not fit --sensitivity, which"),
+        (["--max-drop", "0.1"], "--max-drop requires --sensitivity;"),
+        (["--sensitivity", "--max-drop", "1"], "argument --max-drop: expected .*, got '1'"),
+        (["--sensitivity", "--control", "scratch"], "--control does not fit --sensitivity, which"),
+        (
+            ["--sensitivity", "--retrain-lr", "0.1"],
+            "--retrain-lr does not fit --sensitivity,",
+        ),
+        (["--export", "tflite"], "argument --export: expected litert, .*, got 'tflite'"),
+        (["--export", "onnx", "--int8-io"], "--int8-io requires --export litert-int8"),
+        (["--ray", "fashion"], "argument --ray: expected .* write --ray last\\), got 'fashion'"),
+        (["--ray", "--cpus-per-trial", "1.5"], "--cpus-per-trial: expected .*, got '1.5'"),
+        (["--ray", "--cpus-per-trial", "inf"], "--cpus-per-trial: expected .*, got 'inf'"),
+        (
+            ["--ray", "--cpus-per-trial", "-inf"],
+            "--cpus-per-trial: expected .*, got '-inf'",
+        ),
+        (["--ray", "--gpus-per-trial", "0"], "argument --gpus-per-trial: expected .*, got '0'"),
+        (["--gpus-per-trial", "0.5"], "--gpus-per-trial requires --ray;"),
+        (["--sensitivity", "--verbose"], "--verbose does not fit --sensitivity, which"),
+        (["--sensitivity", "--ray"], "--ray does not fit --sensitivity, which does not use it"),
+        (["--sensitivity", "--export", "onnx"], "--export does not fit --sensitivity, which"),
         (
             ["--strategy", "greedy", "--criterion", "l2", "var-l2"],
-            "greedy came with --criterion var-l2; .*: give l1, l2, largest, random; see",
+            "greedy requires a --criterion of weights .l1, l2, largest, random., got var-l2;",
         ),
     ],
 )
@@ -126,7 +134,7 @@ def test_a_wrong_option_is_named(arguments, message, capsys):
         ([*RIGHT, "--optimiser=sgd"], "--optimizer"),
         ([*RIGHT, "100"], None),
         (["pictures", *RIGHT[1:]], None),
-        ([*RIGHT, "--verbose"], None),
+        ([*RIGHT, "--quick"], None),
     ],
 )
 def test_what_is_close_to_a_wrong_argument_is_named(arguments, guess, capsys):
@@ -143,7 +151,7 @@ def test_a_control_from_scratch_needs_the_epochs_of_the_baseline(small, capsys):
     with pytest.raises(SystemExit) as ended:
         parse([*RIGHT, "--model", str(small), "--trained", "--control", "scratch"])
     assert ended.value.code == 2
-    assert "--trained came with --control scratch, which needs Epoch1" in capsys.readouterr().err
+    assert "--control scratch does not fit --trained: it needs Epoch1" in capsys.readouterr().err
 
 
 def test_digits_are_not_flipped(capsys):
@@ -153,7 +161,7 @@ def test_digits_are_not_flipped(capsys):
         parse(["mnist", *RIGHT[1:], "--augment"])
     assert ended.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "--augment came with dataset mnist, and digits do not survive a flip; leave" in line
+    assert "--augment does not fit dataset mnist: a flipped digit is no digit;" in line
 
 
 def test_a_missing_argument_is_named(capsys):
@@ -275,8 +283,8 @@ def test_a_backend_that_cannot_train_is_a_wrong_argument(monkeypatch, capsys, va
     with pytest.raises(SystemExit) as ended:
         parse(RIGHT)
     message = (
-        f"formal.py: KERAS_BACKEND is {variable!r}, but Keras trains on tensorflow, jax or torch: "
-        "name one of them, or none for tensorflow; see --help\n"
+        f"formal.py: KERAS_BACKEND: expected tensorflow, jax, torch or nothing, got {variable!r}; "
+        "see --help\n"
     )
     assert (ended.value.code, capsys.readouterr().err) == (2, message)
 
@@ -285,7 +293,7 @@ def test_a_backend_that_cannot_train_is_a_wrong_argument(monkeypatch, capsys, va
 @pytest.mark.parametrize(
     ("flag", "value", "later"),
     [
-        ("--export", "onnx", ", or give the stored .keras files to pruning.export there"),
+        ("--export", "onnx", "; or call pruning.export with the stored .keras files there"),
         ("--tensorboard", "logs", ""),
     ],
 )
@@ -296,8 +304,8 @@ def test_what_tensorflow_writes_is_refused_on_other_backends(
     with pytest.raises(SystemExit) as ended:
         parse([*RIGHT, flag, value])
     message = (
-        f"formal.py: {flag} came with KERAS_BACKEND={backend}, but its files are written by "
-        f"TensorFlow; take KERAS_BACKEND=tensorflow{later}; see --help\n"
+        f"formal.py: {flag} requires KERAS_BACKEND=tensorflow, got {backend}: TensorFlow writes "
+        f"its files{later}; see --help\n"
     )
     assert (ended.value.code, capsys.readouterr().err) == (2, message)
 
@@ -314,6 +322,18 @@ def test_the_flag_takes_every_format_and_the_help_names_each(capsys):
     _, options = parse([*RIGHT, "--export", *names])
     assert [each.name for each in options.export] == names == list(FORMATS)
     assert set(names) <= help_words(capsys)
+
+
+def test_the_help_has_a_group_for_each_question_of_a_user(capsys):
+    with pytest.raises(SystemExit):
+        parse(["--help"])
+    groups = re.findall(r"^(\S.*):\n((?:  .*\n)+)", capsys.readouterr().out, re.M)
+    flags = {title: re.findall(r"^  (--[\w-]+)", section, re.M) for title, section in groups}
+    assert [*flags][2:] == ["what to prune", "how to train", "what to write", "where to run"]
+    assert "--layer-ratios" in flags["what to prune"]
+    assert "--retrain-lr" in flags["how to train"] and "--seeds" in flags["how to train"]
+    assert "--export" in flags["what to write"]
+    assert flags["where to run"] == ["--ray", "--cpus-per-trial", "--gpus-per-trial"]
 
 
 def help_words(capsys):

@@ -55,7 +55,7 @@ def test_every_column_is_a_setting_or_has_a_meaning():
 
 
 def test_a_generated_table_has_a_line_for_every_argument_and_column():
-    assert "| `--export FORMAT [FORMAT ...]` | Write the baseline " in generate.command_line()
+    assert "| `--export FORMAT [FORMAT ...]` | Also write the baseline " in generate.command_line()
     assert generate.command_line().count("Example: ") > 25
     rows = re.findall(r"^\| `(\w+)` \|", generate.columns(), re.M)
     assert rows == [*TRIALS.columns]

@@ -77,4 +77,4 @@ def test_an_analysis_of_sensitivities_takes_a_default_that_is_written_out_and_no
         assert arguments.parse([*right, flag, default])[1].sensitivity
         with pytest.raises(SystemExit):
             arguments.parse([*right, flag, other])
-        assert f"{flag} came with --sensitivity, which does not use it" in capsys.readouterr().err
+        assert f"{flag} does not fit --sensitivity, which does not use" in capsys.readouterr().err
