@@ -7,7 +7,7 @@ from pathlib import Path
 import filelock
 import pandas as pd
 
-from experiment.columns import RENAMED, TRIALS
+from experiment.columns import OF_EXPORTS, RENAMED, TRIALS
 from scnnb.files import partial_path, replaced
 
 
@@ -62,6 +62,7 @@ def read_rows(path, table=TRIALS):
             raise ValueError(f"its columns are {', '.join(rows.columns)}")
         unmeasured = [name for name in table.unmeasured if name in rows.columns]
         rows[unmeasured] = rows[unmeasured].astype(object).map(lambda value: value or None)
+        rows = rows.astype({name: table.columns[name] for name in rows.columns})
         rows = rows.assign(**{name: table.added[name] for name in added})
         rows = rows[list(table.columns)].astype(table.columns)
         _check_numbers(rows, table)
@@ -105,7 +106,14 @@ def lock(path):
 
 
 def put(rows, path):
-    """Write the DataFrame as a CSV, in the place of what a symbolic link leads to."""
+    """Write the DataFrame as a CSV, in the place of what a symbolic link leads to.
+
+    Columns of exports that no row has are left out.
+    """
+    for name in OF_EXPORTS:
+        columns = [each for each in (name, f"{name}_mean", f"{name}_std") if each in rows]
+        if (rows[columns].isna() | (rows[columns] == "")).all(axis=None):
+            rows = rows.drop(columns=columns)
     with replaced(target(path)) as partial:
         rows.to_csv(partial, index=False, encoding="utf-8")
 
@@ -119,7 +127,9 @@ def _check_numbers(rows, table):
     for name, kind in table.columns.items():
         if kind is str:
             continue
-        right = rows[name].between(0, 1 if name.endswith("accuracy") else sys.float_info.max)
+        part = name.endswith(("accuracy", "_drop", "_removed"))
+        least = -1 if name == "accuracy_drop" else 0
+        right = rows[name].between(least, 1 if part else sys.float_info.max)
         if name in table.unmeasured:
             right |= rows[name].isna()
         if not right.all():
@@ -129,8 +139,8 @@ def _check_numbers(rows, table):
 def _completed(row, table):
     """The row with what the columns it lacks meant."""
     row = {RENAMED.get(name, name): value for name, value in row.items()}
-    meant = {n: value(row) if callable(value) else value for n, value in table.added.items()}
-    row = meant | row
+    lacking = {name: value for name, value in table.added.items() if name not in row}
+    row = {n: value(row) if callable(value) else value for n, value in lacking.items()} | row
     if set(row) != set(table.columns):
         raise ValueError(f"row has the columns {', '.join(row)}; give {', '.join(table.columns)}")
     return row

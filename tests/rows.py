@@ -1,5 +1,10 @@
 """Rows of a record."""
 
+COMPARED = {  # of the row below: 1 - 2404404 / 4047370, 1 - 3803832 / 7865344, 0.9 - 0.3
+    "parameters_removed": 0.405934,
+    "macs_removed": 0.516381,
+    "accuracy_drop": 0.6,
+}
 EXPORTS = ["litert", "litert_int8", "onnx", "saved_model"]
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from experiment import record, summary
 from experiment.columns import COUNT, MEASURED, NORMS, RENAMED, SENSITIVITY, TRIALS
-from tests.rows import exported, row
+from tests.rows import COMPARED, exported, row
 
 FIRST = (  # the columns of the first release
     "dataset,model,pruning_ratio,seed,parameters,accuracy,pruned_accuracy,baseline_parameters,"
@@ -35,6 +35,7 @@ def test_a_csv_and_a_row_from_before_a_column_was_added_are_read(tmp_path):
     assert csv.read_text().splitlines()[0] == FIRST
     unmeasured = dict.fromkeys([*MEASURED, *exported()], -1.0) | {"machine": ""}
     unmeasured |= {"litert_int8_io": "", "failed_exports": "", "content": "", "pixels": "0..1"}
+    unmeasured |= COMPARED
     for rows in (1, 2):
         assert record.read_rows(csv)[MEASURED].isna().all(axis=None)
         found = record.read_rows(csv).fillna(-1.0)
@@ -71,7 +72,7 @@ def test_a_row_comes_back_as_it_was_written(tmp_path, dataset):
     written = row(dataset=dataset, **exported())
     record.append_rows(tmp_path / "a.csv", [written])
     (found,) = record.read_rows(tmp_path / "a.csv").to_dict("records")
-    assert found == written
+    assert found == written | COMPARED
 
 
 PRINTABLE = st.characters(codec="utf-8", exclude_categories=["C", "Z"], include_characters=" ")
@@ -85,7 +86,9 @@ VALUES = {
 
 def values(name, kind):
     """What a column may hold; numbers that may be missing are None."""
-    of_kind = st.floats(0, 1) if name.endswith("accuracy") else VALUES[kind]
+    of_kind = VALUES[kind]
+    if name.endswith(("accuracy", "_removed", "_drop")):
+        of_kind = st.floats(-1 if name == "accuracy_drop" else 0, 1)
     return st.none() | of_kind if name in TRIALS.unmeasured else of_kind
 
 
@@ -181,6 +184,10 @@ def test_a_csv_that_is_not_ours_is_refused_and_left_alone(tmp_path, content):
         ("pruned_accuracy", "-0.1"),
         ("learning_rate", "1e400"),
         ("latency_ms", "inf"),
+        ("accuracy_drop", "-1.5"),
+        ("accuracy_drop", ""),
+        ("parameters_removed", "1.5"),
+        ("macs_removed", "-0.1"),
         ("litert_accuracy", "2"),
         ("retrain_learning_rate", "nan"),
         ("seed", "9223372036854775808"),
