@@ -4,12 +4,20 @@ import contextlib
 import functools
 from pathlib import Path
 
-from experiment import curve_figure, exporting, preflight, progress, record, summary
+from experiment import (
+    curve_figure,
+    exporting,
+    layer_tables,
+    log,
+    preflight,
+    progress,
+    record,
+    summary,
+)
 from experiment.arguments import Options
 from experiment.columns import TRIALS
 from experiment.errors import UserError, as_the_users
 from experiment.here import Here
-from experiment.log import in_words
 from experiment.runner import Outcome, Runner
 from experiment.study import RESULTS, Study, Trial
 from experiment.work import Shared, callbacks
@@ -50,7 +58,7 @@ def draw(study: Study, sizes: preflight.Sizes, dataset, network, options: Option
             progress.in_words, study, sizes, counts=runner.counts, at_once=pool.places
         )
         for outcome in runner.outcomes():
-            failed += _recorded(outcome, csv, shared.formats, left)
+            failed += _recorded(outcome, csv, shared.formats, left, options.verbose)
     print(
         f"rows in {csv}, summary in {_summary(csv)}, curve in {csv.with_suffix('.png')}, models in "
         f"{RESULTS}/*/"
@@ -76,13 +84,13 @@ def _pool(dataset, shared: Shared, options: Options, time_left):
             yield Nodes(cluster, dataset, shared, options.tensorboard)
 
 
-def _recorded(outcome: Outcome, csv, formats, left):
+def _recorded(outcome: Outcome, csv, formats, left, verbose):
     """Put what came of a job into the CSV, and say so; returns what failed, a list of texts."""
     job, row = outcome.job, outcome.record
     if job.kind == "baseline":
         if row and not outcome.made:
             folder = job.entry.path.parent
-            print(f"baseline read from {folder}/: test accuracy {row['accuracy']:.4f}")
+            print(f"baseline read from {folder}/: test accuracy {log.percent(row['accuracy'])}")
         return []  # what failed is said of each of its trials
     if row is None:
         failed = f"{job.name}: {outcome.error}"
@@ -99,8 +107,12 @@ def _recorded(outcome: Outcome, csv, formats, left):
         if outcome.made:  # its own lines may have been printed on another machine
             print(f"{job.name}: {why or 'done'}")
         return [f"{job.name}: {why}"] if why else []
-    since = "" if outcome.made else f" is finished since {row['finished_at']}"
-    print(f"{job.name}{since}: {in_words(row)}")
+    if not outcome.made:
+        print(f"{job.name} is finished since {row['finished_at']}:")
+    table = layer_tables.read(job.entry.layers_file)
+    if verbose and table:
+        print(table)
+    print(log.in_words(row, table and layer_tables.filters(table)))
     print(left())
     return []
 

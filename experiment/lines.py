@@ -4,7 +4,6 @@ import itertools
 
 from experiment import figures, log
 from experiment.columns import BASELINE_SETTINGS, TRIALS
-from experiment.layer_ratios import shortened
 
 NETWORK = [name for name in BASELINE_SETTINGS if name != "seed"]  # a row of panels for each
 UNRANKED = ("criterion", "strategy", "coupled")  # shape nothing if nothing is removed
@@ -85,9 +84,7 @@ def baseline(network):
 
 def removed(row):
     """What is written at a point: the part of the filters, or the name of the layer ratios."""
-    ratio = f"{100 * row['pruning_ratio']:g}%"
-    name = shortened(row["layer_ratios"])
-    return _joined(name, f"rest {ratio}" if row["pruning_ratio"] else "") if name else ratio
+    return log.removed(row).replace(" %", "%")
 
 
 def _title(network, means):

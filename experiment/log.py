@@ -1,17 +1,105 @@
-"""Lines that say what came of a trial."""
+"""Texts for people: what became of a trial, numbers, times."""
+
+from experiment import settings
+from experiment.layer_ratios import shortened
+from experiment.settings import TrialSettings
+
+SAID_IF_UNUSUAL = ("coupled", "strategy", "schedule", "retrain_learning_rate")
+UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
-def in_words(row):
-    """A row of the CSV in words."""
-    accuracies = (
-        f"{row['pruned_accuracy']:.4f} right after pruning, {row['accuracy']:.4f} after retraining"
-    )
-    if row.get("control"):
-        accuracies = f"{row['accuracy']:.4f} trained from new weights"
+def in_words(row, filters=None):
+    """What became of a trial: what was removed, then the accuracies; two lines.
+
+    Args:
+        row: of the CSV, by its columns.
+        filters: `(of the baseline, of the pruned network)`, None if not known.
+    """
+    sizes = {"filters": filters} if filters else {}
+    for name, label in (("parameters", "parameters"), ("macs", "MACs")):
+        if row[name] is not None:
+            sizes[label] = row[f"baseline_{name}"], row[name]
+    removed = ", ".join(f"{name} {change(*pair)}" for name, pair in sizes.items())
+    before = row["baseline_accuracy"]
+    parts = [f"baseline {percent(before)}"]
+    if not row.get("control"):
+        parts.append(f"after pruning {_accuracy(row['pruned_accuracy'], before)}")
+    trained = "after training from new weights" if row.get("control") else "after retraining"
+    parts.append(f"{trained} {_accuracy(row['accuracy'], before)}")
+    return f"{how(row)}: {removed}\ntest accuracy: {', '.join(parts)}"
+
+
+def stage(*, layers, parameters, pruned_accuracy, accuracy, before):
+    """What became of one stage of an iterative schedule, in one line.
+
+    Args:
+        layers: names of the layers pruned in it.
+        parameters: of the network after it.
+        pruned_accuracy: before its retraining.
+        accuracy: after its retraining.
+        before: parameters of the baseline.
+    """
     return (
-        f"{row['baseline_parameters']:,} -> {row['parameters']:,} parameters, test accuracy "
-        f"{row['baseline_accuracy']:.4f} baseline, {accuracies}"
+        f"stage {layers}: parameters {change(before, parameters)}, test accuracy "
+        f"{percent(pruned_accuracy)} after pruning, {percent(accuracy)} after retraining"
     )
+
+
+def how(row):
+    """How a network was pruned, in words: ratio, criterion, seed, and what is not the usual.
+
+    Args:
+        row: of the CSV, by its columns; or `settings.row` of a trial.
+    """
+    fields = settings.fields(TrialSettings)
+    others = [
+        f"{name.replace('_', ' ')} {row[name]}"
+        for name in SAID_IF_UNUSUAL
+        if row.get(name) not in (None, "", settings.usual(fields[name], row))
+    ]
+    seed = ", ".join([*others, f"seed {row['seed']}"])
+    if row.get("control"):
+        return f"same shape as pruned {removed(row)}, new weights ({seed})"
+    if not row["pruning_ratio"] and not row.get("layer_ratios"):
+        return f"not pruned ({seed})"
+    return f"pruned {removed(row)} by {row['criterion']} ({seed})"
+
+
+def removed(row):
+    """The part of the filters that was removed, or the name of the layer ratios: `40 %`."""
+    ratio, name = f"{100 * row['pruning_ratio']:g} %", shortened(row.get("layer_ratios") or "")
+    rest = f", rest {ratio}" if row["pruning_ratio"] else ""
+    return f"{name}{rest}" if name else ratio
+
+
+def change(before, after):
+    """Two amounts and the difference in percent: `4.05 M -> 2.40 M (-40.6 %)`."""
+    if before == after:
+        return f"{amount(after)} (unchanged)"
+    return f"{amount(before)} -> {amount(after)} ({100 * (after - before) / before:+.1f} %)"
+
+
+def amount(number):
+    """A number in three digits or more: `57`, `9,216`, `57.2 k`, `4.05 M`."""
+    for size, unit in UNITS:
+        scaled = number / size
+        if scaled >= (10 if unit == "k" else 1):
+            return f"{scaled:.{2 if scaled < 10 else 1 if scaled < 100 else 0}f} {unit}"
+    return f"{number:,}"
+
+
+def percent(part):
+    """A part of 1 in percent: `92.35 %`."""
+    return f"{100 * part:.2f} %"
+
+
+def points(difference):
+    """A difference of accuracies in points of a percent, with its sign: `-1.12 points`."""
+    return f"{100 * difference:+.2f} points"
+
+
+def _accuracy(accuracy, before):
+    return f"{percent(accuracy)} ({points(accuracy - before)})"
 
 
 def epochs(number):

@@ -11,8 +11,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-import pruning
-from experiment import backend, networks, settings, timings
+from experiment import backend, gap, layer_tables, log, networks, settings, timings
 from experiment.columns import Measured
 from experiment.errors import UserError
 from experiment.pruned import cuts, macs, renewed
@@ -20,7 +19,6 @@ from experiment.store import Entry
 from experiment.study import Baseline, Trial
 from pruning import cost, timing
 from scnnb import training
-from scnnb.files import replaced
 
 OUT_OF_MEMORY = (
     re.compile(  # class or words of TensorFlow, JAX, PyTorch on a GPU and on a processor
@@ -54,12 +52,15 @@ def train_baseline(baseline: Baseline, dataset, network, callbacks=()):
     """
     entry, recipe = baseline.entry, baseline.settings.recipe
     keras.utils.set_random_seed(baseline.seed)
-    model, seconds = networks.build(network, dataset), 0.0
+    model, seconds, last = networks.build(network, dataset), 0.0, None
     if recipe.epochs:
-        print(f"training the baseline of seed {baseline.seed}, epochs: {recipe.epochs}")
-        seconds = _train(model, dataset, recipe, entry.backup_file(), callbacks)
+        print(f"training the baseline of seed {baseline.seed}, {log.epochs(recipe.epochs)}")
+        seconds, last = _train(model, dataset, recipe, entry.backup_file(), callbacks)
     record = {"accuracy": training.accuracy(model, *dataset.test), "seconds": round(seconds, 1)}
-    print(f"baseline: test accuracy {record['accuracy']:.4f}")
+    print(f"baseline (seed {baseline.seed}): test accuracy {log.percent(record['accuracy'])}")
+    remedy = "take more epochs (Epoch1) or a lower lr"
+    apart = {"in_training": last, "in_test": record["accuracy"], "remedy": remedy}
+    gap.warn(model, dataset, baseline.seed, **apart)
     entry.save_model(model)
     entry.save_record(record)
     entry.remove_backups()
@@ -78,7 +79,10 @@ def train_or_read(baseline: Baseline, dataset, network, fresh, callbacks=()):
     record = None if fresh else entry.read_record()
     if record and entry.read_model() is not None:
         entry.remove_backups()  # a run that was killed just after it was done left them
-        print(f"baseline read from {entry.path.parent}/: test accuracy {record['accuracy']:.4f}")
+        print(
+            f"baseline read from {entry.path.parent}/: "
+            f"test accuracy {log.percent(record['accuracy'])}"
+        )
     else:
         train_baseline(baseline, dataset, network, callbacks)
     lock.release()
@@ -112,9 +116,7 @@ def make_trial(trial: Trial, dataset, callbacks=()):
     keras.utils.set_random_seed(trial.seed)
     make = train_from_scratch if trial.settings.control else prune_and_retrain
     model, accuracies = make(baseline.model, dataset, trial, callbacks)
-    table = pd.DataFrame(pruning.summary(baseline.model, model).rows).convert_dtypes()
-    with replaced(entry.layers_file) as partial:
-        table.to_csv(partial, index=False)
+    layer_tables.write(entry.layers_file, baseline.model, model)
     measured = Measured(
         parameters=cost.parameters(model),
         **accuracies,
@@ -152,25 +154,24 @@ def prune_and_retrain(baseline, dataset, trial: Trial, callbacks=()):
         its retraining, "retrain_seconds": of all})`.
     """
     how, stages, seconds = trial.settings, [], 0.0
-    others = f", layer ratios {how.layer_ratios}" if how.layer_ratios else ""
-    print(
-        f"\npruning {how.pruning_ratio} of each convolution's filters{others}: "
-        f"{how.criterion}, {how.strategy}, {how.schedule}"
-    )
+    print(f"\n{log.how(settings.row(how))}")
     for layers, model in cuts(baseline, how, images=dataset.train_images):
-        print(f"pruned: {layers}")
-        print(pruning.summary(baseline, model))
         pruned_accuracy = training.accuracy(model, *dataset.test)
-        print(f"right after pruning: test accuracy {pruned_accuracy:.4f}")
-        print(f"retraining, epochs: {how.epoch2}")
+        of_stage = f"{layers} pruned: " if how.schedule == "iterative" else ""
+        print(
+            f"{of_stage}test accuracy before retraining {log.percent(pruned_accuracy)}; "
+            f"retraining, {log.epochs(how.epoch2)}"
+        )
         backup = trial.entry.backup_file(len(stages))
-        seconds += _train(model, dataset, how.retraining, backup, callbacks)
-        accuracies = {
-            "pruned_accuracy": pruned_accuracy,
-            "accuracy": training.accuracy(model, *dataset.test),
-        }
-        print(f"retrained: test accuracy {accuracies['accuracy']:.4f}")
+        taken, last = _train(model, dataset, how.retraining, backup, callbacks)
+        seconds += taken
+        accuracy = training.accuracy(model, *dataset.test)
+        accuracies = {"pruned_accuracy": pruned_accuracy, "accuracy": accuracy}
         stages.append({"layers": layers, "parameters": model.count_params()} | accuracies)
+        if how.schedule == "iterative":
+            print(log.stage(**stages[-1], before=cost.parameters(baseline)))
+    remedy = "take more epochs (Epoch2) or a lower --retrain-lr"
+    gap.warn(model, dataset, trial.seed, in_training=last, in_test=accuracy, remedy=remedy)
     if how.schedule == "iterative":
         pd.DataFrame(stages).to_csv(trial.entry.stages_file, index=False)
     return model, accuracies | {"retrain_seconds": round(seconds, 1)}
@@ -183,15 +184,17 @@ def train_from_scratch(baseline, dataset, trial: Trial, callbacks=()):
     weights, `retrain_seconds` the time of their training.
     """
     how = trial.settings
-    print(f"\nthe shape at {how.pruning_ratio} with new weights")
+    print(f"\n{log.how(settings.row(how))}; training, {log.epochs(how.from_scratch.epochs)}")
     model = renewed(baseline, how)
-    print(pruning.summary(baseline, model))
     untrained = training.accuracy(model, *dataset.test)
-    print(f"training, epochs: {how.from_scratch.epochs}")
-    seconds = _train(model, dataset, how.from_scratch, trial.entry.backup_file(), callbacks)
+    backup = trial.entry.backup_file()
+    seconds, last = _train(model, dataset, how.from_scratch, backup, callbacks)
+    accuracy = training.accuracy(model, *dataset.test)
+    remedy = "take more epochs (Epoch1, Epoch2) or a lower lr"
+    gap.warn(model, dataset, trial.seed, in_training=last, in_test=accuracy, remedy=remedy)
     return model, {
         "pruned_accuracy": untrained,
-        "accuracy": training.accuracy(model, *dataset.test),
+        "accuracy": accuracy,
         "retrain_seconds": round(seconds, 1),
     }
 
@@ -202,9 +205,13 @@ def now():
 
 
 def _train(model, dataset, recipe: settings.Recipe, backup, callbacks):
-    how = dataclasses.asdict(recipe)
+    """The seconds of all epochs, and the training accuracy of the last; None if it was stored."""
+    how, last = dataclasses.asdict(recipe), {}
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: last.update(logs))
+    watched = [*callbacks, watch]
     try:
-        return training.train(model, dataset, **how, backup=backup, callbacks=callbacks)
+        seconds = training.train(model, dataset, **how, backup=backup, callbacks=watched)
+        return seconds, last.get("accuracy")
     except training.DivergedError as error:
         raise UserError(str(error)) from error
     except Exception as error:  # each backend has a class of its own

@@ -144,8 +144,8 @@ def test_a_stored_network_is_trained_further_or_taken_as_it_is(few, small, call)
     arguments = (few, *SHORT, 0, "--model", small, *options)
     status, out, err = call(small.parent, *arguments)
     assert (status, err) == (0, "")
-    assert "training the baseline of seed 0, epochs: 1" in out
-    status, out, err = call(small.parent, *arguments, "--trained")
+    assert "training the baseline of seed 0, 1 epoch" in out
+    status, out, err = call(small.parent, *arguments, "--trained", "--verbose")
     assert (status, err) == (0, "")
     assert "training the baseline" not in out
     assert re.search(r"conv1 +4 -> 2 .*\nconv2 +6 ", out)

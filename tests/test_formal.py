@@ -65,12 +65,15 @@ def test_what_it_prints_when_redirected_is_plain_lines(sweep):
     assert not re.search(r"[^\n -~]", out)
     assert "few: 40 training and 40 test images (28, 28, 1), 10 classes" in out
     assert re.findall(r"^epoch (./.)  loss ", out, re.MULTILINE) == ["1/1", *["1/2", "2/2"] * 2]
-    assert re.search(r"conv1 +4 -> 2 +40 -> 20 +50\.0 ", out)
+    part, points = r"\d+\.\d\d %", r"\([+-]\d+\.\d\d points\)"
     assert re.search(
-        r"\nseed 0 pruned0\.4_retrained2: 332 -> 117 parameters, test accuracy 0\.\d{4} baseline, "
-        r"0\.\d{4} right after pruning, 0\.\d{4} after retraining\n1 of 2 trials done, ",
+        r"\npruned 40 % by l1 \(seed 0\): filters 10 -> 5 \(-50\.0 %\), parameters 332 -> 117 "
+        r"\(-64\.8 %\), MACs 13.9 k -> 5,016 \(-64\.0 %\)\n"
+        rf"test accuracy: baseline {part}, after pruning {part} {points}, after retraining {part} "
+        rf"{points}\n1 of 2 trials done, ",
         out,
     )
+    assert "conv1" not in out
 
 
 def test_it_leaves_a_figure_and_models_that_stock_keras_loads(sweep):
@@ -101,11 +104,15 @@ def test_a_finished_row_is_shown_and_not_computed_again(sweep, call):
     status, out, err = call(folder, *arguments, 0.4)
     assert (status, err) == (0, "")
     assert re.search(
-        r"seed 0 pruned0\.4_retrained2 is finished since 20.*: 332 -> 117 parameters", out
+        r"seed 0 pruned0\.4_retrained2 is finished since 20.*:\npruned 40 % by l1 \(seed 0\): ",
+        out,
     )
     assert "epoch " not in out
+    assert not re.search("^conv1", out, re.M)
     assert csv.read_text() == before
     assert csv.with_suffix(".png").exists()
+    _, out, _ = call(folder, *arguments, 0.4, "--verbose")
+    assert re.search(r"^conv1 +4 -> 2 +40 -> 20 +50\.0 ", out, re.M)
 
 
 def test_calls_side_by_side_share_one_baseline_and_write_the_rows_of_the_sweep(sweep, tmp_path):
@@ -115,7 +122,7 @@ def test_calls_side_by_side_share_one_baseline_and_write_the_rows_of_the_sweep(s
     assert [(status, err) for status, _, err in ended] == [(0, "")] * 3
     said = "".join(out for _, out, _ in ended)
     assert said.count("training the baseline") == 1
-    assert said.count("retraining, epochs") == 2
+    assert said.count("; retraining, 2 epochs") == 2
     together = record.read_rows(tmp_path / "results" / "few.csv")
     alone = record.read_rows(folder / "results" / "few.csv")
     pd.testing.assert_frame_equal(results(together), results(alone))

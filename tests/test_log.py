@@ -1,8 +1,9 @@
-"""experiment/log.py: what came of a trial, in words."""
+"""experiment/log.py: texts for people."""
 
 import pytest
 
 from experiment import log
+from tests.rows import row
 
 
 @pytest.mark.parametrize(
@@ -31,9 +32,58 @@ def test_one_epoch_is_no_plural(number, words):
     assert log.epochs(number) == words
 
 
-def test_a_row_in_words_says_what_pruning_cost_and_of_a_control_what_it_came_to():
-    row = {"baseline_parameters": 4_047_370, "parameters": 2_404_404, "control": ""}
-    row |= {"baseline_accuracy": 0.9, "pruned_accuracy": 0.123456, "accuracy": 0.87654}
-    costs = "4,047,370 -> 2,404,404 parameters, test accuracy 0.9000 baseline, "
-    assert log.in_words(row) == costs + ("0.1235 right after pruning, 0.8765 after retraining")
-    assert log.in_words(row | {"control": "scratch"}) == costs + "0.8765 trained from new weights"
+def test_a_trial_is_two_lines_with_percent_removed_and_points_lost():
+    main_job = row(baseline_accuracy=0.9235, pruned_accuracy=0.8439, accuracy=0.9123)
+    assert log.in_words(main_job, (96, 57)) == (
+        "pruned 40 % by l1 (seed 0): filters 96 -> 57 (-40.6 %), parameters 4.05 M -> 2.40 M "
+        "(-40.6 %), MACs 7.87 M -> 3.80 M (-51.6 %)\n"
+        "test accuracy: baseline 92.35 %, after pruning 84.39 % (-7.96 points), after retraining "
+        "91.23 % (-1.12 points)"
+    )
+    uncounted = log.in_words(main_job | {"macs": None, "baseline_macs": None})
+    assert ": parameters 4.05 M -> 2.40 M (-40.6 %)\n" in uncounted
+    control = log.in_words(main_job | {"control": "scratch", "strategy": "", "schedule": ""})
+    assert control.startswith("same shape as pruned 40 %, new weights (seed 0): parameters ")
+    assert control.endswith(
+        "baseline 92.35 %, after training from new weights 91.23 % (-1.12 points)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "pruned 40 % by l1 (seed 0)"),
+        ({"pruning_ratio": 0.125, "criterion": "random"}, "pruned 12.5 % by random (seed 0)"),
+        ({"pruning_ratio": 0.0}, "not pruned (seed 0)"),
+        ({"pruning_ratio": 0.0, "layer_ratios": "vgg16-A"}, "pruned vgg16-A by l1 (seed 0)"),
+        ({"layer_ratios": "vgg16-A"}, "pruned vgg16-A, rest 40 % by l1 (seed 0)"),
+        (
+            {"coupled": "skip", "strategy": "greedy", "retrain_learning_rate": 0.5, "seed": 3},
+            "pruned 40 % by l1 (coupled skip, strategy greedy, retrain learning rate 0.5, seed 3)",
+        ),
+    ],
+)
+def test_only_settings_that_are_not_the_usual_are_named(changes, words):
+    assert log.how(row(**changes)) == words
+
+
+def test_a_stage_of_an_iterative_schedule_is_one_line():
+    assert log.stage(
+        layers="conv1 conv2", parameters=300, pruned_accuracy=0.5, accuracy=0.6251, before=400
+    ) == (
+        "stage conv1 conv2: parameters 400 -> 300 (-25.0 %), test accuracy 50.00 % after pruning, "
+        "62.51 % after retraining"
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(7, "7"), (9216, "9,216"), (57_150, "57.1 k"), (4_047_370, "4.05 M"), (41_999_999, "42.0 M")]
+    + [(123_456_789, "123 M"), (3.87e9, "3.87 G")],
+)
+def test_large_numbers_have_a_unit(number, words):
+    assert log.amount(number) == words
+
+
+def test_what_did_not_change_says_so():
+    assert log.change(7, 7) == "7 (unchanged)"
