@@ -1,7 +1,8 @@
-"""Parameters against accuracy: every trial's row, the summary and the figure."""
+"""Parameters against accuracy: the row of each trial, the summary, the table and the figures."""
 
 import contextlib
 import functools
+import time
 from pathlib import Path
 
 from experiment import (
@@ -22,6 +23,7 @@ from experiment.runner import Outcome, Runner
 from experiment.study import RESULTS, Study, Trial
 from experiment.work import Shared, callbacks
 
+SECONDS_BETWEEN_FIGURES = 60  # drawing takes 1 to 4 seconds
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("data", "scnnb", "pruning", "experiment")  # what nodes of a cluster need
 
@@ -50,19 +52,23 @@ def draw(study: Study, sizes: preflight.Sizes, dataset, network, options: Option
     def time_left():
         return progress.time_left(study, sizes, counts=runner.counts)
 
-    with _pool(dataset, shared, options, time_left) as pool:
-        runner = Runner(
-            study, pool, formats=shared.formats, int8_io=shared.int8_io, fresh=options.fresh
-        )
-        left = functools.partial(
-            progress.in_words, study, sizes, counts=runner.counts, at_once=pool.places
-        )
-        for outcome in runner.outcomes():
-            failed += _recorded(outcome, csv, shared.formats, left, options.verbose)
-    print(
-        f"rows in {csv}, summary in {_summary(csv)}, curve in {csv.with_suffix('.png')}, models in "
-        f"{RESULTS}/*/"
-    )
+    drawn, pictures = time.monotonic(), []
+    try:
+        with _pool(dataset, shared, options, time_left) as pool:
+            runner = Runner(
+                study, pool, formats=shared.formats, int8_io=shared.int8_io, fresh=options.fresh
+            )
+            left = functools.partial(
+                progress.in_words, study, sizes, counts=runner.counts, at_once=pool.places
+            )
+            for outcome in runner.outcomes():
+                failed += _recorded(outcome, csv, shared.formats, left, options.verbose)
+                if time.monotonic() - drawn > SECONDS_BETWEEN_FIGURES:
+                    _draw_figures(csv)
+                    drawn = time.monotonic()
+    finally:
+        pictures = _draw_figures(csv)  # also if the run was stopped
+    _print_files(csv, pictures)
     if failed:
         raise UserError(f"failed: {'; '.join(failed)}")
 
@@ -99,8 +105,7 @@ def _recorded(outcome: Outcome, csv, formats, left, verbose):
     if isinstance(job.subject, Trial):
         with as_the_users(record.NotARecordError):  # another program may write it
             record.append_rows(csv, [row])
-            summary.write(csv, _summary(csv))
-            curve_figure.draw(csv, csv.with_suffix(".png"))
+            summary.write(csv)
     if job.kind == "exports":
         exporting.report_loss(job.entry, row, formats)
         why = row.get("failed_exports")
@@ -117,5 +122,17 @@ def _recorded(outcome: Outcome, csv, formats, left, verbose):
     return []
 
 
-def _summary(csv):
-    return csv.with_name(f"{csv.stem}-summary.csv")
+def _draw_figures(csv):
+    """Draw the figures of the rows so far; returns the PNG files."""
+    if not csv.exists():  # no trial is finished
+        return []
+    with as_the_users(record.NotARecordError):
+        return curve_figure.draw(csv, csv.with_suffix(".png"))
+
+
+def _print_files(csv, pictures):
+    figures = ", ".join(each.name for each in pictures)
+    print(
+        f"written in {csv.parent}/: {csv.name} (rows), {csv.stem}.md (table), "
+        f"{csv.stem}-summary.csv (means), {figures} and .pdf (figures); models in {RESULTS}/*/"
+    )

@@ -28,14 +28,21 @@ def draw(csv, png):
     Args:
         csv: pathlib.Path of a CSV as `record.append_rows` writes it, with at least one row.
         png: pathlib.Path of the first picture.
+
+    Returns:
+        List of the PNG files.
     """
     with record.lock(csv):  # runs side by side draw the same picture
         rows = record.read_rows(csv)
-        figures.save(curve(rows), png)
-        others = {"exports": exports_figure.exports(rows), "layers": layers_figure.layers(rows)}
-        for name, figure in others.items():
-            if figure:
-                figures.save(figure, png.with_name(f"{png.stem}-{name}.png"))
+        drawn = {
+            png: curve(rows),
+            png.with_name(f"{png.stem}-exports.png"): exports_figure.exports(rows),
+            png.with_name(f"{png.stem}-layers.png"): layers_figure.layers(rows),
+        }
+        drawn = {file: figure for file, figure in drawn.items() if figure}
+        for file, figure in drawn.items():
+            figures.save(figure, file)
+    return list(drawn)
 
 
 @figures.styled()

@@ -95,7 +95,7 @@ def percent(part):
 
 def points(difference):
     """A difference of accuracies in points of a percent, with its sign: `-1.12 points`."""
-    return f"{100 * difference:+.2f} points"
+    return f"{100 * difference:+z.2f} points"
 
 
 def _accuracy(accuracy, before):

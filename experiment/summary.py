@@ -1,21 +1,28 @@
-"""Means over the seeds."""
+"""Means over the seeds, as a CSV and as a table in Markdown."""
 
 import pandas as pd
 
-from experiment import record
+from experiment import markdown, record
 from experiment.columns import SIZES, SUMMARISED, TRIALS
+from scnnb.files import replaced
 
 
-def write(path, summary):
-    """Write mean, sample standard deviation and number of the rows that differ in the seed only.
+def write(csv):
+    """Write mean, sample standard deviation and number of the rows that differ only in the seed.
 
     Args:
-        path: pathlib.Path of a CSV of the table `TRIALS`.
-        summary: pathlib.Path of the CSV to write.
+        csv: pathlib.Path of a CSV of the table `TRIALS`.
+
+    Returns:
+        List of the files beside it: `NAME-summary.csv`, and `NAME.md` for people.
     """
-    with record.lock(path):
-        rows = record.read_rows(path)
-        record.put(summarised(rows), summary)
+    summary, page = csv.with_name(f"{csv.stem}-summary.csv"), csv.with_suffix(".md")
+    with record.lock(csv):
+        means = summarised(record.read_rows(csv))
+        record.put(means, summary)
+        with replaced(record.target(page)) as partial:
+            partial.write_text(markdown.page(means), encoding="utf-8")
+    return [summary, page]
 
 
 def summarised(rows):

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from experiment import record
+from experiment import curve, curve_figure, record, trainings
 from experiment.columns import EXPORTED, MEASURED
 from scnnb import precision
 
@@ -156,3 +156,47 @@ def test_a_stored_network_is_trained_further_or_taken_as_it_is(few, small, call)
     assert rows["layer_ratios"].tolist() == ['{"conv*": 0.5, "conv2": 0.0}'] * 2
     trained = small.parent.glob("results/*_small.keras_*/pruned0.0_*_retrained1.keras")
     assert len(list(trained)) == 2
+
+
+def test_figures_are_drawn_at_the_end_also_of_a_run_that_is_stopped(few, small, call, monkeypatch):
+    results, drawn, draw = small.parent / "results", [], curve_figure.draw
+
+    def count(csv, png):
+        drawn.append(len(record.read_rows(csv)))
+        return draw(csv, png)
+
+    monkeypatch.setattr(curve_figure, "draw", count)
+    arguments = (few, *SHORT, 0.5, 0.0, 0.7, "--model", small)
+    make_trial, made = trainings.make_trial, []
+
+    def stop(*args):
+        made.append(args)
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        return make_trial(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainings, "make_trial", stop)
+        assert call(small.parent, *arguments)[0] == 130
+    assert drawn == [2]
+    assert (results / "few.png").exists() and (results / "few.pdf").exists()
+    status, out, _ = call(small.parent, *arguments)
+    assert (status, drawn) == (0, [2, 3])
+    assert out.splitlines()[-1] == (
+        "written in results/: few.csv (rows), few.md (table), few-summary.csv (means), few.png, "
+        "few-layers.png and .pdf (figures); models in results/*/"
+    )
+    assert (results / "few.md").read_text().count("| pruned, retrained ") == 2
+    monkeypatch.setattr(curve, "SECONDS_BETWEEN_FIGURES", -1)  # each trial takes longer
+    call(small.parent, *arguments)
+    assert drawn == [2, 3, 3, 3, 3, 3]
+
+
+def test_a_run_that_is_stopped_before_its_first_trial_draws_nothing(few, small, call, monkeypatch):
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainings, "make_trial", stop)
+    status, _, err = call(small.parent, few, *SHORT, 0.5, "--model", small)
+    assert (status, err.count("\n")) == (130, 1)
+    assert not list((small.parent / "results").glob("*.png"))

@@ -85,5 +85,9 @@ def test_large_numbers_have_a_unit(number, words):
     assert log.amount(number) == words
 
 
+def test_no_change_of_an_accuracy_has_a_plus():
+    assert log.points(-1e-9) == "+0.00 points"
+
+
 def test_what_did_not_change_says_so():
     assert log.change(7, 7) == "7 (unchanged)"

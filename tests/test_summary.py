@@ -3,16 +3,20 @@
 import numpy as np
 import pandas as pd
 
-from experiment import record, summary
+from experiment import markdown, record, summary
 from tests.rows import row
 
 
 def test_the_summary_holds_mean_deviation_and_number_per_setting_whatever_the_seed(tmp_path):
-    csv, means = tmp_path / "a.csv", tmp_path / "a-summary.csv"
+    csv = tmp_path / "a.csv"
     for seed, accuracy in enumerate((0.25, 0.5, 1.0)):
         record.append_rows(csv, [row(seed=seed, accuracy=accuracy, latency_ms=2.0 * seed)])
     record.append_rows(csv, [row(pruning_ratio=0.8, accuracy=0.5, parameters=7)])
-    summary.write(csv, means)
+    means, table = summary.write(csv)
+    assert (means.name, table.name) == ("a-summary.csv", "a.md")
+    assert table.read_text(encoding="utf-8") == markdown.page(
+        summary.summarised(record.read_rows(csv))
+    )
     found = pd.read_csv(means)
     assert "seed" not in found.columns
     assert found["n"].tolist() == [3, 1]
