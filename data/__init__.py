@@ -1,4 +1,4 @@
-"""Images and labels as arrays, by the name of a dataset or from a file or folder of one's own."""
+"""Load a dataset as arrays: a known dataset by its name, or your own from a file or folder."""
 
 from pathlib import Path
 
@@ -13,18 +13,18 @@ DATASETS = {
 
 
 def load(name_or_path):
-    """The dataset of that name, or the one in that `.npz` file or folder.
+    """The dataset with this name, or in this `.npz` file or folder.
 
     Args:
-        name_or_path: a key of `DATASETS`, or the path of a file as `npz.load` reads it or of a
-            folder as `folder.load` does.
+        name_or_path: a key of `DATASETS`, the path of a file for `npz.load`, or the path of a
+            folder for `folder.load`.
 
     Returns:
         Dataset.
 
     Raises:
-        ValueError: the content is not a dataset, or not the one it should be.
-        OSError: there is no such file, or no source could be reached.
+        ValueError: the content is not a dataset, or its checksum is wrong.
+        OSError: the file does not exist, or the dataset cannot be downloaded.
     """
     if name_or_path in DATASETS:
         return DATASETS[name_or_path]()

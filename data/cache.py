@@ -1,4 +1,4 @@
-"""Keras' folder of downloaded datasets, and the way to fill it."""
+"""Download datasets with Keras into its folder of datasets."""
 
 import contextlib
 import io
@@ -12,30 +12,32 @@ from pathlib import Path
 
 import filelock
 
-CONNECT_SECONDS = 15  # for name look-up, every address and the first answer together
+CONNECT_SECONDS = 15  # for the name look-up, all addresses and the first answer together
 
 
 def folder():
-    """Where Keras keeps datasets: `$KERAS_HOME/datasets`, by default `~/.keras/datasets`."""
+    """Keras' folder of datasets: `$KERAS_HOME/datasets`, by default `~/.keras/datasets`."""
     return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
 
 
 def lock(path):
-    """A lock beside the path, so that runs side by side do not fill it at once."""
+    """A lock file beside the path, so that two runs do not write to it at the same time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return filelock.FileLock(f"{path}.lock")
 
 
 def say(message):
-    """One line for the user about where data comes from, on stderr."""
+    """Print a line on stderr about the source of a dataset."""
     print(message, file=sys.stderr, flush=True)
 
 
 def connect(url):
-    """Ask the server once, since a firewall that drops packets would hold Keras up for minutes.
+    """Check that the server answers.
+
+    Keras alone would wait for minutes behind a firewall that drops packets.
 
     Raises:
-        OSError: no answer within `CONNECT_SECONDS`.
+        OSError: the server does not answer within `CONNECT_SECONDS`.
     """
     outcome = queue.Queue()
 
@@ -47,7 +49,7 @@ def connect(url):
         except Exception as error:
             outcome.put(error)
 
-    # A thread, because a timeout of the socket counts for each address anew
+    # a thread, because the timeout of a socket starts again for each address of the server
     threading.Thread(target=ask, daemon=True).start()
     try:
         error = outcome.get(timeout=CONNECT_SECONDS)
@@ -58,49 +60,49 @@ def connect(url):
 
 
 def fetch(name, path, url, load_data):
-    """What Keras loads, its server asked first where the cache lacks the dataset.
+    """The arrays that Keras loads. If they must be downloaded, the server is checked first.
 
     Args:
         name: name of the dataset, for messages.
         path: pathlib.Path of the file that Keras downloads.
-        url: where from.
-        load_data: a `load_data` of `keras.datasets`.
+        url: address of the file on the server.
+        load_data: function `load_data` of a module of `keras.datasets`.
 
     Raises:
-        OSError: it is not in the cache and cannot be downloaded.
+        OSError: the dataset is not in the cache and cannot be downloaded.
     """
     try:
         with lock(path):
             if not path.exists():
                 connect(url)
-                say(f"{name}: Keras downloads it to {folder()}")
+                say(f"{name}: Keras downloads the dataset to {folder()}")
             return download(load_data)
     except OSError as error:
-        raise OSError(f"{name}: {error}; without network pass an .npz file") from error
+        raise OSError(f"{name}: {error}; without a network, give an .npz file") from error
 
 
 def damaged(path):
-    """The error to raise where what the cache holds fails its checksum."""
-    return ValueError(f"{path} is damaged and not used; delete it to have it fetched again")
+    """The error for a file or folder of the cache that has a wrong checksum."""
+    return ValueError(f"{path} is damaged and not used; delete it, and it is downloaded again")
 
 
 def download(load_data):
-    """What Keras loads, downloaded where its cache lacks it.
+    """The arrays that Keras loads; it downloads them if they are not in its cache.
 
     Args:
-        load_data: a `load_data` of `keras.datasets`.
+        load_data: function `load_data` of a module of `keras.datasets`.
 
     Raises:
-        OSError: the download broke off, or what the cache holds is damaged.
+        OSError: the download failed, or the cache is damaged.
     """
-    # Keras' progress bar would fill a file with its every step
+    # in a file, every step of Keras' progress bar would be a line
     screen = sys.stdout if sys.stdout.isatty() else io.StringIO()
     limit = socket.getdefaulttimeout()
     socket.setdefaulttimeout(CONNECT_SECONDS)
     try:
         with contextlib.redirect_stdout(screen):
             return load_data()
-    except Exception as error:  # Keras raises a bare Exception for what went wrong on the way
+    except Exception as error:  # Keras raises a plain Exception if a download fails
         raise OSError(f"Keras cannot load it: {error}") from error
     finally:
         socket.setdefaulttimeout(limit)

@@ -1,7 +1,7 @@
 """CIFAR-10: 50,000 + 10,000 colour images, 32x32 pixels, 10 classes.
 
-Source: Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images. Published without
-a licence, for research; it is downloaded and never passed on.
+Source: Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images. It was published for
+research, without a licence. So it is downloaded, and must not be distributed.
 """
 
 from data import cache, dataset
@@ -12,16 +12,16 @@ FOLDER = "cifar-10-batches-py-target"  # of Keras' cache
 
 
 def load():
-    """CIFAR-10 from Keras' cache or download, verified by its checksum.
+    """CIFAR-10 from Keras' cache or a download, with its checksum verified.
 
     Returns:
         Dataset.
 
     Raises:
-        OSError: it is not in the cache and cannot be downloaded.
-        ValueError: what the cache holds is not CIFAR-10.
+        OSError: the dataset is not in the cache and cannot be downloaded.
+        ValueError: the cache holds other content.
     """
-    import keras  # takes seconds: not before the arguments are known to be right
+    import keras  # takes seconds, so it is imported after the arguments are checked
 
     archive = cache.folder() / f"{FOLDER}_archive"
     train, test = cache.fetch("cifar10", archive, URL, keras.datasets.cifar10.load_data)

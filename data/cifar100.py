@@ -1,7 +1,7 @@
 """CIFAR-100: 50,000 + 10,000 colour images, 32x32 pixels, 100 classes (the fine labels).
 
-Source: Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images. Published without
-a licence, for research; it is downloaded and never passed on.
+Source: Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images. It was published for
+research, without a licence. So it is downloaded, and must not be distributed.
 """
 
 import hashlib
@@ -10,23 +10,23 @@ from data import cache, dataset
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
 FOLDER = "cifar-100-python-target"  # of Keras' cache
-FILES = {  # of the archive's folder: MD5, as torchvision publishes it (datasets/cifar.py)
+FILES = {  # file in the archive's folder: its MD5, as published in torchvision's datasets/cifar.py
     "train": "16019d7e3df5f24257cddd939b257f8d",
     "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
 }
 
 
 def load():
-    """CIFAR-100 from Keras' cache or download, verified by the checksums of its files.
+    """CIFAR-100 from Keras' cache or a download, with the checksums of its files verified.
 
     Returns:
         Dataset.
 
     Raises:
-        OSError: it is not in the cache and cannot be downloaded.
-        ValueError: what the cache holds is not CIFAR-100.
+        OSError: the dataset is not in the cache and cannot be downloaded.
+        ValueError: the cache holds other content.
     """
-    import keras  # takes seconds: not before the arguments are known to be right
+    import keras  # takes seconds, so it is imported after the arguments are checked
 
     archive = cache.folder() / f"{FOLDER}_archive"
     train, test = cache.fetch("cifar100", archive, URL, keras.datasets.cifar100.load_data)

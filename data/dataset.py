@@ -1,4 +1,4 @@
-"""A dataset in memory, and the one conversion from raw images and labels."""
+"""A dataset in memory, made from raw images and labels."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ import numpy as np
 
 _IMAGES = ("train_images", "test_images")
 
-PIXELS = {  # range of the values that a network takes: (divisor of a byte, what is added then)
+PIXELS = {  # range of a network's input: (number a byte is divided by, number added after that)
     "0..1": (255, 0),
     "0..255": (1, 0),
     "-1..1": (127.5, -1),
@@ -15,15 +15,15 @@ PIXELS = {  # range of the values that a network takes: (divisor of a byte, what
 
 
 class Images:
-    """Images as they are stored, a byte per value; what is taken out of them is float32.
+    """Images with one byte per value in memory; indexing gives float32 arrays.
 
     Attributes:
         shape: `(n, height, width, channels)`.
-        black: value of a byte that is 0.
+        black: float32 value of a black pixel, whose byte is 0.
     """
 
     def __init__(self, pixels, values="0..1"):
-        """Take in uint8 array (n, height, width, channels), and a key of `PIXELS`."""
+        """Take a uint8 array (n, height, width, channels) and a key of `PIXELS`."""
         self._pixels, self._values = pixels, values
         self._divisor, self.black = map(np.float32, PIXELS[values])
         self.shape = pixels.shape
@@ -33,16 +33,16 @@ class Images:
         return len(self._pixels)
 
     def __getitem__(self, chosen):
-        """Float32 array of what NumPy's indexing means by `chosen`."""
+        """Float32 array of the images at an index, as NumPy's indexing takes it."""
         scaled = self._pixels[chosen].astype(np.float32) / self._divisor
         return scaled + self.black if self.black else scaled
 
     def only(self, chosen):
-        """Those of the images that NumPy's indexing means by `chosen`."""
+        """The images at an index, as NumPy's indexing takes it."""
         return Images(self._pixels[chosen], self._values)
 
     def between(self, values):
-        """The same bytes, their values in another range, a key of `PIXELS`."""
+        """The same images with values in another range, a key of `PIXELS`."""
         return Images(self._pixels, values)
 
 
@@ -57,7 +57,7 @@ class Dataset:
         test_images: Images (m, height, width, channels).
         test_labels: int32 (m,).
         num_classes: number of classes.
-        fingerprint: SHA-256 of the raw content, hexadecimal: equal content, equal fingerprint.
+        fingerprint: SHA-256 of the raw images and labels, hexadecimal.
     """
 
     name: str
@@ -79,20 +79,20 @@ class Dataset:
         return self.test_images, self.test_labels
 
     def between(self, values):
-        """The same dataset, the values of its images in another range, a key of `PIXELS`."""
+        """The same dataset with image values in another range, a key of `PIXELS`."""
         images = {name: getattr(self, name).between(values) for name in _IMAGES}
         return replace(self, **images)
 
 
 def from_raw(name, x_train, y_train, x_test, y_test):
-    """Check raw arrays and convert them to a Dataset.
+    """The Dataset of raw arrays, which are checked first.
 
     Args:
         name: short name of the dataset.
         x_train: uint8 images (n, height, width) or (n, height, width, channels).
-        y_train: integer labels (n,) or (n, 1), every class 0..classes - 1 present.
-        x_test: like `x_train`, images of the same shape.
-        y_test: like `y_train`, no class that `y_train` lacks.
+        y_train: integer labels (n,) or (n, 1); every class 0..classes - 1 is present.
+        x_test: like `x_train`, with images of the same shape.
+        y_test: like `y_train`; every class is also in `y_train`.
 
     Returns:
         Dataset.
@@ -106,11 +106,13 @@ def from_raw(name, x_train, y_train, x_test, y_test):
         n_images, n_labels = len(images[f"x_{part}"]), len(labels[f"y_{part}"])
         if n_images != n_labels:
             raise ValueError(
-                f"x_{part} holds {n_images} images but y_{part} {n_labels} labels; give one each"
+                f"y_{part}: expected {n_images} labels, one per image of x_{part}, got {n_labels}"
             )
     train_shape, test_shape = images["x_train"].shape[1:], images["x_test"].shape[1:]
     if train_shape != test_shape:
-        raise ValueError(f"x_train has images of {train_shape}, x_test of {test_shape}; give one")
+        raise ValueError(
+            f"x_test: expected images of shape {train_shape}, as in x_train, got {test_shape}"
+        )
     return Dataset(
         name=name,
         train_images=Images(images["x_train"]),
@@ -123,7 +125,7 @@ def from_raw(name, x_train, y_train, x_test, y_test):
 
 
 def fingerprint(*arrays):
-    """SHA-256 over shapes and values of integer arrays, hexadecimal; their types do not matter."""
+    """SHA-256 of the shapes and values of integer arrays, hexadecimal, for any integer type."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(repr(array.shape).encode())
@@ -133,38 +135,40 @@ def fingerprint(*arrays):
 
 def _images(key, array):
     if array.dtype != np.uint8:
-        raise ValueError(f"{key} is {array.dtype}; give uint8 images, 0..255")
+        raise ValueError(f"{key}: expected uint8 images with values 0..255, got {array.dtype}")
     if array.ndim not in (3, 4) or 0 in array.shape:
         raise ValueError(
-            f"{key} has shape {array.shape}; give images (n, height, width) or "
-            "(n, height, width, channels), none of them 0"
+            f"{key}: expected images (n, height, width) or (n, height, width, channels) with no "
+            f"size 0, got shape {array.shape}"
         )
     return array if array.ndim == 4 else array[..., np.newaxis]
 
 
 def _labels(key, array):
     if not np.issubdtype(array.dtype, np.integer):
-        raise ValueError(f"{key} is {array.dtype}; give integer labels")
+        raise ValueError(f"{key}: expected integer labels, got {array.dtype}")
     if array.ndim not in (1, 2) or array.shape[1:] not in ((), (1,)) or array.size == 0:
-        raise ValueError(f"{key} has shape {array.shape}; give labels (n,) or (n, 1), n at least 1")
+        raise ValueError(
+            f"{key}: expected labels (n,) or (n, 1), n at least 1, got shape {array.shape}"
+        )
     if array.min() < 0:
-        raise ValueError(f"{key} holds label {array.min()}; number the classes from 0")
+        raise ValueError(f"{key}: expected labels from 0, got {array.min()}")
     return array.reshape(-1)
 
 
 def _count_classes(y_train, y_test):
     classes = np.unique(y_train)
     if len(classes) < 2:
-        raise ValueError(f"y_train holds only label {classes[0]}; give at least two classes")
+        raise ValueError(f"y_train: expected at least two classes, got only label {classes[0]}")
     if classes[-1] != len(classes) - 1:
         missing = np.setdiff1d(np.arange(len(classes)), classes)[0]
         raise ValueError(
-            f"y_train has labels up to {classes[-1]} but none is {missing}; "
+            f"y_train: expected every label from 0 to {classes[-1]}, got none that is {missing}; "
             "number the classes 0, 1, 2 without a gap"
         )
     if y_test.max() > classes[-1]:
         raise ValueError(
-            f"y_test holds label {y_test.max()}, y_train only 0 to {classes[-1]}; "
+            f"y_test: expected labels from 0 to {classes[-1]}, as in y_train, got {y_test.max()}; "
             "give test images of the trained classes"
         )
     return len(classes)

@@ -46,17 +46,18 @@ APT_SECONDS = 300  # for one command; the package has 31 MB
 
 
 def load():
-    """Fashion-MNIST from the first source that has it whole; files at hand before the network.
+    """Fashion-MNIST from the first source that has all its files.
 
-    In order: Keras' cache, the installed Debian package, that package fetched by an earlier
-    call; then Keras' download, then the package from a mirror. A source that fails is said in
-    one line. Every file is verified by its checksum.
+    The sources on this machine come first: Keras' cache, the installed Debian package, and the
+    same package if an earlier call downloaded it. Then Keras downloads it. At last the package
+    comes from a mirror. For a source that fails, one line is printed. The checksum of every file
+    is verified.
 
     Returns:
         Dataset.
 
     Raises:
-        OSError: no source has it.
+        OSError: no source has the dataset.
     """
     keras_folder, fetched_folder = cache.folder() / "fashion-mnist", cache.folder() / PACKAGE
     sources = (
@@ -75,13 +76,13 @@ def load():
             if arrays:
                 return dataset.from_raw("fashion", *arrays)
     raise OSError(
-        f"fashion: no source has it; install the package {PACKAGE}, put {', '.join(FILES)} into "
-        f"{keras_folder}, or pass an .npz file"
+        f"fashion: no source has the dataset; install the package {PACKAGE}, put "
+        f"{', '.join(FILES)} into {keras_folder}, or give an .npz file"
     )
 
 
 def _read(folder):
-    """The four arrays, or None where a file is missing."""
+    """The four arrays, or None if a file is missing."""
     if not all((folder / name).exists() for name in FILES):
         return None
     return [_read_file(folder / name, *FILES[name]) for name in FILES]
@@ -93,12 +94,12 @@ def _read_file(path, shape, checksum):
     except (gzip.BadGzipFile, EOFError, zlib.error):
         content = b""
     if hashlib.sha256(content).hexdigest() != checksum:
-        raise ValueError(f"{path} is damaged and not used; delete it to have it fetched again")
+        raise cache.damaged(path)
     return np.frombuffer(content, np.uint8)[-math.prod(shape) :].reshape(shape)
 
 
 def _read_or_fetch(folder, fetch):
-    """What the folder holds, filled first unless another run has done so in the meantime."""
+    """The four arrays of the folder. The files are fetched if no other run has done so by now."""
     with cache.lock(folder):
         with contextlib.suppress(OSError, ValueError):
             if arrays := _read(folder):
@@ -106,23 +107,23 @@ def _read_or_fetch(folder, fetch):
         fetch(folder)
         if arrays := _read(folder):
             return arrays
-    raise OSError(f"{folder} lacks {', '.join(FILES)} after they were fetched")
+    raise OSError(f"{folder}: expected {', '.join(FILES)} after the download, got not all of them")
 
 
 def _download(folder):
-    import keras  # takes seconds, and is needed on the first run only
+    import keras  # takes seconds, and only the first run needs it
 
     cache.connect(URL)
-    cache.say(f"fashion: Keras downloads it to {folder}")
+    cache.say(f"fashion: Keras downloads the dataset to {folder}")
     cache.download(keras.datasets.fashion_mnist.load_data)
 
 
 def _fetch_package(folder):
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         raise OSError(f"package {PACKAGE}: this system has no apt-get")
-    cache.say(f"fashion: apt-get fetches the package {PACKAGE} for {folder}")
+    cache.say(f"fashion: apt-get downloads the package {PACKAGE} for {folder}")
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        # relative file names, so that the archive's folder is where the command runs
+        # the commands run in this folder and get relative file names
         fetch = ["apt-get", *APT_OPTIONS, "download", PACKAGE]
         error = _run(fetch, scratch)
         if error and os.geteuid() == 0:  # a new machine has no list of packages yet
@@ -140,7 +141,7 @@ def _fetch_package(folder):
 
 
 def _run(command, folder):
-    """The last line of what the command complained of; empty where it succeeded."""
+    """The last line of the command's error messages, or "" if it succeeded."""
     try:
         done = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, check=False, timeout=APT_SECONDS

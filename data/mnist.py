@@ -7,24 +7,26 @@ Recognition. Copyright Yann LeCun and Corinna Cortes, CC BY-SA 3.0 licence.
 from data import cache, npz
 
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
-# Of arrays whose four IDX files have the published MD5 sums 6bbc9ace, a25bea73, 2646ac64, 27ae3e4e
+# of the arrays in the four IDX files with the published MD5 sums 6bbc9ace, a25bea73, 2646ac64 and
+# 27ae3e4e
 FINGERPRINT = "69191943f99ef12d7ccd4eae496ec2c46ef953b60bfdda85bd25c9d458f8a019"
 
 
 def load():
-    """MNIST from Keras' cache or download, verified by its checksum.
+    """MNIST from Keras' cache or a download, with its checksum verified.
 
-    A file at hand is judged by its images and labels. Keras would judge its bytes: fetch another
-    file of the same content anew, and delete it where there is no network.
+    The checksum of a file in the cache is that of its images and labels. Keras compares all bytes
+    of the file. It would download the dataset again for another file with the same images, and
+    without a network it would delete that file.
 
     Returns:
         Dataset.
 
     Raises:
-        OSError: it is not in the cache and cannot be downloaded.
-        ValueError: what the cache holds is not MNIST.
+        OSError: the dataset is not in the cache and cannot be downloaded.
+        ValueError: the cache holds other content.
     """
-    import keras  # takes seconds: not before the arguments are known to be right
+    import keras  # takes seconds, so it is imported after the arguments are checked
 
     path = cache.folder() / "mnist.npz"
 

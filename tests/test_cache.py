@@ -1,4 +1,4 @@
-"""data/cache.py: a download that cannot connect costs little; servers here are on loopback."""
+"""data/cache.py: a failed connection takes little time; all servers here are on this machine."""
 
 import http.server
 import socket
@@ -29,36 +29,36 @@ def server():
 
 @pytest.fixture(autouse=True)
 def any_machine(monkeypatch):
-    """However slow the machine, a server on it that answers is waited for."""
+    """Wait long enough for a server that answers, even on a slow machine."""
     monkeypatch.setattr(cache, "CONNECT_SECONDS", HANGS)
 
 
-def test_the_folder_is_keras_own(monkeypatch):
+def test_the_folder_of_datasets_is_the_one_of_keras(monkeypatch):
     monkeypatch.setenv("KERAS_HOME", "/somewhere")
     assert cache.folder() == Path("/somewhere/datasets")
     monkeypatch.delenv("KERAS_HOME")
     assert cache.folder() == Path.home() / ".keras" / "datasets"
 
 
-def test_a_server_that_answers_is_connected_to(server):
+def test_a_server_that_answers_is_no_error(server):
     cache.connect(server)
 
 
-def test_a_server_that_never_answers_costs_no_more_than_the_limit(monkeypatch):
+def test_a_server_that_never_answers_is_an_error_after_the_time_limit(monkeypatch):
     monkeypatch.setattr(cache, "CONNECT_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         with pytest.raises(OSError, match=r"cannot reach http://127.0.0.1:\d+/: "):
             cache.connect(f"http://127.0.0.1:{mute.getsockname()[1]}/")
 
 
-def test_a_closed_port_is_told_at_once():
+def test_a_closed_port_is_an_error_at_once():
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with pytest.raises(OSError, match="cannot reach .* refused"):
         cache.connect(f"http://127.0.0.1:{port}/")
 
 
-def test_a_redirected_download_writes_no_progress_bar_and_does_not_wait_for_ever(capsys):
+def test_a_download_into_a_file_has_no_progress_bar_and_a_time_limit(capsys):
     limits = []
 
     def load_data():
@@ -72,7 +72,7 @@ def test_a_redirected_download_writes_no_progress_bar_and_does_not_wait_for_ever
     assert socket.getdefaulttimeout() is None
 
 
-def test_a_download_that_breaks_off_is_an_os_error():
+def test_a_download_that_fails_is_an_os_error():
     def load_data():
         raise Exception("URL fetch failure")  # the type Keras raises
 

@@ -1,4 +1,4 @@
-"""data/cifar10.py, without its 170 MB."""
+"""data/cifar10.py, without a download of 170 MB."""
 
 import keras
 import numpy as np
@@ -19,17 +19,19 @@ def few_images():
     return (images, labels), (images, labels)
 
 
-def test_without_network_the_line_says_what_to_do(monkeypatch, capsys):
+def test_without_a_network_the_message_says_what_to_do(monkeypatch, capsys):
     def fail(url):
         raise OSError("cannot reach it")
 
     monkeypatch.setattr(cache, "connect", fail)
-    with pytest.raises(OSError, match="^cifar10: cannot reach it; without network pass an .npz"):
+    with pytest.raises(OSError, match="^cifar10: cannot reach it; without a network, give an .npz"):
         data.load("cifar10")
     assert capsys.readouterr().err == ""
 
 
-def test_an_archive_cut_short_that_cannot_be_downloaded_again_is_one_line(keras_home, monkeypatch):
+def test_a_truncated_archive_that_cannot_be_downloaded_again_is_a_one_line_error(
+    keras_home, monkeypatch
+):
     (keras_home / "datasets").mkdir()
     (keras_home / "datasets" / f"{cifar10.FOLDER}_archive").write_bytes(b"half")
 
@@ -41,14 +43,14 @@ def test_an_archive_cut_short_that_cannot_be_downloaded_again_is_one_line(keras_
         data.load("cifar10")
 
 
-def test_content_that_is_not_cifar10_is_refused(monkeypatch):
+def test_other_content_than_cifar10_is_rejected(monkeypatch):
     monkeypatch.setattr(cache, "connect", lambda url: None)
     monkeypatch.setattr(keras.datasets.cifar10, "load_data", few_images)
     with pytest.raises(ValueError, match="cifar-10-batches-py-target is damaged and not used"):
         data.load("cifar10")
 
 
-def test_the_cache_is_read_without_asking_the_network(keras_home, monkeypatch):
+def test_a_dataset_in_the_cache_is_read_without_a_connection(keras_home, monkeypatch):
     (keras_home / "datasets").mkdir()
     (keras_home / "datasets" / f"{cifar10.FOLDER}_archive").touch()
     monkeypatch.setattr(cache, "connect", None)

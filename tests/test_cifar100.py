@@ -1,4 +1,4 @@
-"""data/cifar100.py, on a small archive that Keras unpacks as it does the real one of 170 MB."""
+"""data/cifar100.py, with a small archive in place of the real one of 170 MB."""
 
 import hashlib
 import io
@@ -16,7 +16,7 @@ from data import cache, cifar100
 
 @pytest.fixture
 def keras_home(tmp_path, monkeypatch):
-    """Keras' folder, with an archive of three images in it; there is no network."""
+    """Keras' folder with an archive of three images; there is no network."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(cache, "connect", None)
     images = np.arange(3 * 3 * 32 * 32, dtype=np.uint8).reshape(3, -1)  # channels first
@@ -31,7 +31,7 @@ def keras_home(tmp_path, monkeypatch):
             tar.addfile(member, io.BytesIO(content))
     checksum = hashlib.md5(content).hexdigest()
     monkeypatch.setattr(cifar100, "FILES", dict.fromkeys(cifar100.FILES, checksum))
-    # The checksum is the real archive's, and Keras reads KERAS_HOME when it is imported
+    # Keras would compare the real archive's checksum, and it reads KERAS_HOME at import
     changes = {"file_hash": None, "cache_dir": str(tmp_path)}
     get_file = keras.utils.get_file
     monkeypatch.setitem(
@@ -42,7 +42,7 @@ def keras_home(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_it_has_the_fine_labels_and_channels_last(keras_home, capsys):
+def test_cifar100_has_the_fine_labels_and_channels_last(keras_home, capsys):
     loaded = data.load("cifar100")
     assert loaded.name == "cifar100"
     assert loaded.train_labels.tolist() == [1, 0, 2]
@@ -54,19 +54,21 @@ def test_it_has_the_fine_labels_and_channels_last(keras_home, capsys):
 
 
 @pytest.mark.parametrize("name", ["train", "test"])
-def test_content_that_is_not_cifar100_is_refused(keras_home, monkeypatch, name):
+def test_other_content_than_cifar100_is_rejected(keras_home, monkeypatch, name):
     monkeypatch.setitem(cifar100.FILES, name, "0" * 32)
     folder = re.escape(str(keras_home / "datasets" / cifar100.FOLDER))
-    with pytest.raises(ValueError, match=f"^{folder} is damaged and not used; delete it to have"):
+    with pytest.raises(ValueError, match=f"^{folder} is damaged and not used; delete it, and"):
         data.load("cifar100")
 
 
-def test_without_network_the_line_says_what_to_do(keras_home, monkeypatch, capsys):
+def test_without_a_network_the_message_says_what_to_do(keras_home, monkeypatch, capsys):
     def fail(url):
         raise OSError("cannot reach it")
 
     monkeypatch.setattr(cache, "connect", fail)
     (keras_home / "datasets" / f"{cifar100.FOLDER}_archive").unlink()
-    with pytest.raises(OSError, match="^cifar100: cannot reach it; without network pass an .npz"):
+    with pytest.raises(
+        OSError, match="^cifar100: cannot reach it; without a network, give an .npz"
+    ):
         data.load("cifar100")
     assert capsys.readouterr().err == ""

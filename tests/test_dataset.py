@@ -1,4 +1,4 @@
-"""data/dataset.py: the one conversion from raw arrays, and what it refuses."""
+"""data/dataset.py: which raw arrays become a dataset, and which are rejected."""
 
 import dataclasses
 
@@ -28,7 +28,7 @@ def test_images_are_float32_from_0_to_1_with_a_channel_axis():
     assert (tiny.name, tiny.num_classes) == ("tiny", 2)
 
 
-def test_every_pixel_is_divided_by_255_and_costs_a_byte_until_it_is_asked_for():
+def test_a_pixel_is_a_byte_in_memory_and_is_divided_by_255_when_it_is_read():
     pixels = np.arange(2 * 8 * 16, dtype=np.uint8).reshape(2, 8, 16)
     images = raw(x_train=pixels, x_test=pixels[:1]).train_images
     np.testing.assert_array_equal(images[:].ravel(), np.float32(np.arange(256)) / np.float32(255))
@@ -37,7 +37,7 @@ def test_every_pixel_is_divided_by_255_and_costs_a_byte_until_it_is_asked_for():
     assert images._pixels.base is pixels.base  # no copy
 
 
-def test_pixels_of_another_range_are_the_same_bytes():
+def test_the_same_bytes_can_be_read_in_other_ranges():
     pixels = np.array([[0, 51], [255, 102]], np.uint8).reshape(2, 1, 2)
     for values, expected in (
         ("0..1", [0.0, 0.2, 1.0, 0.4]),
@@ -51,7 +51,7 @@ def test_pixels_of_another_range_are_the_same_bytes():
         assert tiny.train_images.black == expected[0]
 
 
-def test_labels_in_a_column_are_flattened():
+def test_labels_of_shape_n_1_are_flattened():
     tiny = raw(y_train=np.array([[1], [0]], np.uint8))
     assert tiny.train_labels.dtype == np.int32
     assert list(tiny.train_labels) == [1, 0]
@@ -62,7 +62,7 @@ def test_a_dataset_cannot_be_changed():
         raw().name = "other"
 
 
-def test_the_fingerprint_follows_the_content_and_not_the_form():
+def test_the_fingerprint_depends_on_the_content_and_not_on_the_type():
     fingerprint = raw().fingerprint
     assert raw(y_train=np.array([[1], [0]], np.uint8)).fingerprint == fingerprint
     assert raw(x_train=np.zeros((2, 3, 4, 1), np.uint8)).fingerprint != fingerprint
@@ -73,20 +73,26 @@ def test_the_fingerprint_follows_the_content_and_not_the_form():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"x_train": np.zeros((2, 3, 4))}, "x_train is float64; give uint8 images"),
-        ({"x_test": np.zeros((3, 4), np.uint8)}, r"x_test has shape \(3, 4\)"),
-        ({"x_train": np.zeros((0, 3, 4), np.uint8)}, r"x_train has shape \(0, 3, 4\)"),
-        ({"x_test": np.zeros((1, 3, 5), np.uint8)}, "x_train has images of .* x_test of"),
-        ({"y_train": np.array([1.0, 0.0])}, "y_train is float64; give integer labels"),
-        ({"y_train": np.array([[1, 0]])}, r"y_train has shape \(1, 2\)"),
-        ({"y_test": np.array([], int)}, r"y_test has shape \(0,\)"),
-        ({"y_train": np.array([1, 0, 1])}, "x_train holds 2 images but y_train 3 labels"),
-        ({"y_train": np.array([0, -1])}, "y_train holds label -1"),
-        ({"y_train": np.array([0, 2])}, "labels up to 2 but none is 1"),
-        ({"y_train": np.array([0, 0])}, "y_train holds only label 0"),
-        ({"y_test": np.array([7])}, "y_test holds label 7, y_train only 0 to 1"),
+        (
+            {"x_train": np.zeros((2, 3, 4))},
+            "x_train: expected uint8 images with values 0..255, got float64",
+        ),
+        ({"x_test": np.zeros((3, 4), np.uint8)}, r"x_test: expected .* got shape \(3, 4\)$"),
+        ({"x_train": np.zeros((0, 3, 4), np.uint8)}, r"x_train: .* no size 0, got .*\(0, 3, 4\)$"),
+        (
+            {"x_test": np.zeros((1, 3, 5), np.uint8)},
+            r"x_test: expected images of shape \(3, 4, 1\), as in x_train, got \(3, 5, 1\)$",
+        ),
+        ({"y_train": np.array([1.0, 0.0])}, "y_train: expected integer labels, got float64"),
+        ({"y_train": np.array([[1, 0]])}, r"y_train: expected .* got shape \(1, 2\)$"),
+        ({"y_test": np.array([], int)}, r"y_test: expected .* at least 1, got shape \(0,\)$"),
+        ({"y_train": np.array([1, 0, 1])}, "y_train: expected 2 labels, one per image of .* got 3"),
+        ({"y_train": np.array([0, -1])}, "y_train: expected labels from 0, got -1"),
+        ({"y_train": np.array([0, 2])}, "expected every label from 0 to 2, got none that is 1"),
+        ({"y_train": np.array([0, 0])}, "y_train: expected at least two .* got only label 0"),
+        ({"y_test": np.array([7])}, "y_test: expected labels from 0 to 1, as in y_train, got 7"),
     ],
 )
-def test_wrong_arrays_are_refused_by_name(changes, message):
+def test_the_error_names_the_wrong_array(changes, message):
     with pytest.raises(ValueError, match=message):
         raw(**changes)

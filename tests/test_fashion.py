@@ -1,4 +1,4 @@
-"""data/fashion.py: which source is used, on small stand-ins for the four files."""
+"""data/fashion.py: which source is used, tested with four small files."""
 
 import gzip
 import hashlib
@@ -12,7 +12,7 @@ from data import cache, fashion
 
 @pytest.fixture
 def places(tmp_path, monkeypatch):
-    """Four small files that pass for Fashion-MNIST, and empty places to put them."""
+    """A function that writes four small files, accepted as Fashion-MNIST, into a folder."""
     contents = {
         "train-images-idx3-ubyte.gz": (np.arange(8), (2, 2, 2), 16),
         "train-labels-idx1-ubyte.gz": (np.array([0, 1]), (2,), 8),
@@ -49,7 +49,7 @@ def no_network(monkeypatch):
 
 
 @pytest.mark.parametrize("place", ["keras", "package", "fetched"])
-def test_files_at_hand_are_read_without_a_word(places, no_network, capsys, place):
+def test_files_on_this_machine_are_read_and_nothing_is_printed(places, no_network, capsys, place):
     places(getattr(places, place))
     loaded = fashion.load()
     np.testing.assert_array_equal(loaded.train_images[:].ravel(), np.float32(np.arange(8)) / 255)
@@ -63,7 +63,9 @@ def test_files_at_hand_are_read_without_a_word(places, no_network, capsys, place
     [b"", b"foreign", gzip.compress(bytes(16 + 8)), gzip.compress(bytes(24))[:-9]],
     ids=["empty", "foreign", "other images", "cut short"],
 )
-def test_a_damaged_file_is_named_and_the_next_source_used(places, no_network, capsys, content):
+def test_a_damaged_file_is_reported_and_the_next_source_is_used(
+    places, no_network, capsys, content
+):
     places(places.keras, **{"train-images-idx3": content})
     places(places.package)
     assert fashion.load().train_images[:].max() > 0
@@ -71,28 +73,28 @@ def test_a_damaged_file_is_named_and_the_next_source_used(places, no_network, ca
     assert f"{places.keras / 'train-images-idx3-ubyte.gz'} is damaged and not used" in line
 
 
-def test_what_a_fetch_brought_is_read_and_no_later_source_asked(places, monkeypatch, capsys):
+def test_downloaded_files_are_read_and_no_later_source_is_tried(places, monkeypatch, capsys):
     monkeypatch.setattr(fashion, "_download", places)
     monkeypatch.setattr(fashion, "_fetch_package", None)
     assert fashion.load().num_classes == 2
     assert capsys.readouterr().err == ""
 
 
-def test_a_fetch_that_brought_nothing_is_said_so(places, monkeypatch, capsys):
+def test_a_download_without_the_files_is_reported(places, monkeypatch, capsys):
     monkeypatch.setattr(fashion, "_download", lambda folder: None)
     monkeypatch.setattr(fashion, "_fetch_package", places)
     assert fashion.load().num_classes == 2
-    assert "fashion-mnist lacks train-images-idx3-ubyte.gz" in capsys.readouterr().err
+    assert "fashion-mnist: expected train-images-idx3-ubyte.gz, " in capsys.readouterr().err
 
 
-def test_failed_sources_are_said_in_a_line_each_before_the_error(places, no_network, capsys):
-    with pytest.raises(OSError, match="no source has it; install the package dataset-fashion"):
+def test_each_failed_source_is_one_line_before_the_error(places, no_network, capsys):
+    with pytest.raises(OSError, match="no source has the dataset; install the package data"):
         fashion.load()
     assert capsys.readouterr().err.splitlines() == ["fashion: no way out"] * 2
 
 
 def fake_programs(folder, **scripts):
-    """Shell scripts that stand in for apt-get and dpkg-deb on the PATH."""
+    """A PATH on which shell scripts replace apt-get and dpkg-deb."""
     folder.mkdir()
     for name, script in scripts.items():
         (folder / name.replace("_", "-")).write_text(f"#!/bin/sh\n{script}\n")
@@ -100,7 +102,7 @@ def fake_programs(folder, **scripts):
     return f"{folder}:{os.environ['PATH']}"
 
 
-def test_the_package_is_downloaded_unpacked_and_kept(places, monkeypatch, tmp_path):
+def test_the_package_is_downloaded_and_unpacked_for_later_runs(places, monkeypatch, tmp_path):
     unpacked = tmp_path / "unpacked"
     monkeypatch.setattr(fashion, "PACKAGE_FOLDER", fashion.Path("/usr/share/fashion"))
     places(unpacked / "usr/share/fashion")
@@ -121,7 +123,7 @@ def test_the_package_is_downloaded_unpacked_and_kept(places, monkeypatch, tmp_pa
     ]
 
 
-def test_as_root_the_list_of_packages_is_updated_where_it_lacks_the_package(
+def test_as_root_the_list_of_packages_is_updated_if_the_package_is_not_in_it(
     places, monkeypatch, tmp_path
 ):
     log = tmp_path / "log"
@@ -132,11 +134,11 @@ def test_as_root_the_list_of_packages_is_updated_where_it_lacks_the_package(
         monkeypatch.setattr(os, "geteuid", lambda user=user: user)
         with pytest.raises(OSError, match="E: no such package"):
             fashion._fetch_package(tmp_path / "fetched")
-        said = log.read_text().replace("dataset-fashion-mnist", "download").split()
-        assert said == calls
+        commands = log.read_text().replace("dataset-fashion-mnist", "download").split()
+        assert commands == calls
 
 
-def test_an_archive_that_cannot_be_unpacked_is_quoted(places, monkeypatch, tmp_path):
+def test_the_error_of_a_package_that_cannot_be_unpacked_is_quoted(places, monkeypatch, tmp_path):
     programs = fake_programs(
         tmp_path / "bin",
         apt_get='for last; do :; done; touch "$last.deb"',
@@ -147,7 +149,7 @@ def test_an_archive_that_cannot_be_unpacked_is_quoted(places, monkeypatch, tmp_p
         fashion._fetch_package(tmp_path / "fetched")
 
 
-def test_a_package_manager_that_hangs_is_ended(places, monkeypatch, tmp_path):
+def test_a_package_manager_that_hangs_is_stopped(places, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", fake_programs(tmp_path / "bin", apt_get="exec sleep infinity"))
     monkeypatch.setattr(fashion, "APT_SECONDS", 0.2)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -155,14 +157,14 @@ def test_a_package_manager_that_hangs_is_ended(places, monkeypatch, tmp_path):
         fashion._fetch_package(tmp_path / "fetched")
 
 
-def test_a_failing_package_manager_is_quoted_in_one_line(places, monkeypatch, tmp_path):
+def test_the_last_line_of_a_failing_package_manager_is_quoted(places, monkeypatch, tmp_path):
     programs = fake_programs(tmp_path / "bin", apt_get="echo one >&2; echo E: two >&2; exit 100")
     monkeypatch.setenv("PATH", programs)
     with pytest.raises(OSError, match="^package dataset-fashion-mnist: E: two$"):
         fashion._fetch_package(tmp_path / "fetched")
 
 
-def test_a_system_without_the_package_manager_is_told_so(monkeypatch, tmp_path):
+def test_a_system_without_the_package_manager_is_reported(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(OSError, match="this system has no apt-get"):
         fashion._fetch_package(tmp_path)

@@ -1,4 +1,4 @@
-"""data/folder.py: images written by Pillow come back bit by bit, and nothing is guessed."""
+"""data/folder.py: images that Pillow wrote are read without a change, and nothing is guessed."""
 
 import os
 import shutil
@@ -25,14 +25,18 @@ def save(file, image, **options):
 
 @pytest.fixture
 def own(tmp_path):
-    """A folder of two classes, grey, 5 x 7 pixels: cat 0, 1 and dog 2 to train, 3, 4 to test."""
+    """A folder with grey images, 5 x 7 pixels, of two classes.
+
+    The images `pixels(0)` and `pixels(1)` of cat and `pixels(2)` of dog are for training,
+    `pixels(3)` of cat and `pixels(4)` of dog for the test.
+    """
     for seed, name in enumerate(("train/cat/a", "train/cat/b", "train/dog/a", "test/cat/a")):
         save(tmp_path / "own" / f"{name}.png", pixels(seed))
     save(tmp_path / "own/test/dog/a.png", pixels(4))
     return tmp_path / "own"
 
 
-def refused(path, message):
+def rejected(path, message):
     with pytest.raises(ValueError, match=message) as caught:
         data.load(str(path))
     assert "\n" not in str(caught.value)
@@ -42,7 +46,7 @@ def raw(images):
     return np.rint(images * 255).astype(np.uint8)
 
 
-def test_every_pixel_and_label_arrives_in_the_order_of_the_names(own):
+def test_pixels_and_labels_are_complete_and_in_the_order_of_the_names(own):
     loaded = data.load(str(own))
     assert loaded.name == "own"
     assert loaded.num_classes == 2
@@ -53,7 +57,7 @@ def test_every_pixel_and_label_arrives_in_the_order_of_the_names(own):
     assert loaded.test_labels.tolist() == [0, 1]
 
 
-def test_real_images_have_the_fingerprint_of_the_same_arrays(tmp_path):
+def test_a_folder_has_the_fingerprint_of_the_same_images_as_arrays(tmp_path):
     with np.load(SAMPLE) as stored:
         arrays = {key: value[:300] for key, value in stored.items()}
     for part in ("train", "test"):
@@ -68,7 +72,7 @@ def test_real_images_have_the_fingerprint_of_the_same_arrays(tmp_path):
     assert data.load(str(tmp_path)).fingerprint == expected.fingerprint
 
 
-def test_one_folder_has_one_name_and_one_fingerprint_however_it_is_called(own, monkeypatch):
+def test_every_path_of_a_folder_gives_the_same_name_and_fingerprint(own, monkeypatch):
     expected = data.load(str(own))
     shutil.copytree(own, own.parent / "copy")
     monkeypatch.chdir(own)
@@ -78,9 +82,9 @@ def test_one_folder_has_one_name_and_one_fingerprint_however_it_is_called(own, m
         assert loaded.name == ("copy" if path == "../copy" else "own")
 
 
-def test_a_pipe_among_the_images_is_refused(own):
+def test_a_pipe_among_the_images_is_rejected(own):
     os.mkfifo(own / "train/cat/c.png")
-    refused(own, r"own/train/cat/c\.png cannot be read as an image; mend it or delete it")
+    rejected(own, r"own/train/cat/c\.png: expected an image, got no readable one; repair or")
 
 
 @pytest.mark.parametrize("ending", ["png", "bmp", "gif", "PNG"])
@@ -96,7 +100,7 @@ def test_colours_of_every_lossless_format_are_kept(own, ending):
 
 
 @pytest.mark.parametrize("ending", ["jpg", "jpeg"])
-def test_a_jpeg_is_close_to_what_was_written(own, ending):
+def test_a_jpeg_is_close_to_the_original_image(own, ending):
     grey = np.arange(5, dtype=np.uint8)[:, None] * 10 + np.arange(7, dtype=np.uint8)
     save(own / f"train/cat/c.{ending}", grey, quality=95)
     loaded = data.load(str(own))
@@ -105,7 +109,7 @@ def test_a_jpeg_is_close_to_what_was_written(own, ending):
 
 
 @pytest.mark.parametrize("ending", ["png", "bmp"])
-def test_grey_images_have_one_channel_whatever_the_format(own, ending):
+def test_grey_images_of_every_format_have_one_channel(own, ending):
     save(own / f"train/cat/c.{ending}", pixels(9))
     loaded = data.load(str(own))
     assert loaded.image_shape == (5, 7, 1)
@@ -119,13 +123,13 @@ def test_black_and_white_is_0_and_255(own):
     np.testing.assert_array_equal(raw(loaded.train_images[2, ..., 0]), (pixels(9) > 127) * 255)
 
 
-def test_transparency_is_left_out(own):
+def test_transparency_is_removed(own):
     save(own / "train/cat/c.png", pixels(9, (5, 7, 4)))
     images = data.load(str(own)).train_images
     np.testing.assert_array_equal(raw(images[2]), pixels(9, (5, 7, 4))[..., :3])
 
 
-def test_a_palette_keeps_its_colours_without_their_transparency(own):
+def test_an_image_with_a_palette_keeps_its_colours_without_transparency(own):
     image = Image.fromarray(pixels(9, (5, 7, 3))).quantize(20)
     save(own / "train/cat/c.png", image, transparency=bytes(range(20)))
     images = data.load(str(own)).train_images
@@ -133,7 +137,7 @@ def test_a_palette_keeps_its_colours_without_their_transparency(own):
 
 
 def changed(file, at, value):
-    """Write one byte of the header anew: what Pillow reads, and cannot write."""
+    """Change one byte of the header, to make files that Pillow can read and cannot write."""
     content = bytearray(file.read_bytes())
     content[at] = value
     if file.suffix == ".png":
@@ -161,14 +165,14 @@ def compressed(file):
         ("c.jpg", lambda f: save(f, Image.new("CMYK", (7, 5))), "JPEG, CMYK"),
     ],
 )
-def test_an_image_whose_values_would_be_changed_is_refused(own, name, write, what):
+def test_an_image_without_8_bits_per_value_is_rejected(own, name, write, what):
     write(own / "train/cat" / name)
-    refused(own, rf"train/cat/c\.\w+ is {what}; save it as PNG with 8 bits per value, grey or RGB")
+    rejected(own, rf"train/cat/c\.\w+: expected 8 bits per value, got {what}; save it as a grey")
 
 
-def test_images_of_different_sizes_are_named_with_them(own):
+def test_two_images_of_different_size_are_named_with_their_sizes(own):
     save(own / "test/dog/b.png", pixels(9, (6, 7)))
-    refused(own, r"own/train/cat/a\.png has 7x5 pixels, .*own/test/dog/b\.png 7x6; scale all")
+    rejected(own, r"dog/b\.png: expected 7x5 pixels, as .*train/cat/a\.png has, got 7x6; scale")
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "gif"])
@@ -177,22 +181,22 @@ def test_an_image_that_cannot_be_read_is_named(own, ending, length):
     file = own / f"test/dog/b.{ending}"
     save(file, pixels(9))
     file.write_bytes(file.read_bytes()[:length])
-    refused(own, rf"own/test/dog/b\.{ending} cannot be read as an image; mend it or delete it")
+    rejected(own, rf"own/test/dog/b\.{ending}: expected an image, got no readable one; repair")
 
 
-def test_a_png_whose_pixels_do_not_have_their_checksum_is_named(own):
+def test_a_png_with_a_wrong_checksum_is_named(own):
     file = own / "test/dog/b.png"
     save(file, pixels(9))
     content = bytearray(file.read_bytes())
-    content[-16] ^= 255  # of the last checksum but one, that of the pixels
+    content[-16] ^= 255  # in the checksum of the pixels, the last but one of the file
     file.write_bytes(content)
-    refused(own, r"own/test/dog/b\.png cannot be read as an image; mend it or delete it")
+    rejected(own, r"own/test/dog/b\.png: expected an image, got no readable one; repair or")
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
 def test_a_missing_folder_is_named(own, part):
     shutil.rmtree(own / part)
-    refused(own, rf"own/{part} is no folder; give train/<class>/ and test/<class>/ with images")
+    rejected(own, rf"own/{part}: expected a folder; give train/<class>/ and test/<class>/ with")
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
@@ -202,25 +206,25 @@ def test_a_folder_without_images_is_named(own, part):
     save(own / part / ".hidden/a.png", pixels(0))
     (own / part / "cat").mkdir()
     (own / part / "cat" / "readme.txt").touch()
-    refused(own, rf"own/{part} holds no images; give {part}/<class>/ with \.bmp, ")
+    rejected(own, rf"own/{part}: expected images, got none; give {part}/<class>/ with \.bmp, ")
 
 
-def test_a_single_class_is_refused(own):
+def test_a_single_class_is_rejected(own):
     shutil.rmtree(own / "train/dog")
-    refused(own, "own/train holds only the class cat; give at least 2")
+    rejected(own, "own/train: expected at least 2 classes, got only cat")
 
 
-def test_a_class_without_training_images_is_refused(own):
+def test_a_class_without_training_images_is_rejected(own):
     (own / "train/bird").mkdir()
-    refused(own, "own/train/bird holds no images; add some or delete the folder")
+    rejected(own, "own/train/bird: expected images, got none; add images or delete")
 
 
-def test_a_class_that_only_the_test_images_have_is_refused(own):
+def test_a_class_with_test_images_only_is_rejected(own):
     save(own / "test/bird/a.png", pixels(9))
-    refused(own, "own/test/bird is no class of .*own/train; give training images of it")
+    rejected(own, "own/test/bird: expected a class of .*own/train, got bird; add training")
 
 
-def test_a_class_may_lack_test_images(own):
+def test_a_class_may_have_no_test_images(own):
     shutil.rmtree(own / "test/cat")
     (own / "test/empty").mkdir()
     loaded = data.load(str(own))
@@ -228,7 +232,7 @@ def test_a_class_may_lack_test_images(own):
     assert loaded.num_classes == 2
 
 
-def test_other_files_and_hidden_folders_are_no_images_and_no_classes(own):
+def test_other_files_and_hidden_folders_are_ignored(own):
     expected = data.load(str(own)).fingerprint
     (own / "train/cat/.DS_Store").touch()
     (own / "test/Thumbs.db").touch()

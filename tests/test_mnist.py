@@ -1,4 +1,4 @@
-"""data/mnist.py, on a few images in the file of Keras' cache."""
+"""data/mnist.py, with three images in place of MNIST."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from data import cache, mnist
 
 @pytest.fixture
 def path(tmp_path, monkeypatch):
-    """Where Keras keeps the file; there is no network."""
+    """Path of MNIST in Keras' cache; there is no network."""
     (tmp_path / "datasets").mkdir()
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
 
@@ -24,7 +24,7 @@ def path(tmp_path, monkeypatch):
 
 @pytest.fixture
 def arrays(monkeypatch):
-    """Three images that pass for MNIST."""
+    """Arrays of three images, accepted as MNIST."""
     images, labels = np.arange(12, dtype=np.uint8).reshape(3, 2, 2), np.array([0, 1, 1], np.uint8)
     content = data.dataset.from_raw("mnist", images, labels, images, labels)
     monkeypatch.setattr(mnist, "FINGERPRINT", content.fingerprint)
@@ -32,7 +32,7 @@ def arrays(monkeypatch):
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_a_file_at_hand_is_read_without_the_network_whatever_wrote_it(path, arrays, save, capsys):
+def test_a_file_in_the_cache_is_read_without_a_network(path, arrays, save, capsys):
     save(path, **arrays)
     loaded = data.load("mnist")
     assert loaded.name == "mnist"
@@ -41,7 +41,7 @@ def test_a_file_at_hand_is_read_without_the_network_whatever_wrote_it(path, arra
     assert capsys.readouterr().err == ""
 
 
-def test_where_it_is_missing_keras_downloads_it_after_the_server_has_answered(
+def test_a_missing_file_is_downloaded_after_the_server_has_answered(
     path, arrays, monkeypatch, capsys
 ):
     asked = []
@@ -49,19 +49,19 @@ def test_where_it_is_missing_keras_downloads_it_after_the_server_has_answered(
     monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: np.savez(path, **arrays))
     assert data.load("mnist").num_classes == 2
     assert asked == [mnist.URL]
-    assert capsys.readouterr().err == f"mnist: Keras downloads it to {path.parent}\n"
+    assert capsys.readouterr().err == f"mnist: Keras downloads the dataset to {path.parent}\n"
 
 
-def test_without_network_the_line_says_what_to_do(path, capsys):
-    with pytest.raises(OSError, match="^mnist: cannot reach it; without network pass an .npz file"):
+def test_without_a_network_the_message_says_what_to_do(path, capsys):
+    with pytest.raises(OSError, match="^mnist: cannot reach it; without a network, give an .npz"):
         data.load("mnist")
     assert capsys.readouterr().err == ""
 
 
-def test_a_damaged_file_or_other_images_are_refused_and_left_where_they_are(path, arrays):
+def test_a_damaged_file_and_other_images_are_rejected_and_not_deleted(path, arrays):
     np.savez(path, **arrays | {"x_test": arrays["x_test"][::-1]})
     for content in (path.read_bytes(), path.read_bytes()[:300], b""):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"mnist\.npz is damaged and not used; delete it to"):
+        with pytest.raises(ValueError, match=r"mnist\.npz is damaged and not used; delete it,"):
             data.load("mnist")
         assert path.read_bytes() == content
