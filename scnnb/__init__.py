@@ -1,11 +1,11 @@
-"""The networks under study, how they are trained, measured and stored."""
+"""The networks, their training, and the measurement of their accuracy."""
 
 import functools
 import importlib
 
 
 def _build(module, function, image_shape, num_classes):
-    # imported here: the command line needs the names before Keras, which takes seconds
+    # imported here: the command line reads the names and must not wait seconds for Keras
     return getattr(importlib.import_module(module), function)(image_shape, num_classes)
 
 

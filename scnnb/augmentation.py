@@ -1,4 +1,4 @@
-"""Training images shifted and flipped at random, anew in every epoch: the usual CIFAR recipe.
+"""Random shifts and flips of training images, the usual augmentation for CIFAR.
 
 Source: He et al. 2016, Deep Residual Learning for Image Recognition, section 4.2.
 """
@@ -9,7 +9,10 @@ PADDING = 4  # pixels on each side
 
 
 def crop_and_flip(images, rng, black=0.0):
-    """Each image padded by 4 black pixels, cropped at random to its size, flipped or not.
+    """The images, each randomly shifted by up to 4 pixels and flipped left to right or not.
+
+    An image is padded with 4 black pixels on each side. Then a random part of its old size is cut
+    out.
 
     Args:
         images: array (n, height, width, channels).
@@ -17,8 +20,7 @@ def crop_and_flip(images, rng, black=0.0):
         black: value of a black pixel.
 
     Returns:
-        Array like `images`; each image is shifted by up to 4 pixels in both directions, all shifts
-        equally likely, and then flipped left to right with probability 0.5.
+        New array like `images`. All shifts are equally likely, and so are both directions.
     """
     n, height, width, _ = images.shape
     margins = [(0, 0), (PADDING, PADDING), (PADDING, PADDING), (0, 0)]

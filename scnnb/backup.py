@@ -1,4 +1,4 @@
-"""A training under way on disk, so that one that was killed repeats an epoch at most."""
+"""A backup of the training after every epoch: a killed training repeats at most one epoch."""
 
 import hashlib
 import time
@@ -11,23 +11,23 @@ from scnnb import files
 
 
 class Backup(keras.callbacks.Callback):
-    """Stores, after every epoch, all that the next one follows from.
+    """Store the state of the training after every epoch.
 
-    That is more than `keras.callbacks.BackupAndRestore` keeps: weights, optimizer, and the random
-    state of dropout, which is what makes a resumed training end as an unbroken one. The order of
-    the images follows from the seed alone.
+    The state is weights, optimizer and the random state of dropout. So a resumed training ends with
+    the same weights as one that was not interrupted. `keras.callbacks.BackupAndRestore` does not
+    store the random state. The order of the images depends on the seed only.
     """
 
     def __init__(self, path, model, settings):
-        """Read the backup into the model in place, if there is one of this training.
+        """Read the backup of this training into the model in place, if there is one.
 
-        A file that is damaged, or of a training that began otherwise, is set aside.
+        A damaged file, or the backup of another training, is set aside.
 
         Args:
             path: pathlib.Path of the `.npz` file, which only one run at a time may write; or None,
-                to take the time and store nothing.
-            model: compiled Keras model as the training begins.
-            settings: what shapes the training beside the model; its text counts.
+                to measure the time and store nothing.
+            model: compiled Keras model at the start of the training.
+            settings: all other settings of the training; their `repr` is compared.
         """
         super().__init__()
         self.path, self.done, self.seconds, self.epoch_seconds = path, 0, 0.0, []
@@ -43,19 +43,19 @@ class Backup(keras.callbacks.Callback):
         if path.exists():
             try:
                 self._restore()
-            except Exception as error:  # a changed byte may make NumPy raise nearly anything
-                files.set_aside(path, f"{path} is no backup of this training ({error})")
+            except Exception as error:  # NumPy raises many types of error for a damaged file
+                files.set_aside(path, f"{path} is not a backup of this training ({error})")
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Take the time."""
+        """Start to measure the time of the epoch."""
         self.start, self.ends = time.monotonic(), []
 
     def on_train_batch_end(self, batch, logs=None):
-        """Take the time."""
+        """Keep the time at the end of the step."""
         self.ends.append(time.monotonic())
 
     def on_epoch_end(self, epoch, logs=None):
-        """Store what the next epoch follows from."""
+        """Store the state of the training."""
         seconds = time.monotonic() - self.start
         self.seconds += seconds
         if self.traced:
@@ -63,63 +63,63 @@ class Backup(keras.callbacks.Callback):
         elif len(self.ends) > 2:
             self.epoch_seconds.append(_without_tracing(self.ends))
         self.traced = True
-        if self.path is None or not np.isfinite(logs["loss"]):  # then the model is spoilt
+        if self.path is None or not np.isfinite(logs["loss"]):  # a diverged model is not stored
             return
-        told = {"beginning": self.beginning, "done": epoch + 1}
-        told |= {"seconds": self.seconds, "epoch_seconds": self.epoch_seconds}
+        progress = {"beginning": self.beginning, "done": epoch + 1}
+        progress |= {"seconds": self.seconds, "epoch_seconds": self.epoch_seconds}
         with files.replaced(self.path) as partial:
-            self._write(partial, told)
+            self._write(partial, progress)
 
-    def _write(self, file, told):
-        """As `numpy.savez` would, but only one variable at a time is copied."""
+    def _write(self, file, progress):
+        """Write the format of `numpy.savez`, with a copy of only one variable at a time."""
         values = {f"arr_{number}": variable for number, variable in enumerate(self.variables)}
         with zipfile.ZipFile(file, "w") as archive:
-            for name, value in (told | values).items():
+            for name, value in (progress | values).items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                     np.save(entry, keras.ops.convert_to_numpy(value))
 
     def _restore(self):
-        if not self.path.is_file():  # reading a pipe would wait for ever
-            raise ValueError("it is no file")
+        if not self.path.is_file():  # to read from a pipe would wait for ever
+            raise ValueError("expected a regular file")
         with open(self.path, "rb") as file, np.load(file) as stored:
             if stored["beginning"] != self.beginning:
-                raise ValueError("it began otherwise")
-            # all are read, and with that their checksums compared, before one is assigned
+                raise ValueError("its settings or its first weights are different")
+            # all variables are read, with their checksums compared, before the first is assigned
             values = [stored[f"arr_{number}"] for number in range(len(self.variables))]
             self.done, self.seconds, self.epoch_seconds = _progress(stored)
         for variable, value in zip(self.variables, values, strict=True):
-            if value.dtype.kind == "V":  # bfloat16, which is no type of NumPy's own
+            if value.dtype.kind == "V":  # bfloat16, which NumPy does not know
                 value = value.view(keras.ops.convert_to_numpy(variable).dtype)
             variable.assign(value)
 
 
 def progress(path):
-    """`(epochs done, their seconds, [seconds of an epoch])` of the training whose backup this is.
+    """`(epochs done, their seconds, [seconds of each epoch])` of the training in a backup.
 
-    The last are without what is only done once in a call, and lack an epoch that does not tell.
-    `(0, 0.0, [])` where there is none, or none that can be read.
+    The list excludes the time to trace graphs, and epochs in which that time is not known. It is
+    `(0, 0.0, [])` if there is no backup that can be read.
     """
     if not path.is_file():
         return 0, 0.0, []
     try:
         with open(path, "rb") as file, np.load(file) as stored:
             return _progress(stored)
-    except Exception:  # as above
+    except Exception:  # NumPy raises many types of error for a damaged file
         return 0, 0.0, []
 
 
 def _progress(stored):
-    epoch_seconds = stored.get("epoch_seconds", np.array([]))  # an older backup lacks it
+    epoch_seconds = stored.get("epoch_seconds", np.array([]))  # not in the backup of an old version
     return int(stored["done"]), float(stored["seconds"]), epoch_seconds.tolist()
 
 
 def _without_tracing(ends):
-    """Seconds of an epoch whose first and last step take as long as the others usually do.
+    """Seconds of an epoch, estimated from all steps but the first and the last.
 
-    The first waits until the step is traced; for the last, of fewer images, a compiler may begin
-    anew.
+    The first step includes the time to trace the graph. The last one has fewer images, and the
+    graph may be compiled again for it.
 
     Args:
-        ends: of the steps, list of at least three times.
+        ends: times at the ends of the steps, list of at least three.
     """
     return (ends[-2] - ends[0]) / (len(ends) - 2) * len(ends)

@@ -6,19 +6,19 @@ from scnnb.augmentation import crop_and_flip
 
 
 def batches(images, labels, *, seed, batch_size, epochs, first_epoch=0, augment=False):
-    """Every image once per epoch, every epoch in another order, all epochs in a row.
+    """The batches of all epochs: every image once per epoch, in another order in every epoch.
 
-    What a batch holds follows from seed, epoch and its number in the epoch.
+    A batch depends only on the seed, the epoch and its number in the epoch.
 
     Args:
-        images: array (n, height, width, channels), or what gives such arrays when it is sliced and
-            has the value of a black pixel as `black`, which is else 0.
+        images: array (n, height, width, channels), or an object whose slices are such arrays. Its
+            attribute `black` is the value of a black pixel; without it, that value is 0.
         labels: int32 array (n,).
-        seed: whole number from 0 that fixes order, shifts and flips.
-        batch_size: images per batch; the last one of an epoch may hold fewer.
-        epochs: number of the epoch to end before, counted from 0.
-        first_epoch: number of the epoch to begin with.
-        augment: whether each image is shifted and flipped as `augmentation.crop_and_flip` does.
+        seed: whole number from 0, the seed of order, shifts and flips.
+        batch_size: images per batch; the last batch of an epoch may be smaller.
+        epochs: number of all epochs, those before `first_epoch` included.
+        first_epoch: number of the first epoch, counted from 0.
+        augment: whether images are shifted and flipped by `augmentation.crop_and_flip`.
 
     Yields:
         `(images, labels)`, float32 (batch, height, width, channels) and int32 (batch,).

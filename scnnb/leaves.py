@@ -1,10 +1,10 @@
-"""The layers that compute, of a network that may hold others."""
+"""List the layers of a network and of the networks nested in it."""
 
 
 def leaves(model):
-    """List of the layers of a model and of those nested in it, in order, each once."""
-    found = {}
+    """List of the layers of a model and of its nested models, in order, each layer once."""
+    layers = {}
     for layer in model.layers:
         inner = leaves(layer) if hasattr(layer, "layers") else [layer]
-        found |= {id(each): each for each in inner}
-    return list(found.values())
+        layers |= {id(each): each for each in inner}
+    return list(layers.values())

@@ -1,15 +1,15 @@
-"""SCNNB, the shallow convolutional network under study, and its two variants."""
+"""SCNNB, a shallow convolutional network, and its two variants."""
 
 import keras
 from keras import layers
 
 
 def build_scnnb(image_shape, num_classes):
-    """SCNNB as its paper has it, with new weights, not compiled.
+    """SCNNB as described in its paper, with new weights, not compiled.
 
-    What the paper leaves open (initialiser, convolution bias, the constants of
-    BatchNormalization) has Keras' defaults. Same padding: 7 * 7 * 64 = 3136 features reach
-    `fc1` for 28x28 images.
+    The paper does not give the initialiser, the bias of convolutions and the constants of
+    BatchNormalization; they are Keras' defaults. The padding is "same", so `fc1` has
+    7 * 7 * 64 = 3136 inputs for 28x28 images.
 
     Args:
         image_shape: `(height, width, channels)` of one image, at least 4x4.
@@ -28,18 +28,18 @@ def build_scnnb(image_shape, num_classes):
 
 
 def build_scnnb_a(image_shape, num_classes):
-    """SCNNB-a: no BatchNormalization behind the first convolution; else as `build_scnnb`."""
+    """SCNNB-a: SCNNB without BatchNormalization after the first convolution."""
     return _build("scnnb-a", image_shape, num_classes, normalized=(2,))
 
 
 def build_scnnb_b(image_shape, num_classes):
-    """SCNNB-b: no BatchNormalization at all; else as `build_scnnb`."""
+    """SCNNB-b: SCNNB without BatchNormalization."""
     return _build("scnnb-b", image_shape, num_classes, normalized=())
 
 
 def _build(name, image_shape, num_classes, normalized):
     if min(image_shape[:2]) < 4:
-        raise ValueError(f"images are {image_shape}; {name} pools twice: give at least 4x4 pixels")
+        raise ValueError(f"{name}: expected images of at least 4x4 pixels, got {image_shape}")
     images = keras.Input(image_shape, name="images")
     x = layers.Conv2D(32, 3, padding="same", name="conv1")(images)
     if 1 in normalized:

@@ -1,4 +1,4 @@
-"""In what precision a training computes, and whether this machine is made for it."""
+"""Set the precision of a training, and check that the processor has instructions for it."""
 
 import contextlib
 import re
@@ -8,36 +8,39 @@ from scnnb.backends import BACKEND
 from scnnb.leaves import leaves
 
 CPU_INFO = Path("/proc/cpuinfo")
-FAST = {"avx512_bf16", "amx_bf16", "bf16"}  # what processors of x86 and ARM call it
+FAST = {"avx512_bf16", "amx_bf16", "bf16"}  # names of the instructions on x86 and ARM
 
 
 def check(precision):
-    """Raise ValueError where the precision would only make a training slower.
+    """Check that the precision does not make a training slower.
 
-    A GPU, and a processor whose abilities the system does not tell, may compute as they can.
+    A GPU is accepted, and so is a processor whose instructions are not known.
+
+    Raises:
+        ValueError: this processor has no instructions for bfloat16.
     """
     if precision == "float32" or BACKEND.gpus():
         return
     try:
-        told = re.findall(r"^(?:flags|Features)\s*:(.*)", CPU_INFO.read_text(), re.MULTILINE)
+        flags = re.findall(r"^(?:flags|Features)\s*:(.*)", CPU_INFO.read_text(), re.MULTILINE)
     except OSError:
         return
-    if told and not FAST & set(told[0].split()):
+    if flags and not FAST & set(flags[0].split()):
         raise ValueError(
-            "--precision bfloat16 came, but this processor has no instructions for it (avx512_bf16 "
-            "or amx_bf16) and would be slower than in float32; leave it out"
+            "--precision: expected float32 on this processor, got bfloat16; it has no instructions "
+            "for bfloat16 (avx512_bf16 or amx_bf16), so the training would be slower"
         )
 
 
 @contextlib.contextmanager
 def computing_in(precision, model):
-    """The model computes in this precision inside the `with`; behind it, as it did before.
+    """Inside the `with`, the model computes in this precision; after it, as before.
 
-    Weights stay in float32, and so does the last layer, which ends in probabilities. Graphs are to
-    be traced inside.
+    The weights and the last layer, which returns probabilities, are in float32. Trace graphs inside
+    the `with`.
 
     Args:
-        precision: `float32`, or `bfloat16` for layers that would compute in float32.
+        precision: `float32` for no change, or `bfloat16` to change the layers that are in float32.
         model: built Keras model.
     """
     changed = []

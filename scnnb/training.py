@@ -1,4 +1,4 @@
-"""How a network is trained, and how its accuracy is measured."""
+"""Train a network, and measure its accuracy."""
 
 import functools
 import gc
@@ -21,11 +21,11 @@ OPTIMIZERS = {
         learning_rate, momentum=0.9, weight_decay=5e-6
     ),
 }
-EVALUATION_PIXELS = 200 * 28 * 28  # per batch, whatever the size of an image; more gain nothing
+EVALUATION_PIXELS = 200 * 28 * 28  # per batch, for images of any size; more are not faster
 
 
 class DivergedError(ValueError):
-    """The loss is no longer a finite number."""
+    """The loss is not a finite number."""
 
 
 def train(
@@ -41,16 +41,16 @@ def train(
     backup=None,
     callbacks=(),
 ):
-    """Train the model in place with a fresh optimizer; returns the seconds of all its epochs.
+    """Train the model in place with a new optimizer; returns the seconds of all epochs.
 
-    Sparse categorical cross-entropy on the training images, shuffled anew in every epoch. Their
-    order, dropout, shifts and flips follow `keras.utils.set_random_seed`, to be called before the
-    model is made. What a backend does in a way of its own is in `backends`; the model keeps its
-    layers. A terminal shows Keras' progress bar; elsewhere each epoch is one plain line, by
-    `EpochLines`.
+    The loss is sparse categorical cross-entropy. The images are shuffled in every epoch. Their
+    order, dropout, shifts and flips depend on `keras.utils.set_random_seed`; call it before the
+    model is built. See `backends` for the parts that depend on the backend. A terminal shows Keras'
+    progress bar. A file gets one line per epoch, see `EpochLines`.
 
-    With a backup, a training that was killed goes on behind its last whole epoch, to the result it
-    would have had; one that had ended is read back. The file stays.
+    With a backup, a killed training continues after its last complete epoch, and ends with the
+    result of a training that was not interrupted. The result of a finished training is read from
+    its backup. The file is not deleted.
 
     Args:
         model: Keras model that ends in class probabilities.
@@ -58,22 +58,22 @@ def train(
         epochs: passes over the training images, at least 1.
         batch_size: images per step, at least 1.
         optimizer: a key of `OPTIMIZERS`.
-        learning_rate: constant step size, above 0.
-        augment: whether the images are shifted and flipped at random, as
-            `augmentation.crop_and_flip` does.
-        precision: as `precision.computing_in` takes it; the weights are float32 in any case.
-        backup: pathlib.Path of an `.npz` file that is written after every epoch; its folder exists.
-        callbacks: Keras callbacks, called after the backup is written; `EpochLines` are added if
-            there are none among them.
+        learning_rate: constant, above 0.
+        augment: whether images are randomly shifted and flipped by `augmentation.crop_and_flip`.
+        precision: `float32` or `bfloat16`, see `precision.computing_in`; weights are float32.
+        backup: None, or pathlib.Path of an `.npz` file that is written after every epoch; its
+            folder exists.
+        callbacks: Keras callbacks, called after the backup is written. If there are no
+            `EpochLines` among them, they are added.
 
     Raises:
-        DivergedError: the loss is no longer a finite number; the model is spoilt.
+        DivergedError: the loss is not a finite number. The model cannot be used then.
     """
-    # even if this training is read back, so that the next one draws what it would have drawn
+    # drawn even if this training is read from its backup: the next one needs the same numbers
     seed = np.random.randint(2**31)
-    gc.collect()  # an earlier training's optimizer, whose variables refer to each other in a circle
+    gc.collect()  # frees the optimizer of an earlier training, whose variables form a cycle
     images, labels = dataset.train_images, dataset.train_labels
-    copy = keras.Model(model.inputs[0], model.outputs[0])  # of the same layers: model is as it was
+    copy = keras.Model(model.inputs[0], model.outputs[0])  # same layers; model is not compiled
     copy.compile(
         optimizer=OPTIMIZERS[optimizer](learning_rate),
         loss=BACKEND.loss,
@@ -83,7 +83,7 @@ def train(
     settings = (epochs, batch_size, optimizer, learning_rate, augment, precision, images.shape)
     state = Backup(backup, copy, settings)
     if state.done:
-        print(f"going on behind epoch {state.done} of {epochs}")
+        print(f"continuing after epoch {state.done} of {epochs}")
     if state.done == epochs:
         return state.seconds
     generator = functools.partial(
@@ -102,14 +102,14 @@ def train(
     with computing_in(precision, model), BACKEND.kernels(model):
         history = copy.fit(
             BACKEND.source(generator, images.shape[1:]),
-            shuffle=False,  # it is
+            shuffle=False,  # the generator shuffles
             steps_per_epoch=math.ceil(len(labels) / batch_size),
             initial_epoch=state.done,
             epochs=epochs,
             verbose=1 if terminal else 0,
             callbacks=[
                 keras.callbacks.TerminateOnNaN(),
-                # first, so that its bar has ended when others print; Keras itself adds it last
+                # before the others, so that they print below the bar; Keras would add it last
                 *([keras.callbacks.ProgbarLogger()] if terminal else []),
                 *BACKEND.callbacks(seed),
                 state,
@@ -118,7 +118,9 @@ def train(
         )
     loss = history.history["loss"][-1]
     if not np.isfinite(loss):
-        raise DivergedError(f"training diverged, its loss is {loss}; take a lower learning rate")
+        raise DivergedError(
+            f"training diverged: expected a finite loss, got {loss}; give a lower learning rate"
+        )
     return state.seconds
 
 
@@ -127,7 +129,7 @@ def accuracy(model, images, labels):
 
     Args:
         model: Keras model, compiled or not, that ends in class probabilities.
-        images: float32 array (n, height, width, channels), or what gives such when it is sliced.
+        images: float32 array (n, height, width, channels), or an object whose slices are such.
         labels: integer array (n,).
     """
     batch_size = max(1, EVALUATION_PIXELS // math.prod(images.shape[1:3]))
@@ -140,23 +142,23 @@ def accuracy(model, images, labels):
 
 
 class EpochLines(keras.callbacks.Callback):
-    """What is printed at the end of an epoch, at once.
+    """Print a line at the end of every epoch.
 
-    In a file one line, the time left at its end; on a terminal, where Keras shows the epoch, the
-    time left on a line of its own.
+    In a file, it has the results of the epoch and the time left. On a terminal, Keras' progress bar
+    has the results, and the line has only the time left.
     """
 
     def __init__(self, left=lambda: ""):
-        """Take a function that says how much time is left, `""` if that is not known yet."""
+        """Take a function that returns the time left as a text, or `""` if it is not known."""
         super().__init__()
         self.left = left
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Take the time."""
+        """Start to measure the time of the epoch."""
         self.start = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Take the time, which that of storing a backup does not count to."""
+        """Keep the time of the last step, so that the time to write the backup is not included."""
         self.end = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):

@@ -1,4 +1,4 @@
-"""scnnb/augmentation.py."""
+"""scnnb/augmentation.py: which shifts and flips occur, and how often."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ from scnnb.augmentation import crop_and_flip
 
 
 def shifted_and_flipped(image):
-    """All 162 answers for one image, pixel by pixel: `{(down, right, flipped): bytes}`."""
+    """All 162 results for an image, moved pixel by pixel: `{(down, right, flipped): bytes}`."""
     height, width, _ = image.shape
-    answers = {}
+    results = {}
     for down in range(-4, 5):
         for right in range(-4, 5):
             moved = np.zeros_like(image)
@@ -16,12 +16,12 @@ def shifted_and_flipped(image):
                 for x in range(width):
                     if 0 <= y - down < height and 0 <= x - right < width:
                         moved[y, x] = image[y - down, x - right]
-            answers[down, right, False] = moved.tobytes()
-            answers[down, right, True] = moved[:, ::-1].tobytes()
-    return answers
+            results[down, right, False] = moved.tobytes()
+            results[down, right, True] = moved[:, ::-1].tobytes()
+    return results
 
 
-def test_what_comes_in_at_the_border_is_black():
+def test_the_pixels_added_at_the_border_are_black():
     images = np.ones((50, 6, 6, 1), np.float32)
     results = crop_and_flip(images, np.random.default_rng(0), -1.0)
     assert set(np.unique(results)) == {-1.0, 1.0}
@@ -34,15 +34,15 @@ def test_every_shift_and_flip_occurs_equally_often_and_nothing_else():
     assert len(meaning) == 162
     results = crop_and_flip(np.broadcast_to(image, (n, *image.shape)), np.random.default_rng(1))
     assert (results.shape, results.dtype) == ((n, 9, 12, 3), np.float32)
-    found = [meaning[result.tobytes()] for result in results]
-    counts = np.array([found.count(key) for key in meaning.values()])
+    moves = [meaning[result.tobytes()] for result in results]
+    counts = np.array([moves.count(key) for key in meaning.values()])
     # 161 degrees of freedom: the sum is 161 on average, its deviation 18
     assert np.sum((counts - 100) ** 2 / 100) < 161 + 5 * 18
-    flips = sum(flipped for _, _, flipped in found)
+    flips = sum(flipped for _, _, flipped in moves)
     assert abs(flips - n / 2) < 5 * np.sqrt(n / 4)
 
 
-def test_a_marked_pixel_moves_by_at_most_4_or_is_mirrored():
+def test_a_pixel_moves_by_at_most_4_and_may_be_mirrored():
     images = np.zeros((500, 32, 32, 1), np.float32)
     images[:, 10, 6] = 1
     results = crop_and_flip(images, np.random.default_rng(0))
@@ -52,7 +52,7 @@ def test_a_marked_pixel_moves_by_at_most_4_or_is_mirrored():
     assert set(columns) == set(range(2, 11)) | set(range(21, 30))  # 31 - 6 = 25 is its mirror
 
 
-def test_images_are_treated_each_by_itself_and_left_untouched():
+def test_each_image_has_its_own_shift_and_the_input_is_not_changed():
     images = np.random.default_rng(0).random((20, 6, 6, 1))
     before = images.copy()
     results = crop_and_flip(images, np.random.default_rng(0))

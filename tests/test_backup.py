@@ -1,4 +1,4 @@
-"""scnnb/backup.py: a training that is killed ends as an unbroken one."""
+"""scnnb/backup.py: a resumed training ends with the weights of an uninterrupted one."""
 
 import os
 from types import SimpleNamespace
@@ -10,7 +10,13 @@ from keras import layers
 
 from scnnb import backup, training
 
-HOW = {"epochs": 4, "batch_size": 5, "optimizer": "adam", "learning_rate": 0.01, "augment": False}
+OPTIONS = {
+    "epochs": 4,
+    "batch_size": 5,
+    "optimizer": "adam",
+    "learning_rate": 0.01,
+    "augment": False,
+}
 
 
 @pytest.fixture
@@ -23,12 +29,12 @@ def dataset():
 
 
 def built(seed=1, dtype="float32"):
-    """A network with all that has a state: dropout, BatchNormalization, and noise."""
+    """A network with all layers that have a state: dropout, BatchNormalization and noise."""
     keras.utils.set_random_seed(seed)
-    how = {"dtype": dtype}
-    stack = [layers.Conv2D(3, 3, **how), layers.BatchNormalization(**how)]
-    stack += [layers.GaussianNoise(0.1, **how), layers.Flatten(**how), layers.Dropout(0.5, **how)]
-    head = layers.Dense(2, "softmax", **how)
+    of = {"dtype": dtype}
+    stack = [layers.Conv2D(3, 3, **of), layers.BatchNormalization(**of)]
+    stack += [layers.GaussianNoise(0.1, **of), layers.Flatten(**of), layers.Dropout(0.5, **of)]
+    head = layers.Dense(2, "softmax", **of)
     return keras.Sequential([keras.Input((8, 8, 1)), *stack, head])
 
 
@@ -37,11 +43,11 @@ def weights(model):
 
 
 class Killed(BaseException):
-    """What no code catches, as no code can catch kill -9."""
+    """An exception that no code catches, in place of kill -9."""
 
 
 def kill_in(epoch, batch):
-    """Callback that ends the training in the middle of an epoch, counted from 0."""
+    """Callback that raises Killed after a batch of an epoch, both counted from 0."""
     now = []
 
     def begin(number, logs):
@@ -55,30 +61,31 @@ def kill_in(epoch, batch):
 
 
 @pytest.mark.parametrize(("optimizer", "augment"), [("adam", False), ("sgd", True)])
-def test_a_resumed_training_ends_bit_for_bit_as_an_unbroken_one(
+def test_a_resumed_training_has_exactly_the_weights_of_an_uninterrupted_one(
     dataset, tmp_path, capsys, optimizer, augment
 ):
-    how = HOW | {"augment": augment, "optimizer": optimizer}
+    options = OPTIONS | {"augment": augment, "optimizer": optimizer}
     unbroken = built()
-    training.train(unbroken, dataset, **how)
+    training.train(unbroken, dataset, **options)
     expected = capsys.readouterr().out
     file, trained = tmp_path / "a.npz", 0.0
     for epoch, batch in ((0, 1), (1, 2), (3, 0)):
         with pytest.raises(Killed):
-            training.train(built(), dataset, **how, backup=file, callbacks=[kill_in(epoch, batch)])
+            kill = kill_in(epoch, batch)
+            training.train(built(), dataset, **options, backup=file, callbacks=[kill])
         done, seconds, _ = backup.progress(file)
         assert done == epoch
         assert seconds > trained or not epoch
     resumed = built()
     capsys.readouterr()
-    seconds = training.train(resumed, dataset, **how, backup=file)
+    seconds = training.train(resumed, dataset, **options, backup=file)
     assert weights(resumed) == weights(unbroken)
-    told, line = capsys.readouterr().out.splitlines()
-    assert told == "going on behind epoch 3 of 4"
+    message, line = capsys.readouterr().out.splitlines()
+    assert message == "continuing after epoch 3 of 4"
     assert line.split("accuracy")[0] == expected.splitlines()[3].split("accuracy")[0]
     assert seconds > backup.progress(file)[1] / 2
     again = built()
-    assert training.train(again, dataset, **how, backup=file) == backup.progress(file)[1]
+    assert training.train(again, dataset, **options, backup=file) == backup.progress(file)[1]
     assert weights(again) == weights(unbroken)
 
 
@@ -86,38 +93,38 @@ def test_a_resumed_training_ends_bit_for_bit_as_an_unbroken_one(
     "dtype",
     ["bfloat16", *(pytest.param(p, marks=pytest.mark.slow) for p in ("float64", "mixed_float16"))],
 )
-def test_a_training_in_another_precision_resumes_as_well(dataset, tmp_path, dtype):
-    training.train(unbroken := built(dtype=dtype), dataset, **HOW | {"epochs": 2})
-    how = HOW | {"epochs": 2, "backup": tmp_path / "a.npz"}
+def test_a_training_in_another_precision_can_be_resumed(dataset, tmp_path, dtype):
+    training.train(unbroken := built(dtype=dtype), dataset, **OPTIONS | {"epochs": 2})
+    options = OPTIONS | {"epochs": 2, "backup": tmp_path / "a.npz"}
     with pytest.raises(Killed):
-        training.train(built(dtype=dtype), dataset, **how, callbacks=[kill_in(1, 0)])
-    training.train(resumed := built(dtype=dtype), dataset, **how)
+        training.train(built(dtype=dtype), dataset, **options, callbacks=[kill_in(1, 0)])
+    training.train(resumed := built(dtype=dtype), dataset, **options)
     assert os.listdir(tmp_path) == ["a.npz"]
     assert weights(resumed) == weights(unbroken)
 
 
-def test_an_unbroken_training_is_the_same_with_and_without_a_backup(dataset, tmp_path):
+def test_a_training_has_the_same_weights_with_and_without_a_backup(dataset, tmp_path):
     without, stored = built(), tmp_path / "a.npz"
-    training.train(without, dataset, **HOW)
-    training.train(model := built(), dataset, **HOW, backup=stored)
+    training.train(without, dataset, **OPTIONS)
+    training.train(model := built(), dataset, **OPTIONS, backup=stored)
     assert weights(model) == weights(without)
     assert os.listdir(tmp_path) == ["a.npz"]
 
 
 def at(clock, state, epoch, *ends):
-    """An epoch whose steps end at these times, begun at the time of the clock and ended with it."""
+    """Call the backup for an epoch that begins now and whose steps end at these times."""
     state.on_epoch_begin(epoch)
     for batch, clock[0] in enumerate(ends):
         state.on_train_batch_end(batch)
     state.on_epoch_end(epoch, {"loss": 1.0})
 
 
-def test_the_seconds_of_epochs_leave_out_the_steps_that_are_traced(tmp_path, monkeypatch):
-    """Those are the first and the last, of fewer images, in the first epoch of every call."""
+def test_the_seconds_of_epochs_exclude_the_steps_that_are_traced(tmp_path, monkeypatch):
+    """Those are the first step and the smaller last one, in the first epoch of every call."""
     clock, file = [0.0], tmp_path / "a.npz"
     monkeypatch.setattr(backup.time, "monotonic", lambda: clock[0])
     state = backup.Backup(file, compiled(), "settings")
-    at(clock, state, 0, 100, 102, 104, 150)  # two seconds each without those
+    at(clock, state, 0, 100, 102, 104, 150)  # the other steps take two seconds
     assert backup.progress(file) == (1, 150, [8])
     at(clock, state, 1, 153, 155, 157, 159)
     assert backup.progress(file) == (2, 159, [8, 9])
@@ -127,7 +134,7 @@ def test_the_seconds_of_epochs_leave_out_the_steps_that_are_traced(tmp_path, mon
     assert backup.progress(file) == (3, 219, [8, 9, 12])
 
 
-def test_the_first_epoch_of_two_steps_tells_nothing_of_the_next_ones(tmp_path, monkeypatch):
+def test_a_first_epoch_of_two_steps_is_not_in_the_seconds_of_epochs(tmp_path, monkeypatch):
     clock, file = [0.0], tmp_path / "a.npz"
     monkeypatch.setattr(backup.time, "monotonic", lambda: clock[0])
     state = backup.Backup(file, compiled(), "settings")
@@ -137,22 +144,22 @@ def test_the_first_epoch_of_two_steps_tells_nothing_of_the_next_ones(tmp_path, m
     assert backup.progress(file) == (2, 152, [2])
 
 
-def test_a_backup_that_lacks_the_seconds_of_epochs_is_gone_on_with(dataset, tmp_path):
+def test_a_training_continues_from_a_backup_without_the_seconds_of_epochs(dataset, tmp_path):
     file = tmp_path / "a.npz"
     with pytest.raises(Killed):
-        training.train(built(), dataset, **HOW, backup=file, callbacks=[kill_in(1, 0)])
+        training.train(built(), dataset, **OPTIONS, backup=file, callbacks=[kill_in(1, 0)])
     with np.load(file) as stored:
         np.savez(file, **{name: stored[name] for name in stored if name != "epoch_seconds"})
     assert backup.progress(file)[0] == 1
     assert backup.progress(file)[2] == []
-    training.train(built(), dataset, **HOW, backup=file)
+    training.train(built(), dataset, **OPTIONS, backup=file)
     assert len(backup.progress(file)[2]) == 3
 
 
 @pytest.mark.parametrize("part", [0, 0.9, "flipped", "foreign"])
-def test_a_damaged_backup_is_named_set_aside_and_not_used(dataset, tmp_path, capsys, part):
+def test_a_damaged_backup_is_reported_and_not_used(dataset, tmp_path, capsys, part):
     file, model = tmp_path / "a.npz", built()
-    training.train(model, dataset, **HOW | {"epochs": 1}, backup=file)
+    training.train(model, dataset, **OPTIONS | {"epochs": 1}, backup=file)
     content = file.read_bytes()
     if part == "flipped":
         place = len(content) // 3
@@ -166,9 +173,9 @@ def test_a_damaged_backup_is_named_set_aside_and_not_used(dataset, tmp_path, cap
     expected = weights(model)
     model = built()
     capsys.readouterr()
-    training.train(model, dataset, **HOW | {"epochs": 1}, backup=file)
+    training.train(model, dataset, **OPTIONS | {"epochs": 1}, backup=file)
     out = capsys.readouterr().out
-    assert f"{file} is no backup of this training (" in out
+    assert f"{file} is not a backup of this training (" in out
     assert "set aside as a.npz.damaged1" in out
     assert (tmp_path / "a.npz.damaged1").read_bytes() == content
     assert weights(model) == expected
@@ -181,7 +188,7 @@ def compiled(seed=1, optimizer="adam"):
     return model
 
 
-def test_a_backup_of_a_training_that_began_otherwise_is_not_used(tmp_path, capsys):
+def test_a_backup_of_another_training_is_not_used(tmp_path, capsys):
     file = tmp_path / "a.npz"
     state = backup.Backup(file, compiled(), ("settings", 1))
     state.on_epoch_begin(0)
@@ -209,18 +216,18 @@ def test_a_backup_of_a_training_that_began_otherwise_is_not_used(tmp_path, capsy
         {"precision": "bfloat16"},
     ],
 )
-def test_every_setting_of_a_training_is_told_to_its_backup(dataset, tmp_path, monkeypatch, change):
-    told = []
+def test_a_backup_gets_every_setting_of_its_training(dataset, tmp_path, monkeypatch, change):
+    given = []
 
     def stop(path, model, settings):
-        told.append((type(model.optimizer), *settings))
+        given.append((type(model.optimizer), *settings))
         raise Killed
 
     monkeypatch.setattr(training, "Backup", stop)
-    for how in (HOW, HOW | change):
+    for options in (OPTIONS, OPTIONS | change):
         with pytest.raises(Killed):
-            training.train(built(), dataset, **how, backup=tmp_path / "a.npz")
-    assert told[0] != told[1]
+            training.train(built(), dataset, **options, backup=tmp_path / "a.npz")
+    assert given[0] != given[1]
 
 
 def test_a_pipe_in_place_of_a_backup_is_set_aside(tmp_path, capsys):
@@ -231,30 +238,30 @@ def test_a_pipe_in_place_of_a_backup_is_set_aside(tmp_path, capsys):
     assert capsys.readouterr().out.endswith("set aside as a.npz.damaged1\n")
 
 
-def test_a_diverged_training_stays_an_error_however_often_it_is_called(dataset, tmp_path):
+def test_a_diverged_training_is_an_error_again_when_it_is_repeated(dataset, tmp_path):
     for _ in range(2):
         with pytest.raises(ValueError, match="training diverged"):
             training.train(
-                built(), dataset, **HOW | {"learning_rate": 1e38}, backup=tmp_path / "a.npz"
+                built(), dataset, **OPTIONS | {"learning_rate": 1e38}, backup=tmp_path / "a.npz"
             )
 
 
-def test_a_full_disk_keeps_the_backup_of_the_epoch_before(dataset, tmp_path, monkeypatch):
+def test_on_a_full_disk_the_backup_of_the_previous_epoch_is_kept(dataset, tmp_path, monkeypatch):
     file = tmp_path / "a.npz"
     write, calls = backup.Backup._write, []
 
-    def full(state, partial, told):
+    def full(state, partial, progress):
         calls.append(partial)
-        write(state, partial, told)
+        write(state, partial, progress)
         if len(calls) == 2:
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(backup.Backup, "_write", full)
     with pytest.raises(OSError, match="No space left"):
-        training.train(built(), dataset, **HOW, backup=file)
+        training.train(built(), dataset, **OPTIONS, backup=file)
     assert backup.progress(file)[0] == 1
     assert os.listdir(tmp_path) == ["a.npz"]
 
 
-def test_where_there_is_no_backup_nothing_is_done(tmp_path):
+def test_without_a_backup_no_epoch_is_done(tmp_path):
     assert backup.progress(tmp_path / "a.npz") == (0, 0.0, [])

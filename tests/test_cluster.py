@@ -141,7 +141,7 @@ def test_what_fails_for_good_is_told_at_the_end_and_the_others_go_on(few, networ
     options = ("--retrain-lr", "1e38", "--control", "scratch", "--ray")
     status, out, err = run(tmp_path, few, *SHORT, 0.5, "--model", network, *options)
     assert status == 1
-    why = r"training diverged, its loss is (nan|inf); take a lower learning rate"
+    why = r"training diverged: expected a finite loss, got (nan|inf); give a lower learning rate"
     name = re.escape("seed 0 pruned0.5_retrained1_lr1e+38")
     assert re.search(f"^FAILED: {name}: {why}; ", out, re.MULTILINE), out
     assert re.fullmatch(f"formal.py: failed: {name}: {why}\n", err)

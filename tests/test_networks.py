@@ -168,7 +168,8 @@ def test_a_stored_network_that_does_not_fit_ends_with_1_and_one_line(tmp_path, c
     keras.Model(images, layers.Dense(7, activation="softmax")(flat)).save(tmp_path / "mine.keras")
     status, out, err = call(tmp_path, SAMPLE, *SHORT, 0.4, "--model", "mine.keras")
     assert status == 1
-    assert err == "formal.py: mine.keras: its output is (None, 7); the dataset has 10 classes\n"
+    expected = "expected a network of 10 classes, as the dataset has, got the output (7,)"
+    assert err == f"formal.py: mine.keras: {expected}\n"
     assert "epoch" not in out
 
 

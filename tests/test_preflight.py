@@ -31,7 +31,9 @@ def test_bfloat16_is_refused_before_training_where_it_would_be_slower(
     (tmp_path / "cpuinfo").write_text("flags : avx2\n")
     status, out, err = call(small.parent, few, *SHORT, 0.5, "--precision", "bfloat16")
     assert (status, out) == (1, "")
-    assert err.startswith("formal.py: --precision bfloat16 came, but this processor has no")
+    assert err.startswith(
+        "formal.py: --precision: expected float32 on this processor, got bfloat16"
+    )
     assert not (small.parent / "results").exists()
 
 

@@ -1,4 +1,4 @@
-"""scnnb/reading.py: networks that somebody else stored."""
+"""scnnb/reading.py: which networks in files are accepted."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ def path(tmp_path):
     return tmp_path / "given.keras"
 
 
-def test_a_network_of_somebody_else_is_read_if_it_fits(path):
+def test_a_network_is_read_if_it_fits_the_dataset(path):
     images = np.zeros((1, 8, 8, 3), "float32")
 
     def stored(shape, *stack):
@@ -28,16 +28,16 @@ def test_a_network_of_somebody_else_is_read_if_it_fits(path):
     for shape in ((8, 8, 3), (None, None, 3)):
         assert not read_network(stored(shape, *head()), images, 4).compiled
     for shape in ((9, 8, 3), (8, 7, 3)):
-        with pytest.raises(ValueError, match=r"it takes images .*; the dataset's are \(8, 8, 3\)"):
+        with pytest.raises(ValueError, match=r"expected a network for images \(8, 8, 3\), got one"):
             read_network(stored(shape, *head()), images, 4)
-    with pytest.raises(ValueError, match="it takes images"):
+    with pytest.raises(ValueError, match=r"expected a network for images .* got one for \(8,\)"):
         read_network(stored((8,), layers.Dense(4)), images, 4)
-    with pytest.raises(ValueError, match=r"its output is \(None, 4\); the dataset has 5 classes"):
+    with pytest.raises(ValueError, match=r"a network of 5 classes, .* got the output \(4,\)"):
         read_network(stored((8, 8, 3), *head()), images, 5)
-    with pytest.raises(ValueError, match="no probabilities"):
+    with pytest.raises(ValueError, match="expected class probabilities, got .* with softmax"):
         read_network(stored((8, 8, 3), head()[0], layers.Dense(4)), images, 4)
     for_4x4 = [layers.Reshape((4, 4, 3)), *head()]
-    with pytest.raises(ValueError, match=r"it fails on images \(8, 8, 3\)"):
+    with pytest.raises(ValueError, match=r"the network fails on images \(8, 8, 3\)"):
         read_network(stored((None, None, 3), *for_4x4), images, 4)
     built_by_fit = keras.Sequential([layers.Flatten(), layers.Dense(4, activation="softmax")])
     built_by_fit.compile("sgd", "mse")
@@ -70,7 +70,7 @@ def nested():
 
 
 def functional(wrapped):
-    """A model whose input and output are wrapped in a list or dict."""
+    """A model whose input and output are in a list or dict."""
     inputs = keras.Input((8, 8, 3), name="images")
     return keras.Model(wrapped(inputs), wrapped(called(inputs)))
 
@@ -80,29 +80,29 @@ def functional(wrapped):
     [sequential, nested]
     + [lambda: functional(lambda x: [x]), lambda: functional(lambda x: {"images": x})],
 )
-def test_a_network_of_any_form_is_read_as_a_functional_model_of_plain_tensors(path, build):
+def test_every_kind_of_network_is_read_as_a_functional_model_of_tensors(path, build):
     images, model = np.random.default_rng(0).random((2, 8, 8, 3), np.float32), build()
     model.save(path)
     read = read_network(path, images, 4)
     plain = isinstance(model, keras.Sequential)
-    given = images if plain else keras.tree.pack_sequence_as(model.input, [images])
-    expected = keras.tree.flatten(model(given, training=False))
+    inputs = images if plain else keras.tree.pack_sequence_as(model.input, [images])
+    expected = keras.tree.flatten(model(inputs, training=False))
     np.testing.assert_array_equal(read(images, training=False), expected[0])
     assert type(read.input) is type(read.output) is keras.KerasTensor
-    read.save(path)  # as such it is stored
+    read.save(path)  # it can be stored and read again
     np.testing.assert_array_equal(
         read_network(path, images, 4)(images, training=False), expected[0]
     )
 
 
-def test_a_network_of_two_outputs_is_refused(path):
+def test_a_network_with_two_outputs_is_rejected(path):
     inputs = keras.Input((8, 8, 3))
     keras.Model(inputs, [called(inputs), called(inputs)]).save(path)
-    with pytest.raises(ValueError, match=r"it has 1 inputs and 2 outputs; give a Functional"):
+    with pytest.raises(ValueError, match=r"with 1 input and 1 output, got 1 and 2$"):
         read_network(path, np.zeros((1, 8, 8, 3)), 4)
 
 
-def test_a_file_of_an_older_keras_is_refused_with_what_to_do(tmp_path):
+def test_the_error_for_an_h5_file_says_what_to_do(tmp_path):
     (tmp_path / "given.h5").write_bytes(b"no model")
     with pytest.raises(
         ValueError, match=r"given\.h5: Keras cannot load it: .*; load it in the prog"
@@ -110,8 +110,8 @@ def test_a_file_of_an_older_keras_is_refused_with_what_to_do(tmp_path):
         read_network(tmp_path / "given.h5", np.zeros((1, 8, 8, 3)), 4)
 
 
-def test_a_network_that_is_not_built_is_refused(path):
+def test_a_network_that_is_not_built_is_rejected(path):
     with pytest.warns(UserWarning, match="has not yet been built"):
         keras.Sequential([layers.Flatten(), layers.Dense(4)]).save(path)
-    with pytest.raises(ValueError, match=r"given\.keras: it is not built; store it after a call"):
+    with pytest.raises(ValueError, match=r"given\.keras: expected a built model; call it on"):
         read_network(path, np.zeros((1, 8, 8, 3)), 4)

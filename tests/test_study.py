@@ -321,7 +321,7 @@ def test_runs_killed_20_times_end_with_the_rows_of_an_unbroken_one(few, random_n
         said += process.stdout
     status, out, err = run(folder, *arguments)
     assert (status, err) == (0, "")
-    assert said.count("going on behind epoch") >= 10
+    assert said.count("continuing after epoch") >= 10
     assert "damaged" not in said + out
     pd.testing.assert_frame_equal(
         results(folder / "results" / "few.csv"),

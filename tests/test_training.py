@@ -1,4 +1,4 @@
-"""scnnb/training.py."""
+"""scnnb/training.py: what a training depends on, what it prints, and how accuracy is measured."""
 
 import gc
 import io
@@ -20,7 +20,7 @@ from scnnb.backends.backend import cross_entropy
 
 @pytest.fixture
 def dataset():
-    """Bright images are class 1, dark ones class 0; 16 + 16 of them."""
+    """16 images, bright ones of class 1 and dark ones of class 0, for training and test."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 16).astype(np.int32)
     images = rng.uniform(0, 0.3, (16, 8, 8, 1)) + 0.7 * labels[:, None, None, None]
@@ -43,26 +43,26 @@ def trained(dataset, *, seed, **changes):
             layers.Dense(2, "softmax"),
         ]
     )
-    how = {
+    options = {
         "epochs": 2,
         "batch_size": 4,
         "optimizer": "adam",
         "learning_rate": 0.01,
         "augment": False,
     }
-    training.train(model, dataset, **how | changes)
+    training.train(model, dataset, **options | changes)
     return b"".join(weight.tobytes() for weight in model.get_weights())
 
 
 @pytest.mark.parametrize("augment", [False, True])
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others(dataset, augment):
+def test_the_weights_depend_on_the_seed_only(dataset, augment):
     weights = trained(dataset, seed=1, augment=augment)
     assert trained(dataset, seed=1, augment=augment) == weights
     assert trained(dataset, seed=2, augment=augment) != weights
 
 
-def test_augmented_training_sees_every_image_once_per_epoch_and_no_other(dataset, monkeypatch):
-    """With the shifts and flips left out, the images that arrive are those of the dataset."""
+def test_an_augmented_training_uses_every_image_once_per_epoch(dataset, monkeypatch):
+    """Without shifts and flips, the images are those of the dataset, in another order."""
     seen = []
 
     def record(images, rng, black):
@@ -71,21 +71,21 @@ def test_augmented_training_sees_every_image_once_per_epoch_and_no_other(dataset
 
     monkeypatch.setattr(batches, "crop_and_flip", record)
     trained(dataset, seed=1, augment=True, epochs=2, batch_size=6)
-    seen = seen[-6:]  # Keras asks for some before it begins
+    seen = seen[-6:]  # Keras reads some batches before the training begins
     assert [len(images) for images in seen] == [6, 6, 4] * 2
-    arrived = np.concatenate(seen)
-    everything = np.sort(dataset.train_images.sum(axis=(1, 2, 3)))
-    first, second = arrived[:16].sum(axis=(1, 2, 3)), arrived[16:].sum(axis=(1, 2, 3))
-    np.testing.assert_array_equal(np.sort(first), everything)
-    np.testing.assert_array_equal(np.sort(second), everything)
+    images = np.concatenate(seen)
+    expected = np.sort(dataset.train_images.sum(axis=(1, 2, 3)))
+    first, second = images[:16].sum(axis=(1, 2, 3)), images[16:].sum(axis=(1, 2, 3))
+    np.testing.assert_array_equal(np.sort(first), expected)
+    np.testing.assert_array_equal(np.sort(second), expected)
     assert (first != second).any()
 
 
 def test_test_images_are_never_augmented(dataset, monkeypatch):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(2, "softmax")])
-    how = {"epochs": 1, "batch_size": 4, "optimizer": "adam", "learning_rate": 0.01}
-    training.train(model, dataset, **how, augment=True)
+    options = {"epochs": 1, "batch_size": 4, "optimizer": "adam", "learning_rate": 0.01}
+    training.train(model, dataset, **options, augment=True)
     monkeypatch.setattr(batches, "crop_and_flip", None)
     answers = np.argmax(model(dataset.test_images).numpy(), axis=-1)
     assert training.accuracy(model, dataset.test_images, dataset.test_labels) == np.mean(
@@ -93,7 +93,7 @@ def test_test_images_are_never_augmented(dataset, monkeypatch):
     )
 
 
-def test_each_argument_changes_what_is_trained(dataset):
+def test_each_argument_changes_the_trained_weights(dataset):
     usual = trained(dataset, seed=1)
     for change in (
         {"epochs": 1},
@@ -105,7 +105,7 @@ def test_each_argument_changes_what_is_trained(dataset):
         assert trained(dataset, seed=1, **change) != usual, change
 
 
-def test_training_learns_what_can_be_learned(dataset):
+def test_a_training_learns_an_easy_dataset(dataset):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(2, "softmax")])
     seconds = training.train(
@@ -121,7 +121,7 @@ def test_training_learns_what_can_be_learned(dataset):
     assert seconds > 0
 
 
-def test_sgd_is_the_papers():
+def test_sgd_has_the_constants_of_the_paper():
     optimizer = training.OPTIMIZERS["sgd"](0.02)
     assert optimizer.get_config()["momentum"] == 0.9
     assert optimizer.get_config()["weight_decay"] == 5e-6
@@ -130,22 +130,22 @@ def test_sgd_is_the_papers():
 
 @pytest.mark.parametrize("wrong", [1.0, 30.0, 80.0])
 def test_the_loss_of_other_backends_and_its_gradient_are_those_of_the_logits(wrong):
-    """Probabilities as small as 1e-35 teach as well; Keras' own loss clips them there."""
+    """The gradient is right for probabilities as small as 1e-35; Keras' own loss clips them."""
     logits = tf.Variable([[0.0, wrong, -1.0], [2.0, 0.0, 1.0]])
     labels = np.array([0, 2], np.int32)
-    found = []
+    results = []
     for loss in (
         lambda: cross_entropy(labels, keras.ops.softmax(logits)),
         lambda: keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True),
     ):
         with tf.GradientTape() as tape:
             losses = loss()
-        found.append((losses, tape.gradient(losses, logits)))
-    for value, expected in zip(*found, strict=True):
+        results.append((losses, tape.gradient(losses, logits)))
+    for value, expected in zip(*results, strict=True):
         np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_redirected_output_is_one_plain_line_per_epoch(dataset, capsys):
+def test_in_a_file_there_is_one_line_per_epoch(dataset, capsys):
     trained(dataset, seed=1)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
@@ -155,12 +155,12 @@ def test_redirected_output_is_one_plain_line_per_epoch(dataset, capsys):
         )
 
 
-def test_in_a_file_the_time_left_ends_the_line_of_its_epoch(dataset, tmp_path, capsys):
-    answers = []
+def test_in_a_file_the_time_left_is_at_the_end_of_the_line(dataset, tmp_path, capsys):
+    texts = []
 
-    def left():  # the epoch is in its backup by now
-        answers.append(f"{10 * (2 - backup.progress(file)[0])} min left" if answers else "")
-        return answers[-1]
+    def left():  # called after the epoch is in the backup
+        texts.append(f"{10 * (2 - backup.progress(file)[0])} min left" if texts else "")
+        return texts[-1]
 
     file = tmp_path / "a.npz"
     trained(dataset, seed=1, backup=file, callbacks=[training.EpochLines(left)])
@@ -169,7 +169,7 @@ def test_in_a_file_the_time_left_ends_the_line_of_its_epoch(dataset, tmp_path, c
     assert re.fullmatch(r"epoch 2/2  loss .*  training accuracy .*  \d+\.\d s  0 min left", second)
 
 
-def test_on_a_terminal_the_time_left_has_a_line_of_its_own_below_the_bar(dataset, monkeypatch):
+def test_on_a_terminal_the_time_left_is_on_the_line_below_the_bar(dataset, monkeypatch):
     terminal = io.StringIO()
     terminal.isatty = lambda: True
     times = iter(["about 12 min left", ""])
@@ -177,25 +177,25 @@ def test_on_a_terminal_the_time_left_has_a_line_of_its_own_below_the_bar(dataset
         patch.setattr(sys, "stdout", terminal)
         trained(dataset, seed=1, callbacks=[training.EpochLines(lambda: next(times))])
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in terminal.getvalue().split("\n")]
-    epoch1, bar1, told, epoch2, bar2, after = lines
-    assert (epoch1, told, epoch2, after) == ("Epoch 1/2", "about 12 min left", "Epoch 2/2", "")
+    epoch1, bar1, left, epoch2, bar2, after = lines
+    assert (epoch1, left, epoch2, after) == ("Epoch 1/2", "about 12 min left", "Epoch 2/2", "")
     for bar in (bar1, bar2):
         assert re.split("[\r\b]+", bar)[-1].startswith("4/4 ")
 
 
-def test_a_diverged_training_is_an_error_and_no_result(dataset):
-    with pytest.raises(ValueError, match="training diverged, its loss is .*; take a lower"):
+def test_a_diverged_training_is_an_error(dataset):
+    with pytest.raises(ValueError, match="training diverged: expected a finite loss, got .*; give"):
         trained(dataset, seed=1, learning_rate=1e30)
 
 
 @pytest.mark.parametrize("pixels", [1, 3, 4, 100])
-def test_accuracy_is_the_part_of_right_answers_whatever_the_batch(monkeypatch, pixels):
+def test_accuracy_is_the_part_of_right_answers_for_every_batch_size(monkeypatch, pixels):
     monkeypatch.setattr(training, "EVALUATION_PIXELS", pixels)
     model = keras.Sequential(
         [
             keras.Input((1, 1, 3)),
             layers.Flatten(),  # the image is the answer
-            layers.Dropout(0.9),  # asleep outside of training
+            layers.Dropout(0.9),  # must do nothing outside of training
         ]
     )
     answers = np.array([0, 1, 2, 2, 1, 0, 0])
@@ -204,8 +204,8 @@ def test_accuracy_is_the_part_of_right_answers_whatever_the_batch(monkeypatch, p
     assert training.accuracy(model, dataset.test_images, dataset.test_labels) == 5 / 7
 
 
-def test_a_finished_training_leaves_nothing_of_its_optimizer_in_memory():
-    """Adam has 48 MB of moments here; measured behind the first training, which fills caches."""
+def test_the_optimizer_of_a_finished_training_is_removed_from_memory():
+    """Adam's moments take 48 MB here. Measured after the first training, which fills caches."""
     keras.utils.set_random_seed(0)
     images = keras.Input((40, 50, 1))
     hidden = layers.Dense(3000, "relu")(layers.Flatten()(images))
@@ -215,12 +215,12 @@ def test_a_finished_training_leaves_nothing_of_its_optimizer_in_memory():
     )
     resident = []
     for _ in range(4):
-        how = {"epochs": 1, "batch_size": 8, "optimizer": "adam", "learning_rate": 0.001}
-        training.train(model, small, **how, augment=False)
+        options = {"epochs": 1, "batch_size": 8, "optimizer": "adam", "learning_rate": 0.001}
+        training.train(model, small, **options, augment=False)
         gc.collect()
         try:
             pages = int(Path("/proc/self/statm").read_text().split()[1])
         except OSError:
-            pytest.skip("this system does not tell")
+            pytest.skip("this system does not report the memory of a process")
         resident.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
     assert resident[-1] - resident[0] < 48

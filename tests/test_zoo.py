@@ -1,4 +1,4 @@
-"""scnnb.NETWORKS and scnnb/zoo: what the papers say of the networks."""
+"""scnnb.NETWORKS and scnnb/zoo: the networks are those of their papers."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ VGG16_WEIGHTS = 14_977_728  # of convolutions and Dense layers: Li et al. 2017
 VGG16_CHANNELS = 2 * 64 + 2 * 128 + 3 * 256 + 6 * 512 + 512  # of convolutions and the hidden layer
 ALEXNET = [(256, 27, 64), (64, 1600, 192), (16, 1728, 384), (16, 3456, 256), (16, 2304, 256)]
 ALEXNET += [(1, 1024, 4096), (1, 4096, 4096), (1, 4096, 10)]  # positions, inputs, filters
-RESNET20 = 432 + 6 * 2304 + (4608 + 5 * 9216) + (18_432 + 5 * 36_864)  # three stages behind a stem
+RESNET20 = 432 + 6 * 2304 + (4608 + 5 * 9216) + (18_432 + 5 * 36_864)  # a stem and three stages
 EXPECTED = {  # parameters and MACs for 32x32x3 and ten classes
     "scnnb": (5_276_746, 10_859_008),
     # a bias per channel and class; BatchNormalization has four values per channel
@@ -39,7 +39,7 @@ def test_parameters_and_macs_are_those_of_the_paper(name):
         *((name, (32, 32, 3)) for name in ("scnnb", "vgg16", "alexnet", "resnet20", "resnet110")),
     ],
 )
-def test_every_network_takes_digits_and_photographs_and_gives_probabilities(name, image_shape):
+def test_every_network_returns_probabilities_for_grey_and_colour_images(name, image_shape):
     keras.utils.set_random_seed(0)
     images = np.random.default_rng(0).uniform(size=(2, *image_shape)).astype("float32")
     probabilities = scnnb.NETWORKS[name](image_shape, 7)(images).numpy()
@@ -58,15 +58,15 @@ def test_the_shortcut_of_a_residual_stage_takes_every_second_pixel_and_adds_zero
     model = scnnb.NETWORKS["resnet20"]((8, 8, 3), 10)
     shortcut = keras.Model(
         model.get_layer("relu7").output, model.get_layer("add9").input[1]
-    )  # the end of stage 1, where stage 2 adds it
+    )  # from the end of stage 1 to the first Add of stage 2
     maps = np.random.default_rng(0).normal(size=(1, 8, 8, 16)).astype("float32")
-    found = shortcut(maps).numpy()
-    np.testing.assert_array_equal(found[..., :16], maps[:, ::2, ::2])
-    np.testing.assert_array_equal(found[..., 16:], np.zeros((1, 4, 4, 16)))
+    result = shortcut(maps).numpy()
+    np.testing.assert_array_equal(result[..., :16], maps[:, ::2, ::2])
+    np.testing.assert_array_equal(result[..., 16:], np.zeros((1, 4, 4, 16)))
 
 
-def test_images_too_small_are_refused():
-    with pytest.raises(ValueError, match="alexnet needs at least 15x15 pixels"):
+def test_images_smaller_than_15x15_are_rejected_by_alexnet():
+    with pytest.raises(ValueError, match=r"alexnet: expected .* 15x15 pixels, got \(14, 15, 1\)$"):
         scnnb.NETWORKS["alexnet"]((14, 15, 1), 10)
     scnnb.NETWORKS["alexnet"]((15, 15, 1), 10)
 
@@ -74,10 +74,10 @@ def test_images_too_small_are_refused():
 @pytest.mark.parametrize(
     "name", ["resnet20", *(pytest.param(n, marks=pytest.mark.slow) for n in ("vgg16", "alexnet"))]
 )
-def test_once_pruned_it_trains_and_loads_in_a_process_that_knows_only_keras(name, tmp_path):
+def test_a_pruned_network_can_be_trained_and_then_loaded_with_only_keras(name, tmp_path):
     images = np.random.default_rng(0).uniform(size=(4, 28, 28, 1)).astype("float32")
     pruned = prune(scnnb.NETWORKS[name]((28, 28, 1), 10), 0.8)
     pruned.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
     pruned.fit(images, np.arange(4), verbose=0)
-    found = fresh_process.answers(pruned, images, tmp_path)
-    np.testing.assert_array_equal(found, pruned(images))
+    outputs = fresh_process.answers(pruned, images, tmp_path)
+    np.testing.assert_array_equal(outputs, pruned(images))

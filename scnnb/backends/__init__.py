@@ -1,4 +1,4 @@
-"""What a training does otherwise on each of Keras' backends; only the one in use is imported."""
+"""The parts of a training that depend on Keras' backend; only the backend in use is imported."""
 
 import importlib
 

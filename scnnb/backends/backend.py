@@ -1,4 +1,4 @@
-"""One of Keras' backends: what a training takes from it. The defaults are Keras' own ways."""
+"""The parts of a training that depend on the backend. The defaults are Keras' own."""
 
 import contextlib
 from collections.abc import Callable
@@ -7,14 +7,15 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-SMALLEST = 1e-37  # probability, nearly the smallest number of float32 that has all its digits
+SMALLEST = 1e-37  # probability; smaller numbers of float32 have fewer digits
 
 
 def cross_entropy(labels, probabilities):
     """Sparse categorical cross-entropy of each image.
 
-    Keras' own goes back to the logits on TensorFlow only. Elsewhere it takes probabilities below
-    1e-7 for 1e-7, so that the images that a network answers worst would teach it nothing.
+    On TensorFlow, Keras' own loss uses the logits. On other backends it replaces probabilities
+    below 1e-7 by 1e-7. Then the gradient is 0 for the images with the largest errors, and the
+    network would learn nothing from them.
     """
     labels = keras.ops.cast(keras.ops.reshape(labels, (-1, 1)), "int32")
     of_label = keras.ops.take_along_axis(probabilities, labels, axis=-1)
@@ -22,27 +23,27 @@ def cross_entropy(labels, probabilities):
 
 
 def _classifier(model, image_shape):
-    copy = keras.Model(model.inputs[0], model.outputs[0])  # of the same layers: model is as it was
+    copy = keras.Model(model.inputs[0], model.outputs[0])  # same layers; model is not compiled
     copy.compile()
     return lambda batch: np.argmax(copy.predict_on_batch(batch), axis=-1)
 
 
 @dataclass(frozen=True)
 class Backend:
-    """What a training takes from one of Keras' backends.
+    """The parts of a training that depend on the backend.
 
     Attributes:
-        gpus: function that gives the list of the GPUs Keras computes on, empty on a processor.
-        adam: function of the constant learning rate that gives the optimizer.
-        loss: sparse categorical cross-entropy of probabilities, as `compile` takes it.
-        jit_compile: function that gives what `compile` takes of this name.
-        source: function that gives what `fit` takes, of a function whose generator yields batches
-            `(images, labels)`, and of the shape of an image.
-        kernels: function of the model that gives a context, inside which it is trained.
-        classifier: function of the model and the shape of an image that gives a function: of a
-            batch of images, float32 array, it gives the most probable classes.
-        callbacks: function of a seed that gives Keras callbacks, which fix what is random and
-            drawn from no state of the model.
+        gpus: function that returns the list of the GPUs that Keras uses.
+        adam: function of the learning rate, returns the optimizer.
+        loss: sparse categorical cross-entropy of probabilities, an argument of `compile`.
+        jit_compile: function that returns the argument `jit_compile` of `compile`.
+        source: function that returns the training data for `fit`. It takes a function that returns
+            a generator of batches `(images, labels)`, and the shape of an image.
+        kernels: function of the model, returns a context manager. The model is trained inside.
+        classifier: function of the model and the shape of an image. It returns a function of a
+            batch of images, float32 array, that returns the most probable classes.
+        callbacks: function of a seed, returns Keras callbacks. They seed the random numbers that
+            the backend draws outside the model.
     """
 
     gpus: Callable
@@ -56,6 +57,6 @@ class Backend:
 
 
 def devices():
-    """List of the GPUs, where Keras can list them."""
-    # asked for GPUs alone, JAX raises an error where there are none
+    """List of the GPUs, if Keras can list the backend's devices."""
+    # if only GPUs are requested and there are none, JAX raises an error
     return [each for each in keras.distribution.list_devices() if not each.startswith("cpu")]

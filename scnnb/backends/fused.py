@@ -1,6 +1,6 @@
-"""In one kernel what Keras computes in many: the same values, sooner.
+"""BatchNormalization and Adam in one TensorFlow kernel each: the same values in less time.
 
-On processors only, where it was measured; on a GPU Keras' own path with its compiler stays.
+They are used on CPUs only, where the times were measured. On a GPU, Keras' own code is used.
 """
 
 import contextlib
@@ -15,10 +15,10 @@ from scnnb.leaves import leaves
 
 @contextlib.contextmanager
 def fused(model):
-    """The model's BatchNormalization is fused inside the `with`; behind it, it is Keras' again.
+    """Inside the `with`, the model's BatchNormalization is fused; after it, it is Keras' again.
 
-    Only its class changes, its variables stay the ones they are. On a GPU nothing happens. Graphs
-    are to be traced inside.
+    Only the class of the layers changes; their variables are the same. On a GPU nothing changes.
+    Trace graphs inside the `with`.
 
     Args:
         model: built Keras model.
@@ -38,14 +38,14 @@ def fused(model):
 
 
 class FusedBatchNormalization(layers.BatchNormalization):
-    """BatchNormalization whose statistics, values and gradients in training are one kernel each."""
+    """BatchNormalization that is computed by one kernel in training, and so are its gradients."""
 
     def call(self, inputs, training=None, mask=None):
-        """As Keras', which does what the kernel does not know or does slowly."""
+        """The normalised inputs; Keras computes them if the kernel cannot or is slower."""
         known = len(inputs.shape) == 4 and self.axis in (-1, 3) and mask is None
         known = known and self.variable_dtype == "float32"
         channels = inputs.shape[-1]
-        # other numbers of channels, as pruned networks have, take it 2 to 4 times as long
+        # with other numbers of channels, as in pruned networks, the kernel is 2 to 4 times slower
         quick = known and channels % (4 if self.compute_dtype == "float32" else 16) == 0
         usual = self.trainable and not getattr(self, "renorm", False)
         if not (training and usual and quick):
@@ -60,7 +60,7 @@ class FusedBatchNormalization(layers.BatchNormalization):
             epsilon=self.epsilon,
             is_training=True,
         )
-        # the kernel divides by count - 1, Keras' moving variance takes what is divided by count
+        # the kernel's variance is divided by count - 1, that of Keras' moving variance by count
         count = tf.cast(tf.size(inputs) // channels, tf.float32)
         variance = result.batch_variance * ((count - 1) / count)
         for moving, of_batch in (
@@ -72,24 +72,24 @@ class FusedBatchNormalization(layers.BatchNormalization):
 
 
 class FusedAdam(keras.optimizers.Optimizer):
-    """Keras' Adam with its default constants, one kernel per variable.
+    """Keras' Adam with its default constants, computed by one kernel per variable.
 
-    Source: Kingma and Ba 2015, Adam, section 2, the form with epsilon hat.
+    Source: Kingma and Ba 2015, Adam, section 2, the version with epsilon hat.
     """
 
     BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 
     def __init__(self, learning_rate):
-        """Take the constant step size, above 0."""
+        """Take the constant learning rate, above 0."""
         super().__init__(learning_rate=learning_rate, name="adam")
 
     def build(self, variables):
-        """Make the two moments of every variable."""
+        """Create the two moments of every variable."""
         if self.built:
             return
         super().build(variables)
         self.trained = list(variables)
-        self.moments = {  # by the variable that update_step is given
+        self.moments = {  # the key is the variable that `update_step` gets
             variable.value.ref(): [
                 self.add_variable_from_reference(variable, name=name)
                 for name in ("momentum", "velocity")
@@ -98,13 +98,13 @@ class FusedAdam(keras.optimizers.Optimizer):
         }
 
     def apply(self, grads, trainable_variables=None):
-        """Change the variables in place by their gradients, on this one device.
+        """Change the variables in place by their gradients, on one device.
 
-        Keras' own would sum the gradients of all devices, by a function that TensorFlow registers
-        for good: with its graph, the moments of every finished training would stay in memory.
+        Keras' own method sums the gradients of all devices. TensorFlow keeps the graph of that
+        function for ever, and with it the moments of every finished training in memory.
         """
         for gradient, variable in zip(grads, trainable_variables or self.trained, strict=True):
-            if gradient is not None:  # of a layer that the loss does not depend on
+            if gradient is not None:  # None for a layer that the loss does not depend on
                 self.update_step(gradient, variable.value, self.learning_rate)
             if variable.constraint is not None:
                 variable.assign(variable.constraint(variable))

@@ -1,4 +1,4 @@
-"""JAX: all is done as Keras does it."""
+"""JAX: a training uses Keras' own code only."""
 
 from scnnb.backends.backend import Backend, devices
 

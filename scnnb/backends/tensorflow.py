@@ -1,4 +1,4 @@
-"""TensorFlow: batches made ahead, and on a processor one kernel for what Keras computes in many."""
+"""TensorFlow: batches are prefetched, and on a CPU some layers and Adam are fused."""
 
 import keras
 import tensorflow as tf
@@ -6,36 +6,37 @@ import tensorflow as tf
 from scnnb.backends.backend import Backend, devices
 from scnnb.backends.fused import FusedAdam, fused
 
-AHEAD = 4  # batches that wait for the network
+AHEAD = 4  # number of prefetched batches
 
 
 def adam(learning_rate):
-    """Adam, fused on a processor."""
+    """Adam, fused on a CPU."""
     return (keras.optimizers.Adam if devices() else FusedAdam)(learning_rate)
 
 
 def jit_compile():
-    """XLA slows SCNNB's step on processors about threefold; on a GPU Keras decides."""
+    """False on a CPU, because XLA makes SCNNB's step three times slower; on a GPU Keras decides."""
     return "auto" if devices() else False
 
 
 def source(generator, image_shape):
-    """The batches as tf.data.Dataset, made while the network computes the ones before."""
+    """The batches as tf.data.Dataset; the next ones are made while the network trains on one."""
     shapes = (
         tf.TensorSpec((None, *image_shape), tf.float32),
         tf.TensorSpec((None,), tf.int32),
     )
     options = tf.data.Options()
-    # its thread sleeps 10, 20, 40 ... ms, and an iterator may not end before it awakes
+    # the thread of autotuning sleeps 10, 20, 40 ... ms, and an iterator waits for it at its end
     options.autotune.enabled = False
-    made = tf.data.Dataset.from_generator(generator, output_signature=shapes)
-    return made.prefetch(AHEAD).with_options(options)
+    dataset = tf.data.Dataset.from_generator(generator, output_signature=shapes)
+    return dataset.prefetch(AHEAD).with_options(options)
 
 
 def classifier(model, image_shape):
-    """The most probable classes, traced once per network for all sizes of a batch.
+    """A function of a batch of images that returns the most probable classes.
 
-    Keras' `predict_on_batch` would be traced for each, and TensorFlow warn of that.
+    It is traced once for batches of all sizes. Keras' `predict_on_batch` would be traced for each
+    size, and TensorFlow would print a warning.
     """
     classes = tf.function(
         lambda batch: tf.argmax(model(batch, training=False), axis=-1)

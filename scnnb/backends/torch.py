@@ -1,4 +1,4 @@
-"""PyTorch: as Keras does it, but for dropout, which draws from a state outside the model."""
+"""PyTorch: a training uses Keras' own code, and seeds PyTorch's random numbers for dropout."""
 
 import keras
 import torch
@@ -7,7 +7,7 @@ from scnnb.backends.backend import Backend
 
 
 class Seeded(keras.callbacks.Callback):
-    """What each epoch draws from PyTorch's own state follows from seed and epoch alone."""
+    """Seed PyTorch's random numbers in every epoch, so that a resumed training is the same."""
 
     def __init__(self, seed):
         """Take a whole number from 0."""
@@ -15,17 +15,17 @@ class Seeded(keras.callbacks.Callback):
         self.seed = seed
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Take its number."""
+        """Keep the number of the epoch."""
         self.epoch = epoch
 
     def on_train_batch_begin(self, batch, logs=None):
-        """Before the first step, and after the loader of the batches has drawn what it draws."""
+        """Set the seed before the first step, after the loader of the batches has used numbers."""
         if batch == 0:
             torch.manual_seed(self.seed + self.epoch)
 
 
 def gpus():
-    """List of the GPUs; Keras' own function knows nothing of PyTorch."""
+    """List of the GPUs; Keras' own function does not list those of PyTorch."""
     return [f"gpu:{number}" for number in range(torch.cuda.device_count())]
 
 

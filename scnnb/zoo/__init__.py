@@ -1,1 +1,1 @@
-"""Other networks, one file each, built like SCNNB: `build_NAME(image_shape, num_classes)`."""
+"""Other networks, one file each, with a function `build_NAME(image_shape, num_classes)`."""

@@ -5,11 +5,12 @@ from keras import layers
 
 
 def build_alexnet(image_shape, num_classes):
-    """AlexNet in one column, adapted to small images, with new weights, not compiled.
+    """AlexNet for one GPU, adapted to small images, with new weights, not compiled.
 
-    Filters, kernels from the second convolution on, hidden layers and dropout are the paper's. Two
-    things are adapted, since 11x11 kernels with stride 4 and pools of 3x3 leave nothing of a small
-    image: the first convolution is 3x3 with stride 2, and the pools are 2x2. No normalisation.
+    The numbers of filters, the hidden layers, dropout and all kernels but the first are those of
+    the paper. Its first convolution (11x11, stride 4) and its 3x3 pools are too large for small
+    images. Here the first convolution is 3x3 with stride 2, and the pools are 2x2. There is no
+    normalisation.
 
     Args:
         image_shape: `(height, width, channels)` of one image, at least 15x15.
@@ -20,13 +21,13 @@ def build_alexnet(image_shape, num_classes):
         `(batch, num_classes)`.
 
     Raises:
-        ValueError: the images are too small to be halved four times.
+        ValueError: the images are smaller than 15x15.
 
     Source: Krizhevsky 2014, One weird trick for parallelizing convolutional neural networks
-    (arXiv 1404.5997), the network of Krizhevsky et al. 2012 on one processor.
+    (arXiv 1404.5997): the network of Krizhevsky et al. 2012 on one GPU.
     """
     if min(image_shape[:2]) < 15:
-        raise ValueError(f"images are {image_shape}; alexnet needs at least 15x15 pixels")
+        raise ValueError(f"alexnet: expected images of at least 15x15 pixels, got {image_shape}")
     images = keras.Input(image_shape, name="images")
     x = layers.Conv2D(64, 3, 2, padding="same", activation="relu", name="conv1")(images)
     x = layers.MaxPooling2D(2, name="pool1")(x)  # 32x32 -> 16x16 -> 8x8

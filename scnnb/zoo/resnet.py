@@ -1,4 +1,4 @@
-"""The residual networks for CIFAR-10: 6n + 2 layers in three stages."""
+"""ResNet for CIFAR-10: 6n + 2 layers in three stages."""
 
 import keras
 from keras import layers
@@ -24,9 +24,9 @@ def build_resnet110(image_shape, num_classes):
 def _build(blocks, image_shape, num_classes):
     """A residual network whose shortcuts have no weights.
 
-    Convolutions are numbered as Li et al. do: the stem is `conv1`, so that the first convolutions
-    of the blocks are even. None has a bias, BatchNormalization follows each. Where a stage begins,
-    the shortcut takes every second pixel, and channels of zeros fill it up.
+    Convolutions are numbered as in Li et al.: the stem is `conv1`, so the first convolution of each
+    block has an even number. Convolutions have no bias and are followed by BatchNormalization. At
+    the start of a stage, the shortcut takes every second pixel and adds channels of zeros.
 
     Args:
         blocks: residual blocks per stage, n.
@@ -64,7 +64,7 @@ def _convolution(x, number, filters, stride):
 
 
 def _narrowed(x, number, filters):
-    """Every second pixel, and zeros behind the channels."""
+    """Every second pixel, with channels of zeros after the others."""
     x = layers.MaxPooling2D(1, 2, name=f"shortcut{number}")(x)
     missing = filters - x.shape[-1]
     return keras.ops.pad(x, [[0, 0], [0, 0], [0, 0], [0, missing]])

@@ -3,14 +3,14 @@
 import keras
 from keras import layers
 
-STAGES = [[64, 64], [128, 128], [256] * 3, [512] * 3, [512] * 3]  # filters; a pool ends each
+STAGES = [[64, 64], [128, 128], [256] * 3, [512] * 3, [512] * 3]  # filters; each ends in a pool
 
 
 def build_vgg16(image_shape, num_classes):
-    """VGG-16 as Li et al. prune it: 13 convolutions, one hidden Dense layer, no dropout.
+    """VGG-16 as in Li et al.: 13 convolutions, one hidden Dense layer, no dropout.
 
-    BatchNormalization follows every convolution and the hidden layer. The pools have same padding,
-    which changes nothing for 32x32 images, so that 28x28 images do not vanish.
+    BatchNormalization follows every convolution and the hidden layer. The padding of the pools is
+    "same". This changes nothing for 32x32 images, and makes the network work for 28x28 images.
 
     Args:
         image_shape: `(height, width, channels)` of one image.

@@ -1,9 +1,9 @@
-"""What the library answers on one backend of Keras, in a process of its own.
+"""Run the library on one backend of Keras, in its own process, and store the results.
 
     KERAS_BACKEND=jax python -m tests.backends.library FOLDER
 
-takes networks and images from the folder and stores its answers there. It then waits for a line on
-stdin, and answers as well by the networks that the other backends have stored meanwhile.
+It reads networks and images from the folder, and stores its results and pruned networks there. Then
+it waits for a line on stdin, and computes the outputs of the networks that all backends stored.
 """
 
 import json
@@ -29,7 +29,7 @@ CASES = {  # options of `prune`
 
 
 def main(folder):
-    """Store `BACKEND.json`, what must be equal, and `BACKEND.npz`, arrays; the networks, too."""
+    """Store the networks, numbers in `BACKEND.json`, and arrays in `BACKEND.npz`."""
     images = np.load(folder / "images.npy")
     networks = {path.stem: keras.models.load_model(path) for path in folder.glob("*.keras")}
     facts, arrays = {}, {}
@@ -61,7 +61,7 @@ def main(folder):
 
 
 def pruned(model, images, cases, of_maps):
-    """Pairs of a case and the network that came of it; criteria of feature maps are cases."""
+    """Yield each case, or criterion of feature maps, and the network pruned with it."""
     for case, options in cases.items():
         yield case, prune(model, RATIO, **options)
     for criterion in of_maps:
@@ -73,7 +73,7 @@ def pruned(model, images, cases, of_maps):
 
 
 def plans(model):
-    """Stages, and planned sizes of both schedules."""
+    """The stages, and the planned sizes of both schedules."""
     return {"stages": stages(model, RATIO)} | {
         f"planned, {schedule}": planned_sizes(model, [RATIO], schedule=schedule)[RATIO]
         for schedule in ("one-shot", "iterative")
@@ -81,7 +81,7 @@ def plans(model):
 
 
 def sensitivities(model, images, labels):
-    """The analysis by two criteria, one of the maps."""
+    """The sensitivity by a criterion of kernels, and by one of feature maps."""
     return {
         f"sensitivity, {criterion}": sensitivity.analyse(
             model, images, labels, criterion=judge(model, criterion, images=images)
@@ -91,14 +91,14 @@ def sensitivities(model, images, labels):
 
 
 def invariant(model, images):
-    """How far the pruned network is from the silenced one, and how far from the full one."""
+    """The differences of the pruned network from the silenced one, and from the full one."""
     expected = predict(silenced(model, kept_filters(model, RATIO)), images)
-    found = predict(prune(model, RATIO), images)
-    return [float(error(found, each)) for each in (expected, predict(model, images))]
+    outputs = predict(prune(model, RATIO), images)
+    return [float(error(outputs, each)) for each in (expected, predict(model, images))]
 
 
 def kernel_scores(model):
-    """By every criterion of kernels, of two layers."""
+    """The scores of two layers by every criterion of kernels."""
     kernels = {name: model.get_layer(name).get_weights()[0] for name in ("conv1", "grouped")}
     return {
         f"kernel score, {criterion}: {name}": judge(model, criterion, seed=3)(kernel)

@@ -1,4 +1,4 @@
-"""The library that pip installed: alone, typed, at work outside the checkout on every backend."""
+"""The library as pip installs it works outside the checkout, on every backend and with mypy."""
 
 import importlib.metadata
 import os
@@ -36,7 +36,7 @@ weights: int = planned_sizes(model, [0.5])[0.5][0].parameters
 
 
 def outside(folder, *arguments, **environment):
-    """Run Python in a folder from which the checkout is not seen."""
+    """Run Python in a folder outside the checkout."""
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
@@ -46,7 +46,7 @@ def outside(folder, *arguments, **environment):
     )
 
 
-def test_nothing_but_the_library_is_installed_with_its_types_and_licence():
+def test_only_the_library_is_installed_with_its_types_and_licence():
     files = {path.as_posix() for path in importlib.metadata.files(NAME)}
     assert {path.split("/")[0].removesuffix(".dist-info").partition("-")[0] for path in files} == {
         "pruning",
@@ -59,7 +59,7 @@ def test_nothing_but_the_library_is_installed_with_its_types_and_licence():
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_it_prunes_mobilenet_outside_the_checkout_on_every_backend(backend, tmp_path):
+def test_the_installed_library_prunes_mobilenet_on_every_backend(backend, tmp_path):
     done = outside(tmp_path, "-c", PRUNE, KERAS_BACKEND=backend)
     assert done.returncode == 0, done.stderr
     (planned,) = planned_sizes(keras.applications.MobileNetV2(weights=None), [0.4])[0.4]
@@ -68,7 +68,7 @@ def test_it_prunes_mobilenet_outside_the_checkout_on_every_backend(backend, tmp_
     assert ROOT not in Path(file).parents or "site-packages" in file
 
 
-def test_a_type_checker_sees_its_types(tmp_path):
+def test_a_type_checker_finds_the_types_of_the_library(tmp_path):
     (tmp_path / "right.py").write_text(RIGHT)
     (tmp_path / "wrong.py").write_text('import pruning\n\npruning.prune(1, "most")\n')
     mypy = ["-m", "mypy", "--strict", "--disable-error-code=import-untyped"]

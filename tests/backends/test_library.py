@@ -1,4 +1,4 @@
-"""The library answers the same on every backend of Keras: TensorFlow, JAX and PyTorch."""
+"""The library has the same results on TensorFlow, JAX and PyTorch."""
 
 import importlib.util
 import json
@@ -16,7 +16,7 @@ from keras import layers
 from tests.silenced import error, images_for, randomise
 
 ROOT = Path(__file__).parent.parent.parent
-# networks, and the largest difference in parts of the largest value
+# network: the largest accepted difference, as a part of the largest value
 ROUNDING = {"parts": 1e-5, "mixed_float16": 1e-2, "mixed_bfloat16": 0.05, "bfloat16": 0.05}
 THERE = [name for name in ("tensorflow", "jax", "torch") if importlib.util.find_spec(name)]
 BACKENDS = [
@@ -29,17 +29,17 @@ BACKENDS = [
     )
     for name in ("tensorflow", "jax", "torch")
 ]
-OTHERS = BACKENDS[1:]  # which are compared with TensorFlow
+OTHERS = BACKENDS[1:]  # each is compared with TensorFlow
 
 
 class Answers(NamedTuple):
-    """What `tests/backends/library.py` stored on a backend: what is exact, and arrays by name."""
+    """The results of `tests/backends/library.py` on a backend: numbers and arrays by name."""
 
     facts: dict
     arrays: dict
 
     def of(self, kind):
-        """The arrays whose names begin so."""
+        """The arrays whose names begin with the kind."""
         return {name: values for name, values in self.arrays.items() if name.startswith(kind)}
 
 
@@ -74,7 +74,7 @@ def of_precision(policy):
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory):
-    """`{backend: Answers}` of those that are installed."""
+    """`{backend: Answers}` of the installed backends."""
     folder = tmp_path_factory.mktemp("backends")
     model = randomise(parts())
     model.save(folder / "parts.keras")
@@ -110,53 +110,53 @@ def start(backend, folder):
         )
 
 
-def assert_equal(found, expected):
-    """The same names and the same bits."""
-    assert found.keys() == expected.keys() and found
+def assert_equal(arrays, expected):
+    """The arrays have the same names and exactly the same values."""
+    assert arrays.keys() == expected.keys() and arrays
     for name, values in expected.items():
-        np.testing.assert_array_equal(found[name], values, err_msg=name)
+        np.testing.assert_array_equal(arrays[name], values, err_msg=name)
 
 
 @pytest.mark.parametrize("backend", OTHERS)
 def test_costs_stages_plans_and_accuracies_are_equal(backend, answers):
-    found, expected = (dict(answers[name].facts) for name in (backend, "tensorflow"))
-    for facts in (found, expected):
+    results, expected = (dict(answers[name].facts) for name in (backend, "tensorflow"))
+    for facts in (results, expected):
         del facts["relative error, effect"]
-    assert found == expected
-    assert len({row["accuracy"] for row in found["sensitivity, l1"][1]}) > 3
+    assert results == expected
+    assert len({row["accuracy"] for row in results["sensitivity, l1"][1]}) > 3
 
 
 @pytest.mark.parametrize("backend", OTHERS)
-def test_the_same_filters_stay_with_the_same_weights(backend, answers):
-    found, expected = answers[backend].of("weight"), answers["tensorflow"].of("weight")
-    assert_equal(found, expected)
-    shapes = {name: values.shape for name, values in found.items() if "kernel" in name}
+def test_the_same_filters_are_kept_with_the_same_weights(backend, answers):
+    weights, expected = answers[backend].of("weight"), answers["tensorflow"].of("weight")
+    assert_equal(weights, expected)
+    shapes = {name: values.shape for name, values in weights.items() if "kernel" in name}
     assert len(shapes) > 100 and len(set(shapes.values())) > 20
 
 
 @pytest.mark.parametrize("backend", OTHERS)
-def test_kernels_score_the_same(backend, answers):
+def test_kernels_have_the_same_scores(backend, answers):
     expected = answers["tensorflow"].of("kernel score")
     assert_equal(answers[backend].of("kernel score"), expected)
 
 
 @pytest.mark.parametrize("backend", OTHERS)
 @pytest.mark.parametrize("name", ROUNDING)
-def test_feature_maps_score_the_same_within_rounding(backend, name, answers):
-    found, expected = (answers[each].of(f"score of {name}") for each in (backend, "tensorflow"))
-    assert found.keys() == expected.keys() and found
+def test_feature_maps_have_the_same_scores_within_rounding(backend, name, answers):
+    results, expected = (answers[each].of(f"score of {name}") for each in (backend, "tensorflow"))
+    assert results.keys() == expected.keys() and results
     for each, scores in expected.items():
         rounding = ROUNDING[name] * np.abs(scores).max()  # a map of one value has no deviation
-        np.testing.assert_allclose(found[each], scores, rtol=0, atol=rounding, err_msg=each)
+        np.testing.assert_allclose(results[each], scores, rtol=0, atol=rounding, err_msg=each)
 
 
 @pytest.mark.parametrize("backend", OTHERS)
-def test_a_stored_network_answers_the_same_on_every_backend(backend, answers):
+def test_a_stored_network_has_the_same_outputs_on_every_backend(backend, answers):
     for reader, author in [*((backend, other) for other in THERE), ("tensorflow", backend)]:
         for name, rounding in ROUNDING.items():
             expected = answers[author].arrays[f"answer of {name}"]
-            found = answers[reader].arrays[f"answer to {author}'s {name}"]
-            assert error([found], [expected]) < rounding, (reader, author, name)
+            outputs = answers[reader].arrays[f"answer to {author}'s {name}"]
+            assert error([outputs], [expected]) < rounding, (reader, author, name)
 
 
 @pytest.mark.parametrize("backend", OTHERS)

@@ -1,4 +1,4 @@
-"""formal.py on every backend of Keras: rows, seeds and resuming hold, and none needs TensorFlow."""
+"""formal.py on every backend of Keras: killed runs, bfloat16 and Ray; JAX and PyTorch run alone."""
 
 import importlib.metadata
 import importlib.util
@@ -29,12 +29,12 @@ BACKENDS = [
     )
     for name in ("tensorflow", "jax", "torch")
 ]
-# as many as --ray gives a trial: TensorFlow's, PyTorch's, JAX's
+# the number of threads that --ray gives a trial, for TensorFlow, PyTorch and JAX
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "NPROC")
 ONE_THREAD = dict.fromkeys(THREADS, "1")
 DIFFERS = ["baseline_seconds", "retrain_seconds", "finished_at", *MEASURED]
 
-# formal.py, killed before it puts the third backup of an epoch in its place
+# formal.py, killed before it renames the third backup of an epoch
 KILLED = """
 import os, signal, sys
 backups = []
@@ -53,7 +53,7 @@ sys.exit(formal.main())
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
-    """The path of a network with all that has a state, for images such as `few`."""
+    """The path of a network with all layers that have a state, for the images of `few`."""
     keras.utils.set_random_seed(0)
     x = images = keras.Input((28, 28, 1))
     for name in ("conv1", "conv2"):
@@ -66,7 +66,7 @@ def network(tmp_path_factory):
 
 
 def variables(backend, folder):
-    """The environment of a backend; on others TensorFlow cannot be imported."""
+    """The environment of a backend. On JAX and PyTorch, TensorFlow cannot be imported."""
     chosen = ONE_THREAD | {"KERAS_BACKEND": backend}
     if backend == "tensorflow":
         return chosen | {"PYTHONPATH": str(ROOT)}
@@ -81,7 +81,7 @@ def rows(folder):
 
 
 def weights(folder):
-    """`{file name: weights of the network}` of all that is stored."""
+    """`{file name: weights}` of all stored networks."""
     files = folder.glob("results/*/*.keras")
     return {
         file.relative_to(folder).as_posix(): keras.models.load_model(file).get_weights()
@@ -90,7 +90,7 @@ def weights(folder):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_killed_run_ends_with_the_rows_and_weights_of_an_unbroken_one(
+def test_a_killed_run_ends_with_the_rows_and_weights_of_an_uninterrupted_one(
     few, network, tmp_path, backend
 ):
     environment = variables(backend, tmp_path)
@@ -100,7 +100,7 @@ def test_a_killed_run_ends_with_the_rows_and_weights_of_an_unbroken_one(
     status, out, err = run(tmp_path / "unbroken", *arguments, variables=environment)
     assert (status, err) == (0, "")
 
-    for _ in range(2):  # in the last epoch of the baseline, in the second of the retraining
+    for _ in range(2):  # killed in the last epoch of the baseline, then in the second of retraining
         killed = subprocess.run(
             [sys.executable, "-c", KILLED, *map(str, arguments)],
             cwd=tmp_path / "killed",
@@ -111,12 +111,12 @@ def test_a_killed_run_ends_with_the_rows_and_weights_of_an_unbroken_one(
         assert killed.returncode == -signal.SIGKILL, killed.stderr
     status, out, err = run(tmp_path / "killed", *arguments, variables=environment)
     assert (status, err) == (0, "")
-    assert "going on behind epoch 2 of 3" in killed.stdout
-    assert "going on behind epoch 1 of 3" in out
+    assert "continuing after epoch 2 of 3" in killed.stdout
+    assert "continuing after epoch 1 of 3" in out
 
-    found, expected = (rows(tmp_path / name) for name in ("killed", "unbroken"))
-    pd.testing.assert_frame_equal(found.drop(columns=DIFFERS), expected.drop(columns=DIFFERS))
-    assert found["backend"].tolist() == [backend]
+    table, expected = (rows(tmp_path / name) for name in ("killed", "unbroken"))
+    pd.testing.assert_frame_equal(table.drop(columns=DIFFERS), expected.drop(columns=DIFFERS))
+    assert table["backend"].tolist() == [backend]
     resumed, unbroken = (weights(tmp_path / name) for name in ("killed", "unbroken"))
     assert len(resumed) == 2
     assert resumed.keys() == unbroken.keys()
@@ -127,7 +127,7 @@ def test_a_killed_run_ends_with_the_rows_and_weights_of_an_unbroken_one(
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_layers_are_analysed_of_a_network_that_was_trained_in_bfloat16(
+def test_the_sensitivity_of_a_network_trained_in_bfloat16_is_analysed(
     few, network, tmp_path, backend
 ):
     try:
@@ -138,23 +138,21 @@ def test_layers_are_analysed_of_a_network_that_was_trained_in_bfloat16(
     environment = variables(backend, tmp_path)
     status, out, err = run(tmp_path, *arguments, "--sensitivity", variables=environment)
     assert (status, err) == (0, "")
-    found = record.read_rows(tmp_path / "results" / "few-sensitivity.csv", SENSITIVITY)
-    assert set(found["layers"]) == {"conv1", "conv2"}
-    assert set(found["backend"]) == {backend}
-    assert found["backend_version"][0] == importlib.metadata.version(backend)
+    table = record.read_rows(tmp_path / "results" / "few-sensitivity.csv", SENSITIVITY)
+    assert set(table["layers"]) == {"conv1", "conv2"}
+    assert set(table["backend"]) == {backend}
+    assert table["backend_version"][0] == importlib.metadata.version(backend)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_trials_on_ray_have_the_backend_of_the_program_and_its_rows(
-    few, network, tmp_path, backend
-):
+def test_trials_on_ray_use_the_same_backend_and_have_the_same_rows(few, network, tmp_path, backend):
     environment = variables(backend, tmp_path)
     arguments = (few, "0.01", 15, 1, 1, 0.5, "--model", network)
     for name, options in (("alone", ()), ("together", ("--ray",))):
         (tmp_path / name).mkdir()
         status, out, err = run(tmp_path / name, *arguments, *options, variables=environment)
         assert (status, err) == (0, "")
-    found, expected = (rows(tmp_path / name) for name in ("together", "alone"))
-    pd.testing.assert_frame_equal(found.drop(columns=DIFFERS), expected.drop(columns=DIFFERS))
-    assert found["backend"].tolist() == [backend]
+    table, expected = (rows(tmp_path / name) for name in ("together", "alone"))
+    pd.testing.assert_frame_equal(table.drop(columns=DIFFERS), expected.drop(columns=DIFFERS))
+    assert table["backend"].tolist() == [backend]
