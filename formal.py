@@ -1,8 +1,9 @@
-"""Train a network, remove its least important filters, retrain; parameters against accuracy.
+"""Train a network, remove its least important filters, retrain it, and record its accuracy.
 
     python3 formal.py fashion 0.001 128 35 30 0.4
 
-Li et al. 2017, Pruning Filters for Efficient ConvNets, by default on SCNNB of Lei et al. 2020.
+The method is that of Li et al. 2017, Pruning Filters for Efficient ConvNets. By default, the
+network is SCNNB of Lei et al. 2020.
 """
 
 import io
@@ -19,29 +20,31 @@ from experiment.errors import as_the_users, in_one_line, is_the_users
 def main():
     """Run the command line; returns the exit status.
 
-    0 done, 2 wrong arguments, 1 anything else; 128 and its number if a signal ended the run.
+    It is 0 if the run is done, 2 if an argument is wrong, 1 after another error, and 128 plus the
+    number of the signal if a signal ended the run.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller
             setattr(sys, name, open(os.devnull, "w"))
-    # `tail -f` follows a redirected run; a letter that the terminal lacks is written as its code
+    # write every line at once, for `tail -f`; write the code of a letter that the terminal lacks
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
-    came = []
+    numbers = []  # of the signals
 
     def stop(number, frame):
-        came.append(number)
+        numbers.append(number)
         raise KeyboardInterrupt
 
     try:
         with signals.handled(stop):
             with signals.handled(signals.end_at_once):  # an import may swallow an exception
                 given, options = arguments.parse(sys.argv[1:])
-                import_keras(gpus=not options.ray)  # with --ray they are the trials'
+                import_keras(gpus=not options.ray)  # with --ray, only the trials use GPUs
             experiment(given, options)
     except (KeyboardInterrupt, Exception) as error:
-        if came or isinstance(error, KeyboardInterrupt):  # on its way it may become another
-            return signals.stopped(*came[:1] or [signal.SIGINT])
+        # other code may have replaced the KeyboardInterrupt by another error
+        if numbers or isinstance(error, KeyboardInterrupt):
+            return signals.stopped(*numbers[:1] or [signal.SIGINT])
         if not is_the_users(error):
             raise
         print(f"formal.py: {in_one_line(error)}", file=sys.stderr)
@@ -50,8 +53,8 @@ def main():
 
 
 def experiment(given, options):
-    """Load, build, refuse what cannot be done; then every trial, or each layer's sensitivity."""
-    # the one late import of Keras: it takes seconds, and wrong arguments are answered at once
+    """Load the dataset, build the network, check both, and run the trials or the sensitivity."""
+    # imported late, because Keras takes seconds: errors in arguments must be reported at once
     from experiment import curve, networks, preflight, progress, sensitivities
     from experiment.study import study
 
@@ -72,7 +75,7 @@ def experiment(given, options):
         sensitivities.analyse(trials, dataset, given, options)
         return
     sizes = preflight.sizes(network, trials)
-    del network  # each baseline is built again, and this one would stay in memory
+    del network  # frees its memory; each baseline builds its own
     if options.dry_run:
         progress.show(trials, sizes)
     else:

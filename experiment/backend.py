@@ -1,4 +1,4 @@
-"""The one late import of Keras, and packages that are only needed for a flag."""
+"""Import Keras on the chosen backend, and check the packages that a flag needs."""
 
 import contextlib
 import importlib
@@ -8,7 +8,7 @@ import sys
 
 from experiment.errors import UserError
 
-WITHOUT_GPUS = {  # each backend, and what hides GPUs from it as it is imported
+WITHOUT_GPUS = {  # backend: environment variables that hide the GPUs when it is imported
     "tensorflow": {},
     "jax": {"JAX_PLATFORMS": "cpu"},
     "torch": {"KERAS_TORCH_DEVICE": "cpu"},
@@ -16,43 +16,46 @@ WITHOUT_GPUS = {  # each backend, and what hides GPUs from it as it is imported
 
 
 def chosen():
-    """The backend that KERAS_BACKEND names, `tensorflow` if it names none.
+    """The backend in KERAS_BACKEND, or `tensorflow` if the variable is not set.
 
     Raises:
-        ValueError: it is not one on which Keras can train.
+        ValueError: Keras cannot train on that backend.
     """
     name = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if name not in WITHOUT_GPUS:
-        raise ValueError(f"KERAS_BACKEND: expected tensorflow, jax, torch or nothing, got {name!r}")
+        raise ValueError(
+            f"KERAS_BACKEND: expected tensorflow, jax or torch, got {name!r}; set one of them, or "
+            "unset it for tensorflow"
+        )
     return name
 
 
 def import_keras(gpus=True):
-    """Import Keras on the chosen backend, without what TensorFlow's C++ part writes on the way.
+    """Import Keras on the chosen backend, and hide the messages of TensorFlow's C++ code.
 
-    TF_CPP_MIN_LOG_LEVEL reaches that part only after it is loaded; before, it writes straight to
-    file descriptor 2. If the variable is 0, nothing is hidden. Python's own warnings arrive in any
-    case, but for JAX's of a GPU that it cannot use.
+    While it is loaded, that code ignores TF_CPP_MIN_LOG_LEVEL and writes to file descriptor 2. If
+    the variable is 0, nothing is hidden. Python's own warnings are shown, except JAX's warning of
+    a GPU that it cannot use.
 
     Args:
-        gpus: whether this process may compute on GPUs.
+        gpus: whether this process may use GPUs.
 
     Raises:
         UserError: a package is missing.
     """
-    name = os.environ["KERAS_BACKEND"] = chosen()  # whatever ~/.keras/keras.json says
+    name = os.environ["KERAS_BACKEND"] = chosen()  # else Keras reads ~/.keras/keras.json
     hidden = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "0"
     if hidden:
         logging.getLogger("jax").setLevel(logging.ERROR)
     if name != "tensorflow":
-        sys.modules["tensorflow"] = None  # type: ignore  # Keras would import it to seed it, too
+        sys.modules["tensorflow"] = None  # type: ignore  # else Keras imports it to set its seed
     with _hidden(hidden), variables({} if gpus else WITHOUT_GPUS[name]):
         try:
-            import keras  # it takes seconds: not before the arguments are known to be right
+            import keras  # takes seconds, so it is imported after the arguments are checked
         except ImportError as error:
             raise UserError(
-                f"KERAS_BACKEND={name}: Keras cannot be imported ({error}); install that, or name "
-                "another of tensorflow, jax and torch"
+                f"KERAS_BACKEND={name}: Keras cannot be imported ({error}); install the missing "
+                "package, or set another backend: tensorflow, jax or torch"
             ) from error
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")
@@ -61,13 +64,13 @@ def import_keras(gpus=True):
 
 
 def version():
-    """The version of the backend that Keras was imported on."""
+    """The version of the backend."""
     return sys.modules[chosen()].__version__
 
 
 @contextlib.contextmanager
 def variables(changes):
-    """The environment has these variables inside the `with`, and not in processes started later."""
+    """Set these environment variables inside the `with`; after it, they are as before."""
     before = {name: os.environ.get(name) for name in changes}
     os.environ.update(changes)
     try:
@@ -81,20 +84,24 @@ def variables(changes):
 
 
 def require(package, flag):
-    """Raise UserError if an optional package is missing."""
+    """Check that the optional package of a flag is installed.
+
+    Raises:
+        UserError: it is not installed.
+    """
     try:
         importlib.import_module(package)
     except ImportError as error:
         raise UserError(
-            f"{flag} needs the package {package}, which is not installed; "
+            f"{flag} requires the package {package}, which is not installed; "
             "pip install -r requirements-extra.txt"
         ) from error
 
 
 @contextlib.contextmanager
 def _hidden(hidden):
-    """What is written to file descriptor 2 is not seen inside the `with`; `sys.stderr` is."""
-    if not hidden or "keras" in sys.modules:  # it writes only once
+    """Inside the `with`, hide the output to file descriptor 2, but not that to `sys.stderr`."""
+    if not hidden or "keras" in sys.modules:  # TensorFlow writes only at the first import
         yield
         return
     terminal = os.dup(2)

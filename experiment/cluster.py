@@ -1,4 +1,4 @@
-"""Calls on Ray: on this machine, or on the nodes of a cluster that share no files with it."""
+"""Run functions on Ray: on this machine, or on a cluster whose nodes share no files with it."""
 
 import contextlib
 import logging
@@ -14,63 +14,64 @@ import ray
 from rich.live import Live
 from rich.text import Text
 
-RETRIES = 2  # of a call whose process or node died
-WAITING = 2  # calls per place, so that a place never waits for the driver
-SECONDS = 1.0  # to wait for a call that ends
-GRACE = 5.0  # seconds that cancelled calls have to tidy up
+RETRIES = 2  # of a call, after its process or node died
+WAITING = 2  # submitted calls per running one, so that a node never waits for this process
+SECONDS = 1.0  # longest wait for the end of a call
+GRACE = 5.0  # seconds that cancelled calls get to end
 
 
 class ClusterError(Exception):
-    """There is no such cluster, it cannot hold a call, or it went away."""
+    """The cluster does not exist, has no room for a call, or was lost."""
 
 
 class Cluster:
-    """Where calls run that share nothing, each on what it was given of processors and GPUs.
+    """Runs independent calls, each with its own CPUs and GPUs.
 
-    A `with` ends it: calls under way are then cancelled. A terminal shows a line per call.
+    Use it in a `with`; at its end, running calls are cancelled. A terminal shows a line for each
+    running call.
     """
 
     def __init__(self, address, *, code, cpus, gpus, plain=OSError):
         """Start Ray on this machine, or connect to a cluster.
 
         Args:
-            address: `local` for this machine, else as `ray.init` takes it: `auto`, `HOST:PORT` or
+            address: `local` for this machine, or an address for `ray.init`: `auto`, `HOST:PORT` or
                 `ray://HOST:PORT`.
-            code: list of pathlib.Path, the packages and modules that the nodes get.
-            cpus: processors per call, above 0; the backend takes as many threads, at least one.
-            gpus: GPUs per call, or the part of one.
-            plain: class, or tuple of classes, of the errors of calls that their words alone
-                explain; of others the traceback is written to stderr.
+            code: list of pathlib.Path, the packages and modules that are copied to the nodes.
+            cpus: CPUs per call, above 0. The backend uses as many threads, but at least one.
+            gpus: GPUs per call; a part of a GPU is a number below 1.
+            plain: class, or tuple of classes, of errors whose message is enough. Other errors of
+                calls are written to stderr with their traceback.
 
         Raises:
-            ClusterError: there is no such cluster, it has other versions of Python or Ray, or no
-                node of it has as many processors and GPUs.
+            ClusterError: the cluster does not exist, it has another version of Python or Ray, or no
+                node has so many CPUs and GPUs.
         """
         self.plain = plain
         self.needs = {kind: n for kind, n in (("CPU", cpus), ("GPU", gpus)) if n}
         nodes = _connect(address, code, _environment(cpus, gpus))
         if not any(_holds(node, self.needs) for node in nodes):
             ray.shutdown()
+            most = {kind: max(n.get(kind, 0) for n in nodes) for kind in ("CPU", "GPU")}
             raise ClusterError(
-                f"{_listed(self.needs)} per trial came, but no node has as many; the most are "
-                f"{_listed({k: max(n.get(k, 0) for n in nodes) for k in ('CPU', 'GPU')})}; "
-                "take fewer"
+                f"resources per trial: expected at most {_listed(most)}, as a node has, got "
+                f"{_listed(self.needs)}; give fewer"
             )
         self.call = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(_call)
         self.board: Any = ray.remote(num_cpus=0, max_restarts=-1)(_Board).remote()
-        self.running, self.told = {}, {}
+        self.running, self.lines = {}, {}
         self.live = Live(auto_refresh=False) if sys.stdout.isatty() else None
 
     def __enter__(self):
-        """Begin to show what runs."""
+        """Start to show the running calls."""
         if self.live:
             self.live.start()
         return self
 
     def __exit__(self, kind, error, traceback):
-        """Cancel what runs."""
+        """Cancel the running calls and end Ray."""
         if self.live:
-            with contextlib.suppress(OSError):  # the terminal may be gone
+            with contextlib.suppress(OSError):  # the terminal may be closed
                 self.live.update("", refresh=True)
                 self.live.stop()
         with contextlib.suppress(ray.exceptions.RayError, OSError):  # all results are stored
@@ -78,48 +79,48 @@ class Cluster:
                 ray.cancel(call)
             if self.running:
                 ray.wait(list(self.running), num_returns=len(self.running), timeout=GRACE)
-            ray.shutdown()  # ends what is not through by now; to force it crashes Ray at times
+            ray.shutdown()  # ends the calls that still run; `force` in `cancel` can crash Ray
         if isinstance(error, ray.exceptions.RayError):
             raise ClusterError(f"Ray: {_in_words(error)}") from error
 
     def put(self, value):
-        """The value in Ray's store, copied to a node once; to be an argument of calls."""
+        """A reference to the value in Ray's store. As an argument it is copied to a node once."""
         return ray.put(value)
 
     @property
     def places(self):
-        """Number of calls that all nodes together have room for, at least 1."""
-        there = ray.cluster_resources()
-        return max(1, min(int(there.get(kind, 0) / n) for kind, n in self.needs.items()))
+        """Number of calls that can run at the same time on all nodes, at least 1."""
+        resources = ray.cluster_resources()
+        return max(1, min(int(resources.get(kind, 0) / n) for kind, n in self.needs.items()))
 
     @property
     def full(self):
-        """Whether another call would only wait."""
+        """Whether enough calls are submitted, so that another one would only wait."""
         return len(self.running) >= WAITING * self.places
 
     def submit(self, name, function, *arguments):
-        """Have `function(*arguments, tell=...)` called on a node, a new one if that dies.
+        """Call `function(*arguments, tell=...)` on a node, and on another node if that one dies.
 
         Args:
-            name: of the call, text; no other one under way has it.
-            function: of a module that the nodes get or have; it may call `tell` with a line that
-                says how far it is.
-            arguments: what can be pickled, or what `put` returned.
+            name: name of the call; no other running call has it.
+            function: function of a module that the nodes have. It may call `tell` with a line of
+                text about its progress.
+            arguments: values that can be pickled, or references that `put` returned.
         """
         self.running[self.call.remote(function, self.board, name, *arguments)] = name
 
     def finished(self):
-        """Calls that have ended within the next moment: list of `(name, result, error)`.
+        """Wait for `SECONDS` at most; returns `[(name, result, error)]` of the calls that ended.
 
-        The error says in words what the call raised, or that it died more than `RETRIES` times; it
-        is None where the call returned.
+        The error is None if the call returned a result. Else it is a text: the error that the call
+        raised, or that it died more than `RETRIES` times.
         """
         if not self.running:
             time.sleep(SECONDS)
             return []
         try:
             ready, _ = ray.wait(list(self.running), num_returns=1, timeout=SECONDS)
-        except Exception as error:  # of Ray's client plain ones, too
+        except Exception as error:  # Ray's client also raises errors of other classes
             raise ClusterError(f"Ray: {_in_words(error)}") from error
         ended = []
         for call in ready:
@@ -138,17 +139,17 @@ class Cluster:
         if not self.live:
             return
         try:
-            self.told = ray.get(self.board.read.remote(), timeout=SECONDS)
-        except ray.exceptions.RayError:  # its node died; it begins anew on another
+            self.lines = ray.get(self.board.read.remote(), timeout=SECONDS)
+        except ray.exceptions.RayError:  # its node died; it starts again on another node
             pass
         lines = [
-            f"{name}  {self.told[name]}" for name in self.running.values() if name in self.told
+            f"{name}  {self.lines[name]}" for name in self.running.values() if name in self.lines
         ]
         self.live.update(Text("\n".join(lines)), refresh=True)
 
 
 class _Board:
-    """Where calls write how far they are."""
+    """Keeps the last line of progress of each call."""
 
     def __init__(self):
         self.lines = {}
@@ -161,15 +162,15 @@ class _Board:
 
 
 def _connect(address, code, environment):
-    """The resources of each node there is."""
+    """Start Ray or connect to it; returns the resources of each node."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    terminate = signal.getsignal(signal.SIGTERM)  # Ray puts another handler in its place
+    terminate = signal.getsignal(signal.SIGTERM)  # Ray replaces this handler
     try:
-        if ":" in address:  # Ray itself would try for minutes
+        if ":" in address:  # Ray itself would wait for minutes
             host, port = address.removeprefix("ray://").split(":")
             socket.create_connection((host, int(port)), timeout=10).close()
         with warnings.catch_warnings():
-            # JAX warns of forks, but what Ray forks becomes another program at once
+            # JAX warns of forks, but a process that Ray forks runs another program at once
             warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
             ray.init(
                 address=address,
@@ -182,26 +183,26 @@ def _connect(address, code, environment):
     except KeyboardInterrupt:
         ray.shutdown()
         raise
-    except Exception as error:  # of many classes, by what is wrong
+    except Exception as error:  # Ray raises errors of many classes
         raise ClusterError(f"--ray {address}: {_in_words(error)}") from error
     finally:
         signal.signal(signal.SIGTERM, terminate)
 
 
 def _environment(cpus, gpus):
-    """The variables by which a call takes the backend of this process and what it was given."""
+    """The environment variables of a call: the backend of this process, threads and GPUs."""
     threads = str(max(1, int(cpus)))
-    found = {
+    variables = {
         "TF_NUM_INTRAOP_THREADS": threads,
         "TF_NUM_INTEROP_THREADS": threads,
         "OMP_NUM_THREADS": threads,
-        "NPROC": threads,  # what JAX reads
+        "NPROC": threads,  # for JAX
         "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", ""),
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # several calls may share a GPU
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # the same of JAX
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # the same for JAX
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
     }
-    return found if gpus else found | {"CUDA_VISIBLE_DEVICES": ""}  # Ray names those it gives
+    return variables if gpus else variables | {"CUDA_VISIBLE_DEVICES": ""}  # else Ray sets it
 
 
 def _call(function, board, name, *arguments):
@@ -217,8 +218,8 @@ def _listed(resources):
 
 
 def _in_words(error, plain=(ValueError, OSError, MemoryError)):
-    """What a call raised, or what happened to it, in one line."""
+    """The error of a call, or of Ray, as one line of text."""
     cause = getattr(error, "cause", None) or error
-    told = " ".join(str(cause).split())[:500]
+    message = " ".join(str(cause).split())[:500]
     plain = isinstance(cause, plain) or isinstance(cause, ray.exceptions.RayError)
-    return told if plain and told else f"{type(cause).__name__}: {told}"
+    return message if plain and message else f"{type(cause).__name__}: {message}"

@@ -1,21 +1,21 @@
-"""What the user can mend, told apart from faults of the program."""
+"""Tell errors that the user can correct from errors of the program."""
 
 import contextlib
 import errno
 
-OF_THE_SYSTEM = [  # errors of a disk or file that come without its name
+OF_THE_SYSTEM = [  # errors of a disk or file that may not name the file
     getattr(errno, name)
     for name in "EDQUOT EFBIG EIO ENOLCK ENOMEM ENOSPC EPIPE EROFS ESTALE".split()
 ]
 
 
 class UserError(Exception):
-    """What the user can mend, in words; of any other error the traceback is shown."""
+    """An error that the user can correct; of any other error the traceback is shown."""
 
 
 @contextlib.contextmanager
 def as_the_users(*kinds):
-    """Errors of these kinds inside the `with` are the user's to mend: they become UserError."""
+    """Inside the `with`, errors of these classes become UserError."""
     try:
         yield
     except kinds as error:
@@ -25,15 +25,15 @@ def as_the_users(*kinds):
 
 
 def is_the_users(error):
-    """Whether the user can mend it: said so, of memory, or of a file or disk by the system."""
+    """Whether the user can correct the error: a UserError, or one of memory, a file or a disk."""
     if isinstance(error, OSError):
         return error.filename is not None or error.errno in OF_THE_SYSTEM
     return isinstance(error, UserError | MemoryError)
 
 
 def in_one_line(error):
-    """The error as a message of one line, with advice if the disk is full."""
+    """The message of the error in one line, with advice if the disk is full."""
     message = str(error) or "there is not enough memory"
     full = getattr(error, "errno", None) == errno.ENOSPC
-    advice = "; make room, the same call goes on" if full else ""
+    advice = "; free some disk space, and the same command continues the run" if full else ""
     return f"{' '.join(message.split())}{advice}"

@@ -1,4 +1,4 @@
-"""What exported files come to in the runtimes that devices use: accuracy, latency."""
+"""Measure exported files in the runtimes that devices use: size, accuracy and latency."""
 
 import numpy as np
 
@@ -7,50 +7,50 @@ from pruning.exports import checking
 from pruning.exports.format import Format
 from pruning.exports.writing import bytes_of
 
-BATCH = 250  # images at once for the accuracy, where the file takes more than one
+BATCH = 250  # images per call, if the file accepts more than one
 
 
 def measure(path, file_format: Format, images, labels, expected, *, threads):
-    """Size, accuracy and latency of the file in its own runtime, and what is wrong with it.
+    """Size, accuracy and latency of the file in its runtime, and its difference from Keras.
 
     Args:
-        path: of a file or folder that `pruning.export` wrote.
+        path: path of a file or folder that `pruning.export` wrote.
         file_format: Format of the file.
-        images: float32 array (n, height, width, channels), or what gives such when it is sliced.
+        images: float32 array (n, height, width, channels), or an object whose slices are such.
         labels: integer array (n,).
-        expected: float array (n, classes), what Keras answers.
-        threads: as `Format.load` takes it.
+        expected: float array (n, classes), the outputs of Keras.
+        threads: number of threads, see `Format.load`.
 
     Returns:
-        `({"bytes": of the file, "accuracy": 0..1, "latency_ms": median for one image}, what is
-        wrong in words, empty if nothing is)`, as `checking.fault` tells it.
+        `({"bytes": of the file, "accuracy": 0..1, "latency_ms": median for one image}, fault)`. The
+        fault is a text about a difference from Keras, "" if there is none; see `checking.fault`.
 
     Raises:
-        ValueError: the file does not turn one array of images into one array of probabilities.
+        ValueError: the file has not one input of images and one output of probabilities.
     """
     answer = file_format.load(path, threads=threads)
     if isinstance(images, list | tuple) or not isinstance(answer(images[:1]), np.ndarray):
         raise ValueError(
-            f"{path}: it has several inputs or outputs; only a file that turns images into class "
-            "probabilities can be measured"
+            f"{path}: expected one input, images, and one output, class probabilities, got "
+            "several; such a file cannot be measured"
         )
-    found = answers(answer, images)
+    outputs = answers(answer, images)
     (seconds,) = timing.seconds_per_call([answer], np.asarray(images[:1]))
-    classes = found.argmax(axis=-1)
+    classes = outputs.argmax(axis=-1)
     measured = {
         "bytes": bytes_of(path),
         "accuracy": float(np.mean(classes == labels)),
         "latency_ms": round(seconds * 1000, 3),
     }
-    return measured, checking.fault([found], [expected], quantised=file_format.quantised)
+    return measured, checking.fault([outputs], [expected], quantised=file_format.quantised)
 
 
 def answers(answer, images):
-    """What the function answers to all images, asked in batches: float array (n, classes).
+    """The outputs of the function for all images, called in batches: float array (n, classes).
 
     Args:
         answer: function of a batch of images, such as `Format.load` or `timing.inference` returns.
-        images: as `measure` takes them.
+        images: float32 array (n, height, width, channels), or an object whose slices are such.
     """
-    (found,) = checking.answers(answer, images, BATCH)
-    return found
+    (outputs,) = checking.answers(answer, images, BATCH)
+    return outputs

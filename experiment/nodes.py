@@ -1,4 +1,4 @@
-"""A pool that does its jobs on Ray; this process alone stores what the nodes send."""
+"""A pool that runs its jobs on Ray. Only this process writes the files that the nodes send."""
 
 import tempfile
 from pathlib import Path
@@ -19,12 +19,12 @@ from scnnb import precision
 
 
 class Order(NamedTuple):
-    """What every node is told.
+    """The settings that every node gets.
 
     Attributes:
         shared: work.Shared.
-        network: `(name or file name, None or content of the file)`.
-        tensorboard: whether to write TensorBoard's logs.
+        network: `(name, None)` of a known network, or `(file name, content of the file)`.
+        tensorboard: whether to write logs for TensorBoard.
         versions: `{package: version}` that the node must have.
     """
 
@@ -35,10 +35,10 @@ class Order(NamedTuple):
 
 
 class Nodes:
-    """Does jobs where a node has room. The nodes share no files with this process."""
+    """Runs jobs on the nodes of a cluster. The nodes share no files with this process."""
 
     def __init__(self, cluster: Cluster, dataset, shared: Shared, tensorboard):
-        """Take what every job needs.
+        """Copy the dataset to Ray's store, and keep the settings of all jobs.
 
         Args:
             cluster: cluster.Cluster.
@@ -54,28 +54,28 @@ class Nodes:
 
     @property
     def places(self):
-        """Number of jobs that run side by side."""
+        """Number of jobs that run at the same time."""
         return self.cluster.places
 
     @property
     def full(self):
-        """Whether another job would only wait."""
+        """Whether enough jobs are submitted, so that another one would only wait."""
         return self.cluster.full
 
     def submit(self, job: Job):
         """Send a runner.Job and the files that it needs to a node."""
-        given = self._files_of(job.needs.entry) if job.kind == "trial" else {}
+        inputs = self._files_of(job.needs.entry) if job.kind == "trial" else {}
         own = job.entry.files() if job.kind == "exports" else job.entry.backups()
-        self.cluster.submit(job.name, on_node, self.dataset, given, own, job, self.order)
+        self.cluster.submit(job.name, on_node, self.dataset, inputs, own, job, self.order)
         self.jobs[job.name] = job
 
     def finished(self):
-        """What has ended within the next moment, stored: list of `(job, record, error)`."""
+        """Wait a moment, and store the results of ended jobs; returns `[(job, record, error)]`."""
         ended = []
-        for name, made, error in self.cluster.finished():
+        for name, result, error in self.cluster.finished():
             job = self.jobs.pop(name)
-            record, files, logs = made or (None, {}, {})
-            if error and job.kind == "exports":  # the finished training stays
+            record, files, logs = result or (None, {}, {})
+            if error and job.kind == "exports":  # the record of the training is kept
                 record, error = self._without_exports(job, error), None
             transport.place(job.entry.path.parent, files)
             transport.place(self.tensorboard, logs)
@@ -96,28 +96,31 @@ class Nodes:
         return exporting.save_failures(job.entry, record, failed)
 
 
-def on_node(dataset, given, own, job: Job, order: Order, *, tell):
-    """Do a job in a folder of this node, which is deleted thereafter.
+def on_node(dataset, inputs, own, job: Job, order: Order, *, tell):
+    """Run a job in a folder of this node; the folder is deleted at the end.
 
     Args:
         dataset: Dataset.
-        given: `{name: bytes}`, the files of the baseline if it is a trial.
-        own: `{name: bytes}`, files of an earlier call: backups, or all of a finished trial.
+        inputs: `{name: bytes}`, the files of the baseline if the job is a trial.
+        own: `{name: bytes}`, files of an earlier call: backups, or the files of a finished trial.
         job: runner.Job.
         order: Order.
-        tell: function of a line that says how far it is.
+        tell: function of a line of text about the progress.
 
     Returns:
-        `(record, {file name: bytes} of what is new, {file name: bytes} of the logs)`, names as
-        below the folder and below that of the logs.
+        `(record, {file name: bytes} of new files, {file name: bytes} of the logs)`. The names are
+        relative to the folder of the job, and to the folder of the logs.
 
     Raises:
-        UserError: this node has other versions, or cannot compute as asked.
+        UserError: this node has other versions, or no instructions for the precision.
     """
     import_keras()
-    for package, there in order.versions.items():
-        if (here := _versions().get(package)) != there:
-            raise UserError(f"a node has {package} {here}, the program {there}; install one")
+    for package, expected in order.versions.items():
+        if (installed := _versions().get(package)) != expected:
+            raise UserError(
+                f"{package}: expected version {expected} on every node, as in this program, got "
+                f"{installed}; install the same version"
+            )
     with as_the_users(ValueError):
         precision.check(_recipe(job).precision)
     tell("begins")
@@ -125,7 +128,7 @@ def on_node(dataset, given, own, job: Job, order: Order, *, tell):
         job = job.within(Path(scratch))
         folder, logs = job.entry.path.parent, Path(scratch, "logs")
         folder.mkdir()
-        transport.place(folder, given | own)
+        transport.place(folder, inputs | own)
         shared, (name, content) = order.shared, order.network
         if content is not None:
             transport.place(Path(scratch), {name: content})
@@ -134,7 +137,7 @@ def on_node(dataset, given, own, job: Job, order: Order, *, tell):
         def watched(entry):
             return [*callbacks(entry, logs if order.tensorboard else None), _Lines(tell)]
 
-        record, known = work(job, dataset, shared, watched), given | own
+        record, known = work(job, dataset, shared, watched), inputs | own
         new = {
             name: content
             for name, content in transport.tree(folder).items()
@@ -144,7 +147,7 @@ def on_node(dataset, given, own, job: Job, order: Order, *, tell):
 
 
 class _Lines(keras.callbacks.Callback):
-    """Says at the end of each epoch how far the training is."""
+    """Sends a line of text about the progress at the end of each epoch."""
 
     def __init__(self, tell):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Whatever would fail fails now, before any training."""
+"""Check before any training whether it would fail later."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ from scnnb.files import set_aside
 
 
 class Size(NamedTuple):
-    """What a network costs; MACs are None if they cannot be counted."""
+    """Parameters and MACs of a network; MACs are None if they cannot be counted."""
 
     parameters: int
     macs: int | None
@@ -28,7 +28,7 @@ class Size(NamedTuple):
 
 @dataclass(frozen=True)
 class Sizes:
-    """What the networks of a study cost.
+    """Parameters and MACs of the networks of a study.
 
     Attributes:
         full: Size of the unpruned network.
@@ -40,14 +40,17 @@ class Sizes:
 
 
 def check_machine(options: Options, given):
-    """Raise UserError if the machine lacks what the call needs.
+    """Check that this machine has the packages, the instructions and the folder for a call.
 
     Args:
         options: arguments.Options.
         given: dict of the parsed arguments.
+
+    Raises:
+        UserError: a package is missing, or the precision would be slow.
     """
     if options.ray:
-        os.environ.setdefault("RAY_task_oom_retries", "2")  # of what took too much memory
+        os.environ.setdefault("RAY_task_oom_retries", "2")  # after a call used too much memory
         require("ray", "--ray")
     else:
         with as_the_users(ValueError):
@@ -61,35 +64,38 @@ def check_machine(options: Options, given):
 
 
 def sizes(network, study: Study):
-    """The Sizes of a study; UserError if the network cannot be pruned like this.
+    """The Sizes of a study.
 
     Args:
-        network: Keras model, untrained or not.
+        network: Keras model, trained or not.
         study: Study.
+
+    Raises:
+        UserError: the network cannot be pruned with these settings.
     """
-    how = study.trials[0].settings  # all of a call agree in what is asked here
+    settings = study.trials[0].settings  # the settings used here are equal for all trials
     try:
         full = Size(cost.parameters(network), cost.macs(network))
     except ValueError as error:
-        print(f"MACs are left out: {error}")
+        print(f"MACs are not counted: {error}")
         full = Size(cost.parameters(network), None)
     with as_the_users(ValueError):
         after = pruning.planned_sizes(
             network,
             list(dict.fromkeys(each.settings.pruning_ratio for each in study.trials)),
-            layer_ratios=how.ratios,
-            coupled=how.coupled,
-            schedule=how.schedule,
+            layer_ratios=settings.ratios,
+            coupled=settings.coupled,
+            schedule=settings.schedule,
         )
     return Sizes(full, after)
 
 
 def check_csv(csv, table: Table):
-    """Make sure that rows can be appended; what is no such CSV is set aside.
+    """Check that rows can be appended to a CSV; a file with other content is set aside.
 
     Args:
         csv: pathlib.Path of the CSV.
-        table: columns.Table that it holds.
+        table: columns.Table of the CSV.
     """
     csv.parent.mkdir(parents=True, exist_ok=True)
     with as_the_users(NotImplementedError), record.lock(csv):
@@ -100,15 +106,18 @@ def check_csv(csv, table: Table):
 
 
 def check_space(study: Study, sizes: Sizes, formats):
-    """Raise UserError if the disk has no room for the models, exports and backups to come.
+    """Check that the disk has room for the models, exports and backups of a study.
 
     Args:
         study: Study.
         sizes: Sizes.
-        formats: list of Format, the exports wanted.
+        formats: list of Format to export to.
+
+    Raises:
+        UserError: the free space is too small.
     """
     stages = max(len(each) for each in sizes.after.values())
-    # a backup of each and the one that replaces it, with Adam's two moments
+    # a backup of every training and the next one, with the weights and Adam's two moments
     needed = (1 + stages) * 3 * sizes.full.parameters
     for subject in in_order(study):
         size = sizes.full
@@ -121,6 +130,6 @@ def check_space(study: Study, sizes: Sizes, formats):
     free = shutil.disk_usage(RESULTS).free
     if 4 * needed > free:
         raise UserError(
-            f"{RESULTS}/: {free / 1e6:,.0f} MB are free, but what this call stores may "
-            f"need {4 * needed / 1e6:,.0f} MB; make room, or take fewer percentages or seeds"
+            f"{RESULTS}/: expected {4 * needed / 1e6:,.0f} MB of free disk space, got "
+            f"{free / 1e6:,.0f} MB; free some space, or give fewer percentages or seeds"
         )

@@ -1,4 +1,4 @@
-"""What of a study is done and left, and how long it may take by the epochs seen so far."""
+"""The finished and remaining part of a study, and an estimate of the time left."""
 
 import math
 import statistics
@@ -13,12 +13,12 @@ from scnnb import backup
 
 
 class Remaining(NamedTuple):
-    """What is left of a study.
+    """The remaining part of a study.
 
     Attributes:
         finished: number of finished trials.
         epochs: number of epochs left.
-        seconds: these may take, None as long as no epoch was seen.
+        seconds: estimated time of these epochs, None before the first epoch has ended.
     """
 
     finished: int
@@ -35,22 +35,23 @@ def trainings(subject: Baseline | Trial, sizes):
     """
     if isinstance(subject, Baseline):
         return [(subject.settings.recipe.epochs, sizes.full.macs or 0)]
-    how = subject.settings
-    macs = [size.macs or 0 for size in sizes.after[how.pruning_ratio]]  # 0: an epoch as any other
-    if how.control:
-        return [(how.from_scratch.epochs, macs[-1])]
-    return [(how.epoch2, each) for each in macs]
+    settings = subject.settings
+    # with MACs of 0 for all, every epoch takes the same time
+    macs = [size.macs or 0 for size in sizes.after[settings.pruning_ratio]]
+    if settings.control:
+        return [(settings.from_scratch.epochs, macs[-1])]
+    return [(settings.epoch2, each) for each in macs]
 
 
 def remaining(study, sizes, counts=lambda subject: True, at_once=1):
-    """What is left of a study.
+    """The remaining part of a study.
 
     Args:
         study: Study.
         sizes: preflight.Sizes.
-        counts: function of a study.Baseline or study.Trial: whether its record counts, or it is
-            computed again.
-        at_once: number of trials that run side by side.
+        counts: function of a study.Baseline or study.Trial that returns whether its stored record
+            is used; if not, it is computed again.
+        at_once: number of trials that run at the same time.
 
     Returns:
         Remaining.
@@ -75,7 +76,7 @@ def remaining(study, sizes, counts=lambda subject: True, at_once=1):
     if not seen:
         return Remaining(finished, count, None)
     seconds = {subject: training_seconds(planned, seen) for subject, planned in left.items()}
-    # however many run side by side, a trial comes after its baseline
+    # a trial cannot run at the same time as its baseline
     chains = [
         own if isinstance(subject, Baseline) else own + seconds.get(subject.baseline, 0)
         for subject, own in seconds.items()
@@ -83,25 +84,25 @@ def remaining(study, sizes, counts=lambda subject: True, at_once=1):
     return Remaining(finished, count, max([sum(seconds.values()) / at_once, *chains]))
 
 
-def in_words(study: Study, sizes, **how):
-    """What is left of a study, in words; arguments as for `remaining`."""
-    left = remaining(study, sizes, **how)
+def in_words(study: Study, sizes, **options):
+    """A line about the remaining part of a study; arguments as for `remaining`."""
+    left = remaining(study, sizes, **options)
     message = f"{left.finished} of {len(study.trials)} trials done, {epochs(left.epochs)} left"
     if not left.epochs:
         return message
     if left.seconds is None:
-        return f"{message}; no epoch seen yet that would tell how long they take"
+        return f"{message}; the time is known after the first epoch"
     return f"{message}, {duration(left.seconds)}"
 
 
-def time_left(study: Study, sizes, **how):
-    """How long what is left may take, in words, "" if no epoch tells yet; as `remaining`."""
-    seconds = remaining(study, sizes, **how).seconds
+def time_left(study: Study, sizes, **options):
+    """The time left as a text, "" if it is not known; arguments as for `remaining`."""
+    seconds = remaining(study, sizes, **options).seconds
     return "" if seconds is None else f"{duration(seconds)} left"
 
 
 def show(study: Study, sizes):
-    """Print what is done and left, trial by trial; nothing is changed."""
+    """Print the finished and remaining part of each trial; no file is changed."""
     print()
     for subject in in_order(study):
         planned = trainings(subject, sizes)
@@ -123,14 +124,14 @@ def show(study: Study, sizes):
 
 
 def in_order(study: Study):
-    """Every baseline of a study, and after it its trials."""
+    """The baselines of a study, each followed by its trials."""
     for baseline in study.baselines:
         yield baseline
         yield from study.of(baseline)
 
 
 def peek(entry: Entry):
-    """The record of an Entry, or None if there is none that can be read; nothing is changed."""
+    """The record of an Entry, or None if it is missing or damaged; no file is changed."""
     try:
         return entry.peek()
     except ValueError:
@@ -138,14 +139,15 @@ def peek(entry: Entry):
 
 
 def training_seconds(left, seen):
-    """Estimate of the time that trainings will take.
+    """Estimated seconds of trainings.
 
-    An epoch takes the median of those seen at its MACs; between two of them the time is taken to
-    be linear in the MACs, beyond all of them equal to that of the nearest.
+    The time of an epoch is the median of the measured epochs of a network with the same MACs.
+    Between two measured networks, the time is interpolated linearly in the MACs. Outside of them,
+    it is the time of the nearest one.
 
     Args:
         left: list of `(epochs, MACs of the network)`.
-        seen: list of `(MACs of the network, [seconds of an epoch])`, at least one epoch each.
+        seen: list of `(MACs of the network, [seconds of each epoch])`, at least one epoch each.
 
     Returns:
         Float.
@@ -159,5 +161,5 @@ def training_seconds(left, seen):
 
 
 def _less(after, before):
-    """A number after pruning in words, with the part that is gone."""
+    """A number after pruning as a text, with the change in percent."""
     return f"{after:,} ({(after - before) / before:+.1%})"

@@ -1,4 +1,4 @@
-"""The jobs of a study in the order of what needs what, handed to a pool that does them."""
+"""Give the jobs of a study to a pool, each after the job that it needs."""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from experiment.study import Baseline, Study, Trial
 
 @dataclass(frozen=True)
 class Job:
-    """Something to be made and stored.
+    """A training or the exports of a network, to be computed and stored.
 
     Attributes:
         kind: "baseline", "trial", or "exports" of one of these.
@@ -22,35 +22,35 @@ class Job:
 
     @property
     def entry(self):
-        """Where it is stored."""
+        """The Entry of the network."""
         return self.subject.entry
 
     @property
     def name(self):
-        """What messages call it; no other job is called so."""
+        """The name for messages; every job has another name."""
         exports = " exports" if self.kind == "exports" else ""
         return f"seed {self.subject.seed} {self.entry.name}{exports}"
 
     @property
     def needs(self):
-        """The job that must be over before this one begins, or None."""
+        """The job that must end before this one begins, or None."""
         if self.kind == "exports":
             return Job("baseline" if isinstance(self.subject, Baseline) else "trial", self.subject)
         return Job("baseline", self.subject.baseline) if isinstance(self.subject, Trial) else None
 
     def within(self, folder):
-        """The same job, all it stores below another folder."""
+        """The same job with its files below another folder."""
         return replace(self, subject=self.subject.within(folder))
 
 
 class Outcome(NamedTuple):
-    """What came of a job.
+    """The result of a job.
 
     Attributes:
         job: Job.
-        record: dict of plain values, None if it failed.
-        error: why it failed in words, or None.
-        made: whether it was made now; it was stored already if not.
+        record: dict of plain values, None if the job failed.
+        error: the error message if it failed, or None.
+        made: whether the job was computed by this call, not read from its files.
     """
 
     job: Job
@@ -60,29 +60,30 @@ class Outcome(NamedTuple):
 
 
 class Runner:
-    """Hands the jobs of a study to a pool, and holds the lock of each that is under way."""
+    """Gives the jobs of a study to a pool, and holds the lock of each running job."""
 
     def __init__(self, study: Study, pool, *, formats=(), int8_io=False, fresh=False):
-        """Take what is to be made.
+        """List the jobs.
 
         Args:
             study: Study.
-            pool: has `full`, `submit(job)`, and `finished()`: a list of `(job, record, error)`.
-            formats: list of Format, the exports wanted.
-            int8_io: whether int8 files take and give int8.
-            fresh: whether what is stored is made again.
+            pool: object with `full`, `submit(job)` and `finished()`, which returns a list of
+                `(job, record, error)`.
+            formats: list of Format to export to.
+            int8_io: whether inputs and outputs of int8 files are int8.
+            fresh: whether all jobs are computed again, even if their results are stored.
         """
         self.pool, self.formats, self.int8_io, self.fresh = pool, list(formats), int8_io, fresh
         self.todo, self.running = jobs(study, exports=bool(formats)), {}  # job: its lock
         self.made, self.failed = set(), {}  # job: error
 
     def counts(self, subject: Baseline | Trial):
-        """Whether the stored record of a study.Baseline or study.Trial is taken as it is."""
+        """Whether the stored record of a study.Baseline or study.Trial is used, not replaced."""
         kind = "baseline" if isinstance(subject, Baseline) else "trial"
         return not self.fresh or Job(kind, subject) in self.made
 
     def outcomes(self):
-        """Do all jobs; yields an Outcome for each as it ends."""
+        """Run all jobs; yields the Outcome of each job when it ends."""
         try:
             while self.todo or self.running:
                 for job in list(self.todo):
@@ -92,21 +93,21 @@ class Runner:
                         yield outcome
                 if self.running:
                     yield from self._end()
-                elif self.todo:  # another run makes what could be made now
+                elif self.todo:  # another run holds the locks of all jobs that could begin
                     self._first_ready().entry.lock().release()
         finally:
             for lock in self.running.values():
                 lock.release()
 
     def _begin(self, job: Job):
-        """Submit a job if it can begin; its Outcome if there is nothing to make."""
+        """Submit a job if it can begin; returns its Outcome if there is nothing to compute."""
         if job.needs in self.todo or job.needs in self.running:
             return None
         lock = job.entry.lock(wait=False)
         if lock is None:
             return None
         record = job.entry.read_record() if self.counts(job.subject) else None
-        if record:  # a run that was killed just after it was done left them
+        if record:  # a run that was killed just after it wrote the record left its backups
             job.entry.remove_backups()
         self.todo.remove(job)
         wanted = self._is_wanted(job, record)
@@ -119,7 +120,7 @@ class Runner:
         return outcome
 
     def _without_making(self, job: Job, record):
-        """The Outcome of a job that cannot be made, or need not; None of any other."""
+        """The Outcome of a job that cannot or need not be computed, or None."""
         if job.needs in self.failed and not record:
             self.failed[job] = f"its baseline failed: {self.failed[job.needs]}"
             return Outcome(job, None, self.failed[job], made=False)
@@ -134,7 +135,7 @@ class Runner:
 
     def _is_wanted(self, job: Job, record):
         """Whether anything needs the job."""
-        if job.kind == "baseline":  # only for trials that are to be made
+        if job.kind == "baseline":  # only for trials that must be computed
             trials = [each for each in self.todo if each.kind == "trial" and each.needs == job]
             return any(not (self.counts(t.subject) and peek(t.entry)) for t in trials)
         return job.kind == "trial" or record is not None
@@ -153,10 +154,10 @@ class Runner:
 
 
 def jobs(study: Study, *, exports):
-    """The jobs of a study, each after what it needs; the exports of baselines come last."""
-    found = []
+    """The jobs of a study, each after the job that it needs; exports of baselines come last."""
+    jobs = []
     for baseline in study.baselines:
-        found.append(Job("baseline", baseline))
+        jobs.append(Job("baseline", baseline))
         for trial in study.of(baseline):
-            found += [Job("trial", trial), *([Job("exports", trial)] if exports else [])]
-    return found + [Job("exports", each) for each in study.baselines if exports]
+            jobs += [Job("trial", trial), *([Job("exports", trial)] if exports else [])]
+    return jobs + [Job("exports", each) for each in study.baselines if exports]

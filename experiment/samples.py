@@ -1,15 +1,15 @@
-"""Some of the training images, chosen by the seed."""
+"""Choose some of the training images at random."""
 
 import numpy as np
 
 
 def training_images(dataset, seed, count):
-    """So many training images, or all if there are fewer, and their labels.
+    """Random training images and their labels; all of them if there are fewer than `count`.
 
     Args:
         dataset: Dataset.
-        seed: whole number from 0 that chooses them.
-        count: how many.
+        seed: whole number from 0, the seed of the choice.
+        count: number of images.
 
     Returns:
         `(Images, int32 array)`.

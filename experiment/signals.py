@@ -1,17 +1,17 @@
-"""How a signal ends a run: tidily, with one line, and by that signal."""
+"""End a run after a signal: clean up, print one line, and die by the same signal."""
 
 import contextlib
 import signal
 import sys
 
-STOPPING = [  # each ends a run tidily; not all exist on every system
+STOPPING = [  # the signals that end a run; not all exist on every system
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
 
 
 @contextlib.contextmanager
 def handled(handle):
-    """What ends a run calls `handle(number, frame)` inside the `with`; what is ignored stays so."""
+    """Inside the `with`, the signals of `STOPPING` call `handle(number, frame)`, if not ignored."""
     before = {number: signal.getsignal(number) for number in STOPPING}  # nohup ignores SIGHUP
     before = {number: was for number, was in before.items() if was is not signal.SIG_IGN}
     for number in before:
@@ -24,9 +24,9 @@ def handled(handle):
 
 
 def end(status):
-    """End the process; by the signal that stopped the run, so that a shell ends its loop, too."""
+    """End the process, by the signal that stopped the run, so that a shell also ends its loop."""
     if status > 128:
-        with contextlib.suppress(OSError):  # the terminal may be gone
+        with contextlib.suppress(OSError):  # the terminal may be closed
             sys.stdout.flush()
         signal.signal(status - 128, signal.SIG_DFL)
         signal.raise_signal(status - 128)
@@ -34,12 +34,13 @@ def end(status):
 
 
 def end_at_once(number, frame):
-    """A handler that ends the process where it stands."""
+    """A handler that ends the process at once."""
     end(stopped(number))
 
 
 def stopped(number):
-    """Say that a signal stopped the run; returns the exit status."""
-    with contextlib.suppress(OSError):  # the terminal may be gone
-        print("formal.py: stopped; finished rows stay, the same call goes on", file=sys.stderr)
+    """Print that a signal stopped the run; returns the exit status."""
+    with contextlib.suppress(OSError):  # the terminal may be closed
+        message = "stopped; finished rows are kept, and the same command continues the run"
+        print(f"formal.py: {message}", file=sys.stderr)
     return 128 + number

@@ -1,4 +1,4 @@
-"""One stored network: its model, record, backups, exports and lock, side by side in a folder."""
+"""The files of a stored network: model, record, tables, backups, exports and lock."""
 
 import json
 import re
@@ -16,13 +16,13 @@ from scnnb.files import replaced, set_aside
 
 @dataclass(frozen=True)
 class Entry:
-    """What is stored of one network.
+    """The files of a stored network.
 
     Attributes:
-        path: pathlib.Path without suffix; the files have this name.
-        kinds: what its record holds: `{name: type, or function that says whether a value is
-            right}` of what must be there, the same of what may be, and a list of the names whose
-            numbers may be missing.
+        path: pathlib.Path without suffix; the names of all files begin with it.
+        kinds: the values of its record, `(required, optional, unmeasured)`. The first two are
+            `{name: type, or function that checks a value}`. The last is a list of the names whose
+            value may be None.
     """
 
     path: Path
@@ -40,7 +40,7 @@ class Entry:
 
     @property
     def record_file(self):
-        """The `.json` file of what was measured."""
+        """The `.json` file of the measured values."""
         return self._file(".json")
 
     @property
@@ -50,7 +50,7 @@ class Entry:
 
     @property
     def layers_file(self):
-        """The CSV of filters, parameters and MACs of each layer, before pruning and after."""
+        """The CSV of filters, parameters and MACs of each layer, before and after pruning."""
         return self._file("_layers.csv")
 
     def export_file(self, file_format):
@@ -58,17 +58,17 @@ class Entry:
         return file_format.path_of(self.path)
 
     def backup_file(self, number=0):
-        """The backup of a training, counted from 0 if the network takes several."""
+        """The backup of a training; the trainings of a network are counted from 0."""
         return self._file(f".backup{number}.npz")
 
     def within(self, folder):
-        """The entry of the same names below another folder."""
+        """The entry with the same names below another folder."""
         return Entry(folder / self.path.parent.name / self.name, self.kinds)
 
     def lock(self, wait=True):
-        """The lock of what one run at a time may make; it falls with the process.
+        """Acquire the lock of this network, which is released if the process ends.
 
-        Without waiting, None if another run has it.
+        If `wait` is false and another run holds the lock, it returns None.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(f"{self.path}.lock")
@@ -78,19 +78,19 @@ class Entry:
             except filelock.Timeout:
                 if not wait:
                     return None
-                print(f"waiting for another run that makes {self.name}")
+                print(f"waiting for another run that computes {self.name}")
                 lock.acquire()
         return lock
 
     def save_model(self, model):
         """Store the model; returns the bytes of its file.
 
-        The record of what was there before is deleted first, that of the new model is to be stored
-        last: a killed run leaves both or none that counts.
+        The record of an earlier model is deleted first. Store the new record after the model. So a
+        killed run never leaves a record beside the model of another.
 
         Args:
-            model: Functional Keras model, stored without its optimizer, which would triple the
-                file.
+            model: Functional Keras model. It is stored without its optimizer, which would make the
+                file three times larger.
         """
         self.record_file.unlink(missing_ok=True)
         with replaced(self.model_file) as partial:
@@ -98,24 +98,24 @@ class Entry:
         return self.model_file.stat().st_size
 
     def read_model(self):
-        """The model, not compiled, or None; a damaged one is set aside."""
+        """The model, not compiled, or None if there is none; a damaged file is set aside."""
         file = self.model_file
         try:
-            if file.exists() and not file.is_file():  # reading a pipe would wait for ever
-                raise ValueError("it is no file")
+            if file.exists() and not file.is_file():  # to read from a pipe would wait for ever
+                raise ValueError("expected a regular file")
             return keras.models.load_model(file, compile=False)
-        except Exception:  # a changed byte may make Keras raise nearly anything
+        except Exception:  # Keras raises many types of error for a damaged file
             if file.exists():
                 set_aside(file, f"{file} is damaged")
             return None
 
     def save_record(self, record):
-        """Store the record, a dict of plain values, whole or not at all."""
+        """Store the record, a dict of plain values, completely or not at all."""
         with replaced(self.record_file) as partial:
             partial.write_text(json.dumps(record, indent=1))
 
     def read_record(self):
-        """The record, or None if there is none; a damaged one is set aside."""
+        """The record, or None if there is none; a damaged file is set aside."""
         try:
             return self.peek()
         except ValueError as error:
@@ -123,15 +123,15 @@ class Entry:
             return None
 
     def peek(self):
-        """The record, or None if there is none; nothing is changed.
+        """The record, or None if there is none; no file is changed.
 
         Raises:
-            ValueError: it is damaged; the message names the file.
+            ValueError: the record is damaged. The message names the file.
         """
         file = self.record_file
         try:
-            if file.exists() and not file.is_file():  # reading a pipe would wait for ever
-                raise ValueError("it is no file")
+            if file.exists() and not file.is_file():  # to read from a pipe would wait for ever
+                raise ValueError("expected a regular file")
             record = json.loads(file.read_text())
             if isinstance(record, dict):
                 record = {RENAMED.get(name, name): value for name, value in record.items()}
@@ -159,7 +159,7 @@ class Entry:
         return self.path.parent.glob(f"{self.name}.backup*.npz")
 
     def _file(self, suffix):
-        return self.path.with_name(self.name + suffix)  # the name may hold a point: pruned0.4
+        return self.path.with_name(self.name + suffix)  # not with_suffix: pruned0.4 has a point
 
 
 def _contents(files):
@@ -168,14 +168,14 @@ def _contents(files):
 
 def _check(record, required, optional, unmeasured):
     if not isinstance(record, dict):
-        raise ValueError(f"it holds a {type(record).__name__}")
+        raise ValueError(f"expected a dict, got a {type(record).__name__}")
     if lacking := [name for name in required if name not in record]:
-        raise ValueError(f"it lacks {', '.join(lacking)}")
+        raise ValueError(f"expected all required names, got no {', '.join(lacking)}")
     known = optional | required
     for name, value in record.items():
         missing = name in unmeasured and (value is None or value != value)
         if name not in known or not (missing or _is_right(name, value, known[name])):
-            raise ValueError(f"it holds {name} {value!r}")
+            raise ValueError(f"expected another value of {name}, got {value!r}")
 
 
 def _is_right(name, value, kind):

@@ -1,4 +1,4 @@
-"""The trials of a call, each with its baseline, and where everything is stored."""
+"""The trials of a call, with their baselines and the paths of their files."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,24 +12,24 @@ RESULTS = Path("results")
 
 @dataclass(frozen=True)
 class Baseline:
-    """The trained, unpruned network that trials share."""
+    """The trained, unpruned network of one or more trials."""
 
     settings: BaselineSettings
     entry: Entry
 
     @property
     def seed(self):
-        """The number that fixes all that is random."""
+        """The seed of all random numbers."""
         return self.settings.seed
 
     def within(self, folder):
-        """The same below another folder."""
+        """The same with its files below another folder."""
         return replace(self, entry=self.entry.within(folder))
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One pruned and retrained network."""
+    """A pruned and retrained network."""
 
     settings: TrialSettings
     entry: Entry
@@ -37,23 +37,23 @@ class Trial:
 
     @property
     def seed(self):
-        """The number that fixes all that is random."""
+        """The seed of all random numbers."""
         return self.baseline.seed
 
     def within(self, folder):
-        """The same below another folder."""
+        """The same with its files below another folder."""
         return replace(self, entry=self.entry.within(folder), baseline=self.baseline.within(folder))
 
 
 @dataclass(frozen=True)
 class Study:
-    """All trials of a call, those of a baseline one after the other."""
+    """All trials of a call; the trials of a baseline are next to each other."""
 
     trials: tuple
 
     @property
     def baselines(self):
-        """The baselines of the trials, each once, in their order."""
+        """The baselines of the trials, each once, in the order of the trials."""
         return list(dict.fromkeys(trial.baseline for trial in self.trials))
 
     def of(self, baseline: Baseline):

@@ -1,23 +1,25 @@
-"""Files as bytes, for machines that share none."""
+"""Read and write folders as bytes, to copy them between machines."""
 
 from scnnb.files import replaced
 
 
 def tree(folder):
-    """All files in a folder and those below it, `{relative path: bytes}`.
+    """All files in a folder and in the folders below it, `{relative path: bytes}`.
 
     Args:
-        folder: pathlib.Path; it need not exist.
+        folder: pathlib.Path; if it does not exist, there are no files.
     """
-    found = sorted(file for file in folder.rglob("*") if file.is_file())
-    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in found}
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
 
 
 def place(folder, files):
-    """Put files into a folder, records last and never beside another model than their own.
+    """Write files into a folder.
+
+    Records are written last. So a killed run never leaves a record beside the model of another.
 
     Args:
-        folder: pathlib.Path, made where it is not there.
+        folder: pathlib.Path, created if it does not exist.
         files: `{relative path: bytes}`.
     """
     records = {name for name in files if name.endswith(".json")}

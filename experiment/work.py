@@ -1,4 +1,4 @@
-"""What a worker does: one job, from what is stored to what is stored."""
+"""Run one job: train, prune and retrain, or export, and store the result."""
 
 from typing import NamedTuple
 
@@ -12,12 +12,12 @@ from scnnb import training
 
 
 class Shared(NamedTuple):
-    """What all jobs of a call share.
+    """The settings that all jobs of a call share.
 
     Attributes:
-        network: name or path of the network, as `networks.build` takes it.
-        formats: list of Format, the exports wanted.
-        int8_io: whether int8 files take and give int8.
+        network: name or path of the network, see `networks.build`.
+        formats: list of Format to export to.
+        int8_io: whether inputs and outputs of int8 files are int8.
     """
 
     network: str
@@ -26,13 +26,13 @@ class Shared(NamedTuple):
 
 
 def work(job: Job, dataset, shared: Shared, callbacks):
-    """Do a job and store what it makes; returns the record, a dict of plain values.
+    """Run a job and store its result; returns the record, a dict of plain values.
 
     Args:
-        job: runner.Job, whose lock is held and whose needs are stored.
+        job: runner.Job; its lock is held, and the job that it needs is stored.
         dataset: Dataset.
         shared: Shared.
-        callbacks: function of an Entry that gives the Keras callbacks of its trainings.
+        callbacks: function of an Entry that returns the Keras callbacks of its trainings.
     """
     subject, entry = job.subject, job.entry
     if job.kind == "exports":
@@ -43,15 +43,15 @@ def work(job: Job, dataset, shared: Shared, callbacks):
 
 
 def callbacks(entry: Entry, tensorboard, time_left=None):
-    """Keras callbacks of the trainings of what is stored in an Entry.
+    """The Keras callbacks for the trainings of a stored network.
 
     Args:
         entry: Entry.
         tensorboard: pathlib.Path of the folder for TensorBoard's logs, or None.
-        time_left: function whose answer is printed with every epoch, or None.
+        time_left: function that returns the text printed with every epoch, or None.
     """
-    found = [training.EpochLines(time_left)] if time_left else []
+    callbacks = [training.EpochLines(time_left)] if time_left else []
     if tensorboard:
         folder = tensorboard / entry.path.parent.name / entry.name
-        found.append(keras.callbacks.TensorBoard(folder, write_graph=False))
-    return found
+        callbacks.append(keras.callbacks.TensorBoard(folder, write_graph=False))
+    return callbacks

@@ -1,4 +1,4 @@
-"""What several test files share."""
+"""Fixtures and settings for all tests."""
 
 import gc
 import os
@@ -16,7 +16,7 @@ from keras import layers  # noqa: E402
 import formal  # noqa: E402
 from pruning import timing  # noqa: E402
 
-gc.freeze()  # what is imported needs no looking through at every training's gc.collect()
+gc.freeze()  # the gc.collect() before every training need not search the imported modules
 SAMPLE = Path(__file__).parent / "fashion_sample.npz"
 
 
@@ -31,7 +31,7 @@ def few(tmp_path_factory):
 
 @pytest.fixture
 def small(tmp_path):
-    """The path of a network of two convolutions, 4 and 6 filters, for images such as `few`."""
+    """The path of a network of two convolutions, 4 and 6 filters, for the images of `few`."""
     keras.utils.set_random_seed(0)
     images = keras.Input((28, 28, 1))
     x = layers.Conv2D(6, 3, 2, name="conv2")(layers.Conv2D(4, 3, 2, name="conv1")(images))
@@ -42,8 +42,8 @@ def small(tmp_path):
 
 @pytest.fixture
 def call(monkeypatch, capsys):
-    """Calls formal.py in this process: `call(folder, *arguments)` -> status, stdout, stderr."""
-    monkeypatch.setattr(timing, "CALLS", timing.LEAST_CALLS)  # their medians are not the point
+    """Call formal.py in this process: `call(folder, *arguments)` -> status, stdout, stderr."""
+    monkeypatch.setattr(timing, "CALLS", timing.LEAST_CALLS)  # no test needs exact times
 
     def main(folder, *arguments):
         monkeypatch.chdir(folder)

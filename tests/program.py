@@ -1,4 +1,4 @@
-"""formal.py as its users call it: a process of its own."""
+"""Run formal.py as its users do, in its own process."""
 
 import os
 import subprocess
@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 FORMAL = str(Path(__file__).parent.parent / "formal.py")
-HANGS = 3600  # seconds, by which no test decides: only what would never end takes them
+HANGS = 3600  # seconds; only a process that never ends takes so long
 
 
 def start(folder, *arguments, variables=None, **options):
-    """A process with its output in pipes, or as the options of Popen say."""
+    """Start formal.py; its output goes to pipes unless the options of Popen say otherwise."""
     environment = {name: v for name, v in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     environment |= variables or {}
     command = [sys.executable, FORMAL, *map(str, arguments)]
@@ -19,12 +19,12 @@ def start(folder, *arguments, variables=None, **options):
 
 
 def run(folder, *arguments, variables=None):
-    """What a process came to: status, stdout, stderr."""
+    """Run formal.py; returns status, stdout, stderr."""
     return finish(start(folder, *arguments, variables=variables))
 
 
 def finish(process):
-    """What a process under way comes to: status, stdout, stderr."""
+    """Wait for a process; returns status, stdout, stderr."""
     with process:
         try:
             out, err = process.communicate(timeout=HANGS)

@@ -1,4 +1,4 @@
-"""Rows of a record."""
+"""Rows for CSVs of trials and sensitivities."""
 
 COMPARED = {  # of the row below: 1 - 2404404 / 4047370, 1 - 3803832 / 7865344, 0.9 - 0.3
     "parameters_removed": 0.405934,
@@ -54,16 +54,16 @@ def row(**changes):
 
 
 def exported(size=1.0, **changes):
-    """What the formats of a row came to: the first has `size` MB, the others 2, 3, 4 times that."""
-    found = {"export_threads": 2.0, "litert_int8_io": "float32", "failed_exports": "onnx: no"}
+    """The columns of exports: the first format has `size` MB, the others 2, 3, 4 times that."""
+    columns = {"export_threads": 2.0, "litert_int8_io": "float32", "failed_exports": "onnx: no"}
     for number, name in enumerate(EXPORTS, 1):
-        found[f"{name}_bytes"] = size * number * 1e6
-        found |= {f"{name}_accuracy": 0.9 - number / 10, f"{name}_latency_ms": 0.1 * number}
-    return found | changes
+        columns[f"{name}_bytes"] = size * number * 1e6
+        columns |= {f"{name}_accuracy": 0.9 - number / 10, f"{name}_latency_ms": 0.1 * number}
+    return columns | changes
 
 
 def sensitivities(accuracies, **changes):
-    """Rows of one layer, 0.1, 0.2, ... of its filters removed."""
+    """Rows of one layer, with 0.1, 0.2, ... of its filters removed."""
     row = {"dataset": "fashion", "model": "scnnb", "seed": 0, "learning_rate": 0.001}
     row |= {"batch_size": 128, "epoch1": 35, "optimizer": "adam", "criterion": "l1"}
     row |= {

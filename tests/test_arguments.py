@@ -283,8 +283,8 @@ def test_a_backend_that_cannot_train_is_a_wrong_argument(monkeypatch, capsys, va
     with pytest.raises(SystemExit) as ended:
         parse(RIGHT)
     message = (
-        f"formal.py: KERAS_BACKEND: expected tensorflow, jax, torch or nothing, got {variable!r}; "
-        "see --help\n"
+        f"formal.py: KERAS_BACKEND: expected tensorflow, jax or torch, got {variable!r}; set one "
+        "of them, or unset it for tensorflow; see --help\n"
     )
     assert (ended.value.code, capsys.readouterr().err) == (2, message)
 

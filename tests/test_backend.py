@@ -1,4 +1,4 @@
-"""The one late import of Keras, and packages for a flag."""
+"""experiment/backend.py: the import of Keras, and the packages of a flag."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.mark.parametrize(
     "level", ["2", *(pytest.param(level, marks=pytest.mark.slow) for level in "013")]
 )
-def test_what_tensorflow_writes_as_it_starts_is_seen_at_level_0_only(level):
+def test_the_messages_of_tensorflows_start_are_shown_at_level_0_only(level):
     done = subprocess.run(
         [sys.executable, "-c", "from experiment import backend; backend.import_keras()"],
         cwd=ROOT,
@@ -29,7 +29,7 @@ def test_what_tensorflow_writes_as_it_starts_is_seen_at_level_0_only(level):
 
 
 @pytest.mark.parametrize("level", ["0", "3"])
-def test_what_jax_says_of_a_gpu_that_it_cannot_use_is_seen_at_level_0_only(level):
+def test_jax_warning_of_a_gpu_that_it_cannot_use_is_shown_at_level_0_only(level):
     code = (
         "from experiment import backend; backend.import_keras(); import logging;"
         "logging.getLogger('jax._src.xla_bridge').warning('An NVIDIA GPU may be present')"
@@ -46,7 +46,7 @@ def test_what_jax_says_of_a_gpu_that_it_cannot_use_is_seen_at_level_0_only(level
 
 
 @pytest.mark.parametrize("name", ["jax", "torch", "tensorflow"])
-def test_a_backend_that_is_not_installed_ends_the_program_in_one_line(tmp_path, name):
+def test_a_backend_that_is_not_installed_is_a_one_line_error(tmp_path, name):
     (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError('No module named {name}')")
     command = [sys.executable, ROOT / "formal.py", *"fashion 0.1 1 1 1 0".split()]
     variables = {"KERAS_BACKEND": name, "PYTHONPATH": str(tmp_path)}
@@ -54,12 +54,12 @@ def test_a_backend_that_is_not_installed_ends_the_program_in_one_line(tmp_path, 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         f"formal.py: KERAS_BACKEND={name}: Keras cannot be imported (No module named {name}); "
-        "install that, or name another of tensorflow, jax and torch\n"
+        "install the missing package, or set another backend: tensorflow, jax or torch\n"
     )
 
 
-def test_what_hides_gpus_is_seen_while_keras_is_imported_and_not_by_later_processes(monkeypatch):
-    """Ray's own would find no GPUs for the trials."""
+def test_variables_are_set_inside_the_with_only(monkeypatch):
+    """If the variables that hide GPUs stayed set, the trials on Ray would find no GPU."""
     monkeypatch.setenv("ONE", "1")
     monkeypatch.delenv("OTHER", raising=False)
     with backend.variables({"ONE": "2", "OTHER": "3"}):
@@ -68,7 +68,7 @@ def test_what_hides_gpus_is_seen_while_keras_is_imported_and_not_by_later_proces
     assert "OTHER" not in os.environ
 
 
-def test_jax_computes_on_no_gpu_where_it_is_told_so():
+def test_without_gpus_jax_uses_the_cpu_only():
     pytest.importorskip("jax")
     code = (
         "from experiment import backend; backend.import_keras(gpus=False);"
@@ -82,10 +82,10 @@ def test_jax_computes_on_no_gpu_where_it_is_told_so():
     assert (done.stdout, done.stderr) == ("cpu None\n", "")
 
 
-def test_a_missing_package_is_named_with_the_flag_that_needs_it(monkeypatch):
+def test_the_error_names_the_missing_package_and_its_flag(monkeypatch):
     backend.require("json", "--json")
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(
-        UserError, match="^--ray needs the package ray, which is not installed; pip"
+        UserError, match="^--ray requires the package ray, which is not installed; pip"
     ):
         backend.require("ray", "--ray")

@@ -1,4 +1,4 @@
-"""--ray: the rows of a sequential run, whatever dies; real processes, real nodes."""
+"""--ray has the rows of a run without it, even if nodes die; tested on real processes and nodes."""
 
 import contextlib
 import os
@@ -35,14 +35,14 @@ DIFFERS = ["baseline_seconds", "retrain_seconds", "finished_at", *MEASURED]
 
 
 def rows(folder):
-    """The rows without what differs from run to run, in the order of the grid."""
-    found = record.read_rows(folder / "results" / "few.csv").drop(columns=DIFFERS)
+    """The rows without the columns that differ from run to run, in the order of the grid."""
+    table = record.read_rows(folder / "results" / "few.csv").drop(columns=DIFFERS)
     keys = ["seed", "pruning_ratio", "control"]
-    return found.sort_values(keys, ignore_index=True)
+    return table.sort_values(keys, ignore_index=True)
 
 
-def same_networks(one, other):
-    """Whether both folders hold the same networks, bit for bit."""
+def assert_same_networks(one, other):
+    """Both folders have the same networks with exactly the same weights."""
     files = sorted(file.relative_to(one) for file in one.glob("results/*/*.keras"))
     assert files == sorted(file.relative_to(other) for file in other.glob("results/*/*.keras"))
     for file in files:
@@ -53,19 +53,19 @@ def same_networks(one, other):
 
 @contextlib.contextmanager
 def two_nodes():
-    """Two nodes of one processor each: `(what manages them, the one that is not the head)`."""
-    # Ray takes 127.0.0.1 for the machine's outer address
-    how = {"num_cpus": 1, "object_store_memory": 100_000_000, "node_ip_address": "127.0.0.2"}
-    nodes = Nodes(initialize_head=True, head_node_args=how | {"include_dashboard": False})
+    """Two nodes of one CPU each: `(the cluster, the node that is not the head)`."""
+    # not 127.0.0.1, which Ray replaces by the machine's outer address
+    options = {"num_cpus": 1, "object_store_memory": 100_000_000, "node_ip_address": "127.0.0.2"}
+    nodes = Nodes(initialize_head=True, head_node_args=options | {"include_dashboard": False})
     try:
-        yield nodes, nodes.add_node(**how)
+        yield nodes, nodes.add_node(**options)
     finally:
         nodes.shutdown()
 
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
-    """The path of a small network with dropout, for images such as `few`."""
+    """The path of a small network with dropout, for the images of `few`."""
     keras.utils.set_random_seed(0)
     images = keras.Input((28, 28, 1))
     x = keras.layers.Conv2D(6, 3, 2, activation="relu", name="conv1")(images)
@@ -77,19 +77,19 @@ def network(tmp_path_factory):
 
 
 def make_alone(folder, *arguments):
-    """The same rows and networks by a run without --ray."""
+    """Run the program without --ray, for rows and networks to compare with."""
     folder.mkdir()
     status, out, err = run(folder, *arguments, variables=ONE_THREAD)
     assert (status, err) == (0, "")
 
 
-def test_side_by_side_on_this_machine_come_the_rows_of_a_sequential_run(few, network, tmp_path):
+def test_trials_on_ray_have_the_rows_of_a_sequential_run(few, network, tmp_path):
     arguments = (few, *SHORT, 0.0, 0.5, "--model", network)
     make_alone(tmp_path / "alone", *arguments)
     status, out, err = run(tmp_path, *arguments, "--ray", "--tensorboard", "logs")
     assert (status, err) == (0, "")
     pd.testing.assert_frame_equal(rows(tmp_path), rows(tmp_path / "alone"))
-    same_networks(tmp_path / "alone", tmp_path)
+    assert_same_networks(tmp_path / "alone", tmp_path)
     first, *lines, last = out.splitlines()
     for done, (line, left) in enumerate(zip(lines[::2], lines[1::2], strict=True), 1):
         assert re.match(r"seed 0 pruned\S+: 590 -> ", line), line
@@ -100,11 +100,9 @@ def test_side_by_side_on_this_machine_come_the_rows_of_a_sequential_run(few, net
 
 
 @pytest.mark.slow
-# Ray 2.49 leaves files of its nodes open
+# Ray 2.49 does not close some files of its nodes
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_node_that_dies_loses_nothing_and_what_is_finished_is_only_exported_after_it(
-    few, network, tmp_path
-):
+def test_all_rows_are_there_after_a_node_died_and_can_then_be_exported(few, network, tmp_path):
     grid = (few, *SHORT, 0.0, 0.5, "--seeds", 0, 1, "--model", network, "--control", "scratch")
     make_alone(tmp_path / "alone", *grid)
     csv = tmp_path / "results" / "few.csv"
@@ -116,13 +114,13 @@ def test_a_node_that_dies_loses_nothing_and_what_is_finished_is_only_exported_af
         lines = iter(process.stdout.readline, "")
         shown = [next(line for line in lines if "trials done" in line)]
         ray_nodes.remove_node(second, allow_graceful=False)
-        shown += [next(line for line in lines if "Raylet is terminated" in line)]  # Ray's words
-        waited_for.release()  # so that until now the grid was not done
+        shown += [next(line for line in lines if "Raylet is terminated" in line)]  # printed by Ray
+        waited_for.release()  # held until now, so that the grid was not finished before
         status, out, err = finish(process)
     assert (status, err) == (0, "")
     assert "FAILED" not in "".join(shown) + out
     pd.testing.assert_frame_equal(rows(tmp_path), rows(tmp_path / "alone"))
-    same_networks(tmp_path / "alone", tmp_path)
+    assert_same_networks(tmp_path / "alone", tmp_path)
     (tmp_path / "before.csv").write_text(before := csv.read_text())
     status, out, err = run(tmp_path, *grid, "--ray")
     assert (status, err, len(out.splitlines())) == (0, "", 1 + 2 * 8 + 1)
@@ -137,7 +135,7 @@ def test_a_node_that_dies_loses_nothing_and_what_is_finished_is_only_exported_af
 
 
 @pytest.mark.slow
-def test_what_fails_for_good_is_told_at_the_end_and_the_others_go_on(few, network, tmp_path):
+def test_a_failed_trial_is_reported_at_the_end_and_the_others_continue(few, network, tmp_path):
     options = ("--retrain-lr", "1e38", "--control", "scratch", "--ray")
     status, out, err = run(tmp_path, few, *SHORT, 0.5, "--model", network, *options)
     assert status == 1
@@ -154,8 +152,8 @@ def test_what_fails_for_good_is_told_at_the_end_and_the_others_go_on(few, networ
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_keeps_what_is_done_and_leaves_no_process(few, network, tmp_path, number):
-    epochs = 10**9  # which take years
+def test_a_signal_keeps_the_finished_results_and_ends_all_processes(few, network, tmp_path, number):
+    epochs = 10**9  # more than a test can wait for
     arguments = (few, *SHORT[:3], epochs, 0.0, "--model", network, "--control", "scratch", "--ray")
     driver, terminal = pty.openpty()
     with start(tmp_path, *arguments, stdout=terminal, start_new_session=True) as process:
@@ -163,21 +161,21 @@ def test_a_signal_keeps_what_is_done_and_leaves_no_process(few, network, tmp_pat
         shown = ""
         while not re.search(r"seed 0 \S+  epoch \d+/100000000\d  loss ", shown):
             shown += os.read(driver, 10_000).decode()
-        if number == signal.SIGINT:  # of a terminal all get it
+        if number == signal.SIGINT:  # a terminal sends it to all processes
             os.killpg(process.pid, number)
         else:
             process.send_signal(number)
-        with contextlib.suppress(OSError):  # when all have closed the terminal
+        with contextlib.suppress(OSError):  # raised when all processes have closed the terminal
             while os.read(driver, 10_000):
                 pass
         assert process.wait(timeout=HANGS) == -number, process.stderr.read()
-        assert process.stderr.read().endswith("finished rows stay, the same call goes on\n")
+        assert process.stderr.read().endswith("and the same command continues the run\n")
     os.close(driver)
     assert len(list(tmp_path.glob("results/*/baseline.json"))) == 1
     pgrep = ["pgrep", "-s", str(process.pid)]
     end = time.monotonic() + HANGS
     while subprocess.run(pgrep, stdout=subprocess.DEVNULL).returncode == 0:
-        assert time.monotonic() < end  # Ray's own may take a moment
+        assert time.monotonic() < end  # Ray's processes may need a moment
         time.sleep(0.2)
 
 
@@ -187,12 +185,12 @@ def test_a_signal_keeps_what_is_done_and_leaves_no_process(few, network, tmp_pat
         (["--ray", "127.0.0.1:1"], "--ray 127.0.0.1:1: .*Connection refused"),
         pytest.param(
             ["--ray", "--cpus-per-trial", 500],
-            "500 CPU per trial came, but no node has as many; .* and 0 GPU; take fewer",
+            "resources per trial: expected at most .* and 0 GPU, .* got 500 CPU; give fewer",
             marks=pytest.mark.slow,
         ),
     ],
 )
-def test_a_cluster_that_cannot_be_used_is_told_before_training(
+def test_a_cluster_that_cannot_be_used_is_an_error_before_training(
     few, network, tmp_path, options, message
 ):
     status, out, err = run(tmp_path, few, *SHORT, 0.5, "--model", network, *options)
@@ -201,18 +199,18 @@ def test_a_cluster_that_cannot_be_used_is_told_before_training(
     assert "FAILED" not in out
 
 
-def test_ray_that_is_not_installed_is_told_before_training(few, network, call, monkeypatch):
+def test_ray_that_is_not_installed_is_an_error_before_training(few, network, call, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     status, out, err = call(network.parent, few, *SHORT, 0.5, "--model", network, "--ray")
     assert (status, out) == (1, "")
     assert err == (
-        "formal.py: --ray needs the package ray, which is not installed; "
+        "formal.py: --ray requires the package ray, which is not installed; "
         "pip install -r requirements-extra.txt\n"
     )
 
 
 @pytest.mark.parametrize("package", ["keras", "tensorflow"])
-def test_a_node_with_another_version_is_refused(package):
+def test_a_node_with_another_version_is_rejected(package):
     recipe = Recipe(learning_rate=0.1, batch_size=1, epochs=1)
     baseline = BaselineSettings(dataset="d", model="m", seed=0, recipe=recipe)
     trial = TrialSettings(baseline=baseline, pruning_ratio=0.5, epoch2=1, retrain_learning_rate=0.1)
@@ -220,8 +218,8 @@ def test_a_node_with_another_version_is_refused(package):
     here = {"keras": keras.__version__, "tensorflow": tf.__version__}
     versions = here | {package: "0.1"}
     order = nodes.Order(Shared("scnnb", [], False), ("scnnb", None), False, versions)
-    message = f"a node has {package} {here[package]}, the program 0.1; install one"
-    with pytest.raises(UserError, match=re.escape(message)):
+    message = f"{package}: expected version 0.1 on every node, .* got {re.escape(here[package])}; "
+    with pytest.raises(UserError, match=message):
         nodes.on_node(None, {}, {}, job, order, tell=print)
 
 
@@ -233,12 +231,12 @@ def die(file, tell):
 
 
 def fail(tell):
-    """As a bug would."""
+    """Raise an error, as a bug would."""
     raise ValueError("a fault inside")
 
 
 def threads(tell):
-    """What TensorFlow and the runtimes take."""
+    """The number of threads of TensorFlow, and of the runtimes."""
     import tensorflow as tf
 
     tf.constant(0)
@@ -246,18 +244,18 @@ def threads(tell):
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_is_tried_again_a_bounded_number_of_times_and_a_bug_is_shown(
+def test_a_call_whose_process_dies_is_repeated_a_few_times_and_a_bug_has_its_traceback(
     tmp_path, capsys
 ):
     packages = ("experiment", "pruning", "scnnb", "data")
     code = [Path(__file__), *(ROOT / name for name in packages)]
-    with cluster.Cluster("local", code=code, cpus=2, gpus=0) as found:
-        found.submit("dies", die, tmp_path / "calls")
-        found.submit("lives", threads)
-        found.submit("fails", fail)
+    with cluster.Cluster("local", code=code, cpus=2, gpus=0) as local:
+        local.submit("dies", die, tmp_path / "calls")
+        local.submit("lives", threads)
+        local.submit("fails", fail)
         ended = {}
-        while found.running:
-            ended |= {name: (result, error) for name, result, error in found.finished()}
+        while local.running:
+            ended |= {name: (result, error) for name, result, error in local.finished()}
     assert not ray.is_initialized()
     assert len((tmp_path / "calls").read_text()) == 1 + cluster.RETRIES
     assert ended["lives"] == ((0, 2), None) or ended["lives"] == ((2, 2), None)

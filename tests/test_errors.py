@@ -1,4 +1,4 @@
-"""What is the user's to mend, and what keeps its traceback."""
+"""experiment/errors.py: which errors are one line, and which keep their traceback."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from scnnb import training
 ROOT = Path(__file__).parent.parent
 
 
-def test_a_bug_inside_keeps_its_traceback(few, small, call, monkeypatch, tmp_path):
+def test_a_bug_in_the_program_keeps_its_traceback(few, small, call, monkeypatch, tmp_path):
     def wrong(*arguments, **options):
         raise ValueError("operands could not be broadcast together")
 
@@ -30,14 +30,14 @@ def test_a_bug_inside_keeps_its_traceback(few, small, call, monkeypatch, tmp_pat
     assert done.stderr.endswith("ValueError: 0 is not in list\n")
 
 
-def test_what_the_system_says_of_a_file_or_disk_is_one_line_and_any_other_error_is_not():
-    said = [OSError(13, "Permission denied", "a.csv"), OSError(28, "No space left on device")]
-    assert all(map(is_the_users, [*said, MemoryError(), UserError("diverged")]))
+def test_errors_of_files_disks_and_memory_are_the_users_and_others_are_not():
+    system = [OSError(13, "Permission denied", "a.csv"), OSError(28, "No space left on device")]
+    assert all(map(is_the_users, [*system, MemoryError(), UserError("diverged")]))
     bugs = [OSError("no words of the system"), OSError(9, "Bad file descriptor"), ValueError("a")]
     assert not any(map(is_the_users, bugs))
 
 
-def test_an_error_of_the_kinds_named_is_the_users_and_its_cause_is_kept():
+def test_errors_of_the_given_classes_become_user_errors_with_their_cause():
     with pytest.raises(UserError, match="^of 7 classes$") as ended, as_the_users(ValueError):
         raise ValueError("of 7 classes")
     assert isinstance(ended.value.__cause__, ValueError)
@@ -57,8 +57,11 @@ def test_an_error_of_the_kinds_named_is_the_users_and_its_cause_is_kept():
     [
         (UserError("two\nlines"), "two lines"),
         (MemoryError(), "there is not enough memory"),
-        (OSError(28, "full"), "[Errno 28] full; make room, the same call goes on"),
+        (
+            OSError(28, "full"),
+            "[Errno 28] full; free some disk space, and the same command continues the run",
+        ),
     ],
 )
-def test_an_error_is_told_in_one_line(error, line):
+def test_the_message_of_an_error_is_one_line(error, line):
     assert in_one_line(error) == line

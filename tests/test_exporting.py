@@ -225,7 +225,7 @@ def test_whatever_an_export_raises_is_told_in_one_line(error, why):
 @pytest.mark.parametrize(
     ("error", "status", "message"),
     [
-        (OSError(errno.ENOSPC, "full"), 1, "full; make room, the same call goes on"),
+        (OSError(errno.ENOSPC, "full"), 1, "full; free some disk space, and the same command"),
         pytest.param(MemoryError("no memory"), 1, "no memory", marks=pytest.mark.slow),
         pytest.param(KeyboardInterrupt(), 130, "stopped; finished", marks=pytest.mark.slow),
     ],
@@ -329,7 +329,7 @@ def test_a_missing_runtime_is_named_before_training(export, monkeypatch, few, sm
     )
     assert status == 1
     assert err == (
-        "formal.py: --export onnx needs the package onnxruntime, which is not installed; "
+        "formal.py: --export onnx requires the package onnxruntime, which is not installed; "
         "pip install -r requirements-extra.txt\n"
     )
     assert "training the baseline" not in out

@@ -1,4 +1,4 @@
-"""experiment/measuring.py: what is measured of an exported file."""
+"""experiment/measuring.py: size, accuracy and latency of an exported file."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from pruning.exports.onnx import ONNX
 
 @pytest.fixture
 def one_hot(tmp_path):
-    """A network whose answer is the image, exported; images of classes 0, 1, 2, 2, 1."""
+    """An exported network whose output is the image, and images of classes 0, 1, 2, 2, 1."""
     images = keras.Input((1, 1, 3))
     path = tmp_path / "one_hot.onnx"
     pruning.export(keras.Model(images, layers.Flatten()(images)), path, "onnx")
@@ -20,7 +20,7 @@ def one_hot(tmp_path):
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 100])
-def test_accuracy_by_hand_whatever_the_batch(one_hot, monkeypatch, batch):
+def test_accuracy_is_right_for_every_batch_size(one_hot, monkeypatch, batch):
     monkeypatch.setattr(measuring, "BATCH", batch)
     path, images = one_hot
     labels = np.array([0, 1, 2, 0, 0])
@@ -32,7 +32,7 @@ def test_accuracy_by_hand_whatever_the_batch(one_hot, monkeypatch, batch):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "fault"),
     [
         (0.00005, ""),
         (
@@ -43,16 +43,16 @@ def test_accuracy_by_hand_whatever_the_batch(one_hot, monkeypatch, batch):
         (np.nan, "differs from Keras by up to nan, "),
     ],
 )
-def test_a_file_that_does_not_agree_with_keras_is_wrong(one_hot, change, told):
+def test_a_file_that_differs_from_keras_has_a_fault(one_hot, change, fault):
     path, images = one_hot
     expected = images.reshape(5, 3).copy()
     expected[0, 1] += change  # class 0 becomes class 1 by 2.0
     _, wrong = measuring.measure(path, ONNX, images, np.zeros(5), expected, threads=1)
-    assert wrong.startswith(told.replace("e.00", "e+00")) and bool(wrong) == bool(told)
+    assert wrong.startswith(fault.replace("e.00", "e+00")) and bool(wrong) == bool(fault)
 
 
 def test_several_outputs_cannot_be_measured(tmp_path):
     images, path = keras.Input((1, 1, 3)), tmp_path / "two.onnx"
     pruning.export(keras.Model(images, [2 * images, 3 * images]), path, "onnx")
-    with pytest.raises(ValueError, match="two.onnx: it has several inputs or outputs; only a file"):
+    with pytest.raises(ValueError, match="two.onnx: expected one input, .* got several; such"):
         measuring.measure(path, ONNX, np.ones((5, 1, 1, 3), "float32"), None, None, threads=1)

@@ -1,4 +1,4 @@
-"""What is refused before any training, in whole runs."""
+"""experiment/preflight.py: errors that are reported before any training."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ SHORT = ("0.001", "40", "1", "1")  # lr, batchSz, Epoch1, Epoch2
 
 
 def save_network(path, convolutions):
-    """Store a network for `few` of these layers in a row."""
+    """Store a network of these layers for the images of `few`."""
     images = x = keras.Input((28, 28, 1))
     for layer in convolutions:
         x = layer(x)
@@ -24,7 +24,7 @@ def save_network(path, convolutions):
     keras.Model(images, answer).save(path)
 
 
-def test_bfloat16_is_refused_before_training_where_it_would_be_slower(
+def test_bfloat16_is_an_error_before_training_if_it_would_be_slower(
     few, small, call, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(precision, "CPU_INFO", tmp_path / "cpuinfo")
@@ -37,11 +37,11 @@ def test_bfloat16_is_refused_before_training_where_it_would_be_slower(
     assert not (small.parent / "results").exists()
 
 
-def test_a_schedule_or_analysis_that_cannot_be_carried_out_is_refused_before_training(
+def test_a_schedule_or_analysis_that_is_not_possible_is_an_error_before_training(
     few, tmp_path, call
 ):
     save_network(tmp_path / "none.keras", [layers.MaxPooling2D(7)])
-    save_network(  # once cut, the groups have one channel each, as a depthwise convolution
+    save_network(  # after a cut, each group has one channel, as in a depthwise convolution
         tmp_path / "grouped.keras",
         [layers.Conv2D(4, 9, 9), layers.Conv2D(4, 1, groups=2, name="last")],
     )
@@ -62,7 +62,7 @@ def test_a_schedule_or_analysis_that_cannot_be_carried_out_is_refused_before_tra
         assert "epoch" not in out
 
 
-def test_what_cannot_be_pruned_is_told_before_training(tmp_path, call):
+def test_a_wrong_layer_name_is_an_error_before_training(tmp_path, call):
     (tmp_path / "ratios.json").write_text('{"conv9": 0.5}')
     options = ("--layer-ratios", tmp_path / "ratios.json")
     status, out, err = call(tmp_path, SAMPLE, *SHORT, 0.4, *options)
@@ -73,22 +73,22 @@ def test_what_cannot_be_pruned_is_told_before_training(tmp_path, call):
     assert "training the baseline" not in out
 
 
-def test_a_damaged_csv_is_set_aside_and_written_anew(few, small, call):
+def test_a_damaged_csv_is_set_aside_and_written_again(few, small, call):
     csv = small.parent / "own.csv"
     arguments = (few, "0.001", 40, 1, 1, 0.4, "--model", small, "--trained", "--csv", csv)
     call(small.parent, *arguments)
-    whole = csv.read_text()
-    content = whole[:-3]  # cut short
+    complete = csv.read_text()
+    content = complete[:-3]
     csv.write_text(content)
     status, out, err = call(small.parent, *arguments)
     assert (status, err) == (0, "")
     assert re.search(r"own\.csv is not a record of .*; set aside as own\.csv\.damaged1\n", out)
     assert csv.with_name("own.csv.damaged1").read_text() == content
-    assert csv.read_text() == whole
+    assert csv.read_text() == complete
 
 
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n"])
-def test_what_is_no_record_is_set_aside_as_it_is(tmp_path, capsys, content):
+def test_another_file_in_place_of_the_csv_is_set_aside_unchanged(tmp_path, capsys, content):
     csv = tmp_path / "own.csv"
     csv.write_text(content)
     preflight.check_csv(csv, TRIALS)
@@ -98,7 +98,7 @@ def test_what_is_no_record_is_set_aside_as_it_is(tmp_path, capsys, content):
     assert not csv.exists()
 
 
-def test_a_damaged_csv_behind_a_link_is_set_aside_where_it_is(tmp_path, capsys):
+def test_a_damaged_csv_is_set_aside_in_its_folder_and_not_in_that_of_its_link(tmp_path, capsys):
     csv, target = tmp_path / "own.csv", tmp_path / "kept" / "rows.csv"
     target.parent.mkdir()
     target.write_text("a,b\n1,2\n")

@@ -1,4 +1,4 @@
-"""experiment/runner.py: the order of jobs, their locks, and what a failure means for others."""
+"""experiment/runner.py: the order of jobs, their locks, and the effect of a failed job."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ ONNX = [FORMATS["onnx"]]
 
 
 class _Pool:
-    """Does jobs in its own way: what is submitted ends at the next question, two at a time."""
+    """Runs two jobs at a time without training; they end when `finished` is called."""
 
     def __init__(self):
         self.submitted, self.under_way, self.errors = [], [], {}
@@ -31,9 +31,9 @@ class _Pool:
 
     def finished(self):
         done, self.under_way = self.under_way, []
-        return [(job, *self._made(job)) for job in done]
+        return [(job, *self._result(job)) for job in done]
 
-    def _made(self, job):
+    def _result(self, job):
         if job.name in self.errors:
             return None, self.errors[job.name]
         record = finished(job.subject)
@@ -45,7 +45,7 @@ class _Pool:
 
 
 def finished(subject):
-    """The record of a baseline or trial; what was measured is 0 or empty."""
+    """The record of a baseline or trial; measured values are 0 or empty."""
     required, *_ = subject.entry.kinds
     values = settings.row(subject.settings) if isinstance(subject, study.Trial) else {}
     return {name: kind() for name, kind in required.items()} | values
@@ -53,7 +53,7 @@ def finished(subject):
 
 @pytest.fixture
 def grid(tmp_path, monkeypatch):
-    """A Study of two seeds and two ratios, below a folder of its own."""
+    """A Study of two seeds and two ratios, below a temporary folder."""
     monkeypatch.setattr(study, "RESULTS", tmp_path)
     trials = [
         TrialSettings(
@@ -65,15 +65,15 @@ def grid(tmp_path, monkeypatch):
         for seed in (0, 1)
         for ratio in (0.0, 0.5)
     ]
-    made = study.study(trials)
-    for baseline in made.baselines:
+    result = study.study(trials)
+    for baseline in result.baselines:
         baseline.entry.path.parent.mkdir()
-    return made
+    return result
 
 
 @pytest.fixture(autouse=True)
 def models(monkeypatch):
-    """A stored model is any file: what it holds is not the point."""
+    """Accept any file as a stored model, so that no test needs a network."""
     monkeypatch.setattr(
         "experiment.store.Entry.read_model",
         lambda entry: "model" if entry.model_file.exists() else None,
@@ -83,20 +83,20 @@ def models(monkeypatch):
     )
 
 
-def run(grid, pool, **how):
+def run(grid, pool, **options):
     return [
         (outcome.job.name, outcome.error, outcome.made)
-        for outcome in Runner(grid, pool, **how).outcomes()
+        for outcome in Runner(grid, pool, **options).outcomes()
     ]
 
 
 def free(grid):
-    """Whether nobody holds a lock."""
+    """Whether no lock is held."""
     entries = [each.entry for each in (*grid.trials, *grid.baselines)]
     return all((lock := entry.lock(wait=False)) and not lock.release() for entry in entries)
 
 
-def test_each_job_comes_after_what_it_needs_and_exports_of_baselines_come_last(grid):
+def test_each_job_comes_after_the_job_it_needs_and_exports_of_baselines_come_last(grid):
     names = [job.name for job in jobs(grid, exports=True)]
     assert names == [
         "seed 0 baseline",
@@ -117,7 +117,7 @@ def test_each_job_comes_after_what_it_needs_and_exports_of_baselines_come_last(g
         assert job.needs is None or names.index(job.needs.name) < names.index(job.name)
 
 
-def test_nothing_is_submitted_before_what_it_needs_is_over_and_every_lock_falls(grid):
+def test_a_job_is_submitted_after_the_job_it_needs_has_ended_and_every_lock_is_released(grid):
     pool, over = _Pool(), []
     submit = pool.submit
 
@@ -130,11 +130,11 @@ def test_nothing_is_submitted_before_what_it_needs_is_over_and_every_lock_falls(
         assert outcome.error is None
         over.append(outcome.job.name)
     assert sorted(over) == sorted(job.name for job in jobs(grid, exports=True))
-    assert pool.submitted[:2] == ["seed 0 baseline", "seed 1 baseline"]  # side by side
+    assert pool.submitted[:2] == ["seed 0 baseline", "seed 1 baseline"]  # at the same time
     assert free(grid)
 
 
-def test_what_is_stored_is_not_made_and_its_baseline_neither(grid):
+def test_stored_trials_and_their_baseline_are_not_computed_again(grid):
     for trial in grid.of(grid.baselines[0]):
         trial.entry.save_record(finished(trial))
     pool = _Pool()
@@ -151,7 +151,7 @@ def test_what_is_stored_is_not_made_and_its_baseline_neither(grid):
     assert len(outcomes) == 5
 
 
-def test_backups_of_what_is_stored_go(grid):
+def test_backups_of_stored_networks_are_deleted(grid):
     for subject in (*grid.baselines, *grid.trials):
         subject.entry.save_record(finished(subject))
         subject.entry.backup_file(1).touch()
@@ -159,7 +159,7 @@ def test_backups_of_what_is_stored_go(grid):
     assert not any(subject.entry.backups() for subject in (*grid.baselines, *grid.trials))
 
 
-def test_a_stored_baseline_is_taken_unless_its_model_is_gone(grid):
+def test_a_stored_baseline_is_used_unless_its_model_is_missing(grid):
     for baseline in grid.baselines:
         baseline.entry.save_record(finished(baseline))
     grid.baselines[0].entry.model_file.write_text("")
@@ -169,7 +169,7 @@ def test_a_stored_baseline_is_taken_unless_its_model_is_gone(grid):
     assert ("seed 1 baseline", None, True) in outcomes
 
 
-def test_fresh_makes_everything_again_once(grid):
+def test_fresh_computes_every_job_again_once(grid):
     run(grid, _Pool(), formats=ONNX)
     pool = _Pool()
     outcomes = run(grid, pool, formats=ONNX, fresh=True)
@@ -177,7 +177,7 @@ def test_fresh_makes_everything_again_once(grid):
     assert all(made for *_, made in outcomes)
 
 
-def test_a_failed_baseline_fails_its_trials_and_no_others(grid):
+def test_if_a_baseline_fails_only_its_trials_fail(grid):
     pool = _Pool()
     pool.errors["seed 0 baseline"] = "no memory"
     outcomes = run(grid, pool, formats=ONNX)
@@ -193,7 +193,7 @@ def test_a_failed_baseline_fails_its_trials_and_no_others(grid):
     assert free(grid)
 
 
-def test_a_failed_trial_costs_its_exports_only(grid):
+def test_if_a_trial_fails_only_its_exports_are_missing(grid):
     pool = _Pool()
     pool.errors["seed 0 pruned0.5_retrained1"] = "diverged"
     outcomes = run(grid, pool, formats=ONNX)
@@ -204,7 +204,7 @@ def test_a_failed_trial_costs_its_exports_only(grid):
     assert len(outcomes) == len(jobs(grid, exports=True)) - 1
 
 
-def test_exports_that_are_there_are_not_made_again(grid):
+def test_stored_exports_are_not_computed_again(grid):
     run(grid, _Pool(), formats=ONNX)
     pool = _Pool()
     outcomes = run(grid, pool, formats=ONNX)
@@ -212,7 +212,7 @@ def test_exports_that_are_there_are_not_made_again(grid):
     assert not any(made for *_, made in outcomes)
 
 
-def test_what_another_run_makes_is_waited_for_and_then_read(grid, monkeypatch, capsys):
+def test_the_result_of_another_run_is_waited_for_and_then_read(grid, monkeypatch, capsys):
     trial = grid.trials[0]
     theirs = trial.entry.lock()
     pool = _Pool()
@@ -228,7 +228,7 @@ def test_what_another_run_makes_is_waited_for_and_then_read(grid, monkeypatch, c
     assert len(names) == 6
 
 
-def test_what_a_pool_raises_frees_every_lock(grid):
+def test_an_error_in_the_pool_releases_every_lock(grid):
     pool = _Pool()
 
     def stopped():
@@ -241,7 +241,7 @@ def test_what_a_pool_raises_frees_every_lock(grid):
     assert free(grid)
 
 
-def test_a_job_within_another_folder_stores_nothing_in_its_own(grid, tmp_path):
+def test_a_job_within_another_folder_has_all_its_files_there(grid, tmp_path):
     job = Job("trial", grid.trials[0])
     moved = job.within(tmp_path / "node")
     assert moved.entry.path == tmp_path / "node" / job.entry.path.relative_to(tmp_path)

@@ -1,4 +1,4 @@
-"""Some of the training images."""
+"""experiment/samples.py: random training images and their labels."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ import data
 from experiment import samples
 
 
-def test_images_keep_their_labels_and_follow_the_seed(few):
+def test_images_have_their_labels_and_depend_on_the_seed(few):
     dataset = data.load(few)
     label_of = {
         image.tobytes(): label
@@ -21,7 +21,7 @@ def test_images_keep_their_labels_and_follow_the_seed(few):
     assert (other[:] != images[:]).any()
 
 
-def test_of_fewer_images_than_asked_for_all_are_taken_once(few):
+def test_if_there_are_fewer_images_each_is_returned_once(few):
     dataset = data.load(few)
     images, labels = samples.training_images(dataset, 0, 1000)
     assert len(labels) == len({image.tobytes() for image in images[:]}) == 40

@@ -1,4 +1,4 @@
-"""How a signal ends formal.py."""
+"""experiment/signals.py: how a signal ends formal.py."""
 
 import os
 import shutil
@@ -14,17 +14,15 @@ from experiment import record
 from tests.program import FORMAL, HANGS, finish, start
 
 ROOT = Path(__file__).parent.parent
-STOPPED = "formal.py: stopped; finished rows stay, the same call goes on\n"
+STOPPED = "formal.py: stopped; finished rows are kept, and the same command continues the run\n"
 SHORT = ("0.001", "100", "1", "2")  # lr, batchSz, Epoch1, Epoch2
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 
 
-def test_ctrl_c_ends_a_run_by_that_signal_with_one_line_and_keeps_the_finished_row(
-    few, small, tmp_path, call
-):
+def test_ctrl_c_ends_a_run_with_one_line_and_keeps_the_finished_row(few, small, tmp_path, call):
     assert call(tmp_path, few, "0.001", 20, 1, 1, 0.4, "--model", small)[0] == 0
-    process = start(tmp_path, few, "0.001", 20, 1, 10**9, 0.5, "--model", small)  # takes years
-    for line in process.stdout:  # flushed at once, or this would never see it
+    process = start(tmp_path, few, "0.001", 20, 1, 10**9, 0.5, "--model", small)  # never ends
+    for line in process.stdout:  # only if the program flushes each line
         if line.startswith("epoch 2/"):
             break
     process.send_signal(signal.SIGINT)
@@ -37,7 +35,7 @@ def test_ctrl_c_ends_a_run_by_that_signal_with_one_line_and_keeps_the_finished_r
 
 
 @SIGNALS
-def test_a_signal_during_the_run_ends_it_tidily_and_by_that_signal(tmp_path, number):
+def test_after_a_signal_the_program_cleans_up_and_dies_by_that_signal(tmp_path, number):
     code = (
         "import filelock, formal, time, types\n"
         "def experiment(given, options):\n"
@@ -71,7 +69,7 @@ def test_a_signal_during_the_run_ends_it_tidily_and_by_that_signal(tmp_path, num
 
 @pytest.fixture
 def slow_import(tmp_path):
-    """The variables by which the import of Keras says that it began, and lasts."""
+    """The environment variables with which the import of Keras prints a line and then lasts."""
     (tmp_path / "keras.py").write_text(
         "import time\nprint('importing', flush=True)\n"
         "try:\n    time.sleep(3600)\nexcept KeyboardInterrupt:\n    pass\n"
@@ -80,7 +78,9 @@ def slow_import(tmp_path):
 
 
 @SIGNALS
-def test_a_signal_during_the_import_of_keras_ends_by_it(few, tmp_path, slow_import, number):
+def test_a_signal_during_the_import_of_keras_ends_the_program_at_once(
+    few, tmp_path, slow_import, number
+):
     with start(tmp_path, few, *SHORT, 0.4, variables=slow_import) as process:
         assert process.stdout.readline() == "importing\n"
         process.send_signal(number)
@@ -88,7 +88,7 @@ def test_a_signal_during_the_import_of_keras_ends_by_it(few, tmp_path, slow_impo
     assert (process.returncode, err) == (-number, STOPPED)
 
 
-def test_a_hang_up_is_ignored_under_nohup(few, tmp_path, slow_import):
+def test_sighup_is_ignored_under_nohup(few, tmp_path, slow_import):
     ignore = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)}
     with start(tmp_path, few, *SHORT, 0.4, variables=slow_import, **ignore) as process:
         assert process.stdout.readline() == "importing\n"
@@ -111,6 +111,6 @@ def test_ctrl_c_ends_a_loop_of_a_shell(few, tmp_path, slow_import):
         start_new_session=True,
     ) as shell:
         assert shell.stdout.readline() == "importing\n"
-        os.killpg(shell.pid, signal.SIGINT)  # as a terminal does
+        os.killpg(shell.pid, signal.SIGINT)  # as a terminal does at Ctrl-C
         out, err = shell.communicate(timeout=HANGS)
     assert (shell.returncode, out, err) == (-signal.SIGINT, "", STOPPED)

@@ -1,4 +1,4 @@
-"""experiment/store.py: a network stored with its record."""
+"""experiment/store.py: the files of a stored network, and damaged ones."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def save(entry, model, record):
     return size
 
 
-def test_a_stored_model_comes_back_bit_for_bit_with_its_record(entry, model):
+def test_a_model_and_its_record_are_read_exactly_as_stored(entry, model):
     record = {"accuracy": 0.1 + 0.2, "seconds": 12.5, "dataset": "fashion"}
     entry = Entry(entry.path, ({"accuracy": float, "seconds": float, "dataset": str}, {}, []))
     size = save(entry, model, record)
@@ -54,7 +54,7 @@ def test_a_stored_model_comes_back_bit_for_bit_with_its_record(entry, model):
     assert sorted(os.listdir(entry.path.parent)) == ["pruned0.4.json", "pruned0.4.keras"]
 
 
-def test_the_file_does_not_grow_with_the_optimizer(entry):
+def test_the_optimizer_is_not_stored(entry):
     model = network(300)
     model.compile("adam", "mse")
     model.fit(np.zeros((1, 300)), np.zeros((1, 300)), verbose=0)
@@ -62,14 +62,12 @@ def test_the_file_does_not_grow_with_the_optimizer(entry):
     assert entry.model_file.stat().st_size < 1.2 * 4 * model.count_params()
 
 
-def test_where_nothing_is_stored_there_is_no_record(entry):
+def test_without_files_there_is_no_record(entry):
     assert entry.read_record() is None
 
 
 @pytest.mark.parametrize("step", [1, 2])
-def test_a_run_killed_while_it_replaces_what_is_stored_leaves_no_record(
-    entry, model, monkeypatch, step
-):
+def test_a_run_killed_while_it_replaces_a_network_leaves_no_record(entry, model, monkeypatch, step):
     save(entry, model, {"accuracy": 1.0})
     replace, calls = os.replace, []
 
@@ -108,7 +106,7 @@ def test_a_run_killed_while_it_replaces_what_is_stored_leaves_no_record(
         b"[" * 100_000,
     ],
 )
-def test_a_damaged_record_is_named_and_set_aside_as_it_is(entry, capsys, content):
+def test_a_damaged_record_is_reported_and_set_aside_unchanged(entry, capsys, content):
     file = entry.record_file
     for number in (1, 2):
         file.write_bytes(content)
@@ -116,19 +114,19 @@ def test_a_damaged_record_is_named_and_set_aside_as_it_is(entry, capsys, content
             entry.peek()
         assert file.exists()
         assert entry.read_record() is None
-        told = f"{file} is damaged; set aside as pruned0.4.json.damaged{number}\n"
-        assert capsys.readouterr().out == told
+        message = f"{file} is damaged; set aside as pruned0.4.json.damaged{number}\n"
+        assert capsys.readouterr().out == message
         assert not file.exists()
         assert (entry.path.parent / f"pruned0.4.json.damaged{number}").read_bytes() == content
 
 
-def test_a_record_of_before_a_column_was_renamed_counts(tmp_path):
+def test_a_record_with_the_old_name_of_a_column_is_read(tmp_path):
     entry = Entry(tmp_path / "old", ({"backend_version": str}, {}, ()))
     entry.record_file.write_text('{"tensorflow": "2.21.0"}')
     assert entry.read_record() == {"backend_version": "2.21.0"}
 
 
-def test_what_was_not_measured_is_no_number(entry):
+def test_a_value_that_was_not_measured_is_not_0(entry):
     entry.save_record({"accuracy": 1, "latency_ms": float("nan")})
     record = entry.read_record()
     assert record.pop("latency_ms") != 0
@@ -137,7 +135,7 @@ def test_what_was_not_measured_is_no_number(entry):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=ANY_JSON, accuracy=st.none() | st.floats(0, 1))
-def test_any_json_is_read_or_named_as_damaged(entry, value, accuracy):
+def test_any_json_is_read_or_reported_as_damaged(entry, value, accuracy):
     if isinstance(value, dict) and accuracy is not None:
         value |= {"accuracy": accuracy}
     (entry.record_file).write_text(json.dumps(value))
@@ -157,7 +155,7 @@ def test_a_pipe_in_place_of_a_record_or_model_is_set_aside(entry, capsys):
 
 
 @pytest.mark.parametrize("content", [b"", b"foreign", None])
-def test_a_damaged_model_is_named_and_set_aside_as_it_is(entry, model, capsys, content):
+def test_a_damaged_model_is_reported_and_set_aside_unchanged(entry, model, capsys, content):
     save(entry, model, {"accuracy": 1.0})
     file = entry.model_file
     content = file.read_bytes()[:1000] if content is None else content
@@ -165,10 +163,10 @@ def test_a_damaged_model_is_named_and_set_aside_as_it_is(entry, model, capsys, c
     assert entry.read_model() is None
     assert capsys.readouterr().out.endswith("is damaged; set aside as pruned0.4.keras.damaged1\n")
     assert (entry.path.parent / "pruned0.4.keras.damaged1").read_bytes() == content
-    assert entry.read_model() is None  # nothing there
+    assert entry.read_model() is None  # there is no file now
 
 
-def test_its_files_lie_side_by_side_under_its_name_wherever_that_is(tmp_path):
+def test_all_files_of_an_entry_are_in_one_folder_and_have_its_name(tmp_path):
     entry = Entry(tmp_path / "pruned0.4", KINDS).within(tmp_path / "node")
     folder = tmp_path / "node" / tmp_path.name
     assert entry.model_file == folder / "pruned0.4.keras"
@@ -181,7 +179,7 @@ def test_its_files_lie_side_by_side_under_its_name_wherever_that_is(tmp_path):
     assert all(file.name.startswith("pruned0.4") for file in exports)
 
 
-def test_what_travels_is_model_and_record_as_far_as_they_are_there(entry):
+def test_the_files_to_copy_are_model_and_record_if_they_exist(entry):
     assert entry.files() == {}
     entry.record_file.write_bytes(b"{}")
     assert entry.files() == {"pruned0.4.json": b"{}"}
@@ -189,7 +187,7 @@ def test_what_travels_is_model_and_record_as_far_as_they_are_there(entry):
     assert entry.files() == {"pruned0.4.keras": b"model", "pruned0.4.json": b"{}"}
 
 
-def test_backups_of_one_network_are_told_from_those_of_another(tmp_path):
+def test_the_backups_of_a_network_are_not_those_of_another(tmp_path):
     one, other = (Entry(tmp_path / f"pruned0.4_retrained{n}", KINDS) for n in (5, 50))
     for file in (one.backup_file(), one.backup_file(1), other.backup_file()):
         file.write_bytes(file.name.encode())
@@ -197,10 +195,10 @@ def test_backups_of_one_network_are_told_from_those_of_another(tmp_path):
     assert one.backups() == {name: name.encode() for name in names}
     one.remove_backups()
     assert list(tmp_path.iterdir()) == [other.backup_file()]
-    one.remove_backups()  # nothing there
+    one.remove_backups()  # no error without backups
 
 
-def test_one_run_at_a_time_has_its_lock_and_the_next_says_that_it_waits(entry, monkeypatch, capsys):
+def test_one_run_holds_the_lock_and_the_next_prints_that_it_waits(entry, monkeypatch, capsys):
     lock = entry.lock()
     assert entry.lock(wait=False) is None
     assert capsys.readouterr().out == ""
@@ -213,7 +211,7 @@ def test_one_run_at_a_time_has_its_lock_and_the_next_says_that_it_waits(entry, m
 
     monkeypatch.setattr(store.filelock.FileLock, "acquire", released)
     second = entry.lock()
-    assert capsys.readouterr().out == "waiting for another run that makes pruned0.4\n"
+    assert capsys.readouterr().out == "waiting for another run that computes pruned0.4\n"
     assert second.is_locked and not lock.is_locked
     second.release()
     third = entry.lock(wait=False)
@@ -221,7 +219,7 @@ def test_one_run_at_a_time_has_its_lock_and_the_next_says_that_it_waits(entry, m
     third.release()
 
 
-def test_a_file_system_without_locks_is_named_to_the_user(entry, monkeypatch):
+def test_a_file_system_without_locks_is_an_error_of_the_user(entry, monkeypatch):
     def acquire(lock, timeout=None):
         raise NotImplementedError("FileSystem does not appear to support flock")
 

@@ -1,4 +1,4 @@
-"""formal.py as a study: several seeds, killed runs, what is left, full disks."""
+"""formal.py in long studies: several seeds, killed runs, the time left, full disks."""
 
 import os
 import random
@@ -27,7 +27,7 @@ DIFFERS = ["baseline_seconds", "retrain_seconds", "finished_at", *MEASURED]
 
 @pytest.fixture
 def random_network(tmp_path):
-    """The path of a network with dropout, for images such as `few`."""
+    """The path of a network with dropout, for the images of `few`."""
     x = images = keras.Input((28, 28, 1))
     for name in ("conv1", "conv2"):
         x = layers.BatchNormalization()(layers.Conv2D(4, 3, 2, name=name)(x))
@@ -37,12 +37,12 @@ def random_network(tmp_path):
 
 
 def results(csv):
-    """The rows without what differs from run to run, in the order of their settings."""
+    """The rows without the columns that differ from run to run, in the order of their settings."""
     rows = record.read_rows(csv).sort_values(TRIALS.settings, ignore_index=True)
     return rows.drop(columns=DIFFERS)
 
 
-def test_every_seed_has_its_rows_and_the_summary_their_means(few, small, call):
+def test_every_seed_has_its_rows_and_the_summary_has_their_means(few, small, call):
     arguments = (few, *SHORT, 0.5, "--model", small, "--criterion", "l1", "random")
     status, out, err = call(small.parent, *arguments, "--seeds", 3, 0)
     assert (status, err) == (0, "")
@@ -60,7 +60,7 @@ def test_every_seed_has_its_rows_and_the_summary_their_means(few, small, call):
     assert means["accuracy_mean"].tolist() == pytest.approx(expected.tolist())
 
 
-def test_the_size_of_a_row_is_that_of_its_file(few, small, call):
+def test_a_row_has_the_size_of_its_model_file(few, small, call):
     call(small.parent, few, *SHORT, 0.5, "--model", small)
     (row,) = record.read_rows(small.parent / "results" / "few.csv").to_dict("records")
     (file,) = (small.parent / "results").glob("*/pruned0.5_retrained1.keras")
@@ -68,19 +68,21 @@ def test_the_size_of_a_row_is_that_of_its_file(few, small, call):
     assert not list((small.parent / "results").rglob("*backup*"))
 
 
-def test_a_dry_run_tells_what_is_done_and_left_and_changes_nothing(few, small, call, monkeypatch):
+def test_a_dry_run_prints_the_finished_and_remaining_part_and_changes_nothing(
+    few, small, call, monkeypatch
+):
     arguments = (few, "0.001", 40, 3, 2, 0.0, 0.5, "--model", small)
     status, out, err = call(small.parent, *arguments, "--dry-run")
     assert (status, err) == (0, "")
-    assert "0 of 2 trials done, 7 epochs left; no epoch seen yet" in out
+    assert "0 of 2 trials done, 7 epochs left; the time is known after the first epoch\n" in out
     assert not (small.parent / "results").exists()
 
-    stop_behind(monkeypatch, 7)  # 3 of the baseline, 2 of the first trial, 2 of its control
+    stop_after(monkeypatch, 7)  # 3 of the baseline, 2 of the first trial, 2 of its control
     status, out, err = call(small.parent, *arguments, "--control", "scratch")
     assert status == 130
     ends = re.findall(r"^epoch ./.  .* s(  .* left)?$", out, re.MULTILINE)
-    assert len(ends) == 6  # the seventh is not printed any more
-    assert ends[0] == ""  # one step, traced
+    assert len(ends) == 6  # the run is stopped before the seventh is printed
+    assert ends[0] == ""  # of one step, which is traced, so the time left is not known
     assert all(ends[1:])
     before = stamps(small.parent / "results")
     status, out, err = call(small.parent, *arguments, "--seeds", 0, 1, "--dry-run")
@@ -104,8 +106,8 @@ def stamps(folder):
     return {file: (stat.st_mtime_ns, stat.st_size) for file, stat in stats.items()}
 
 
-def stop_behind(monkeypatch, epochs):
-    """Ctrl-C as soon as so many epochs are in their backups."""
+def stop_after(monkeypatch, epochs):
+    """Raise KeyboardInterrupt, as Ctrl-C does, after the backups of so many epochs."""
     original, ended = backup.Backup.on_epoch_end, []
 
     def end(self, epoch, logs=None):
@@ -118,7 +120,7 @@ def stop_behind(monkeypatch, epochs):
 
 
 @pytest.mark.slow
-def test_stopped_behind_any_epoch_the_same_call_writes_the_same_rows(
+def test_a_run_stopped_after_any_epoch_writes_the_same_rows_when_it_is_repeated(
     few, random_network, call, monkeypatch
 ):
     folder = random_network.parent
@@ -131,24 +133,24 @@ def test_stopped_behind_any_epoch_the_same_call_writes_the_same_rows(
     epochs = 0
     for stop in (1, 2, 1, 1, 3):  # baseline, its end and stages 1, 2, control
         with monkeypatch.context() as patch:
-            stop_behind(patch, stop)
+            stop_after(patch, stop)
             status, out, err = call(folder, *arguments)
         assert (status, err) == (
             130,
-            "formal.py: stopped; finished rows stay, the same call goes on\n",
+            "formal.py: stopped; finished rows are kept, and the same command continues the run\n",
         )
         epochs += len(re.findall("^epoch ", out, re.MULTILINE))
     status, out, err = call(folder, *arguments)
     assert (status, err) == (0, "")
     epochs += len(re.findall("^epoch ", out, re.MULTILINE))
-    assert epochs + 5 == 2 + 2 + 2 + 4  # none was repeated; where it was stopped, none is printed
+    assert epochs + 5 == 2 + 2 + 2 + 4  # no epoch is repeated; the 5 at a stop are not printed
     pd.testing.assert_frame_equal(results(folder / "results" / "few.csv"), expected)
     (resumed,) = (folder / "results").glob("*/*_stages.csv")
     assert resumed.read_text() == stages.read_text()
     assert not list((folder / "results").rglob("*backup*"))
 
 
-def test_an_iterative_run_killed_in_every_stage_writes_the_rows_and_weights_of_an_unbroken_one(
+def test_an_iterative_run_stopped_in_every_stage_has_the_results_of_an_uninterrupted_one(
     few, random_network, call, monkeypatch
 ):
     folder = random_network.parent
@@ -157,7 +159,7 @@ def test_an_iterative_run_killed_in_every_stage_writes_the_rows_and_weights_of_a
     assert call(folder / "unbroken", *arguments)[0] == 0
     for _ in range(3):  # the baseline, and the stages of two convolutions
         with monkeypatch.context() as patch:
-            stop_behind(patch, 1)
+            stop_after(patch, 1)
             assert call(folder, *arguments)[0] == 130
     assert call(folder, *arguments)[0] == 0
     resumed, unbroken = (where / "results" for where in (folder, folder / "unbroken"))
@@ -168,20 +170,20 @@ def test_an_iterative_run_killed_in_every_stage_writes_the_rows_and_weights_of_a
         np.testing.assert_array_equal(one, other)
 
 
-def test_fresh_begins_anew_where_a_run_was_stopped(few, small, call, monkeypatch):
+def test_fresh_ignores_the_backups_of_a_stopped_run(few, small, call, monkeypatch):
     arguments = (few, "0.001", 40, 2, 2, 0.5, "--model", small)
     for stop in (1, 3):
         with monkeypatch.context() as patch:
-            stop_behind(patch, stop)
+            stop_after(patch, stop)
             assert call(small.parent, *arguments)[0] == 130
     status, out, err = call(small.parent, *arguments, "--fresh")
     assert (status, err) == (0, "")
-    assert "going on" not in out
+    assert "continuing after" not in out
     assert re.findall("(. of 1 trials done, .*)", out) == ["1 of 1 trials done, 0 epochs left"]
     assert len(re.findall("^epoch ", out, re.MULTILINE)) == 4
 
 
-def test_the_measured_batch_holds_no_more_images_than_a_training_step(
+def test_the_measured_batch_is_not_larger_than_a_training_batch(
     few, small, call, monkeypatch, tmp_path
 ):
     with np.load(few) as stored:
@@ -205,7 +207,7 @@ def test_the_measured_batch_holds_no_more_images_than_a_training_step(
 
 
 @pytest.mark.parametrize("suffix", ["keras", "json"])
-def test_a_damaged_baseline_is_set_aside_and_trained_anew(few, small, call, suffix):
+def test_a_damaged_baseline_is_set_aside_and_trained_again(few, small, call, suffix):
     arguments = (few, *SHORT, 0.5, "--model", small)
     call(small.parent, *arguments)
     results_folder = small.parent / "results"
@@ -223,7 +225,9 @@ def test_a_damaged_baseline_is_set_aside_and_trained_anew(few, small, call, suff
     pd.testing.assert_frame_equal(results(results_folder / "few.csv"), expected)
 
 
-def test_a_disk_without_room_for_the_models_is_told_before_training(few, small, call, monkeypatch):
+def test_a_disk_without_room_for_the_models_is_an_error_before_training(
+    few, small, call, monkeypatch
+):
     usage = type("Usage", (), {"free": 12_000})  # the baseline has 332 parameters
     monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
     arguments = (few, *SHORT, 0.5, "--model", small)
@@ -232,13 +236,11 @@ def test_a_disk_without_room_for_the_models_is_told_before_training(few, small, 
     usage.free = 9_000
     status, out, err = call(small.parent, few, *SHORT, 0.5, "--model", small, "--seed", 1)
     assert status == 1
-    assert re.fullmatch(r"formal\.py: results/: 0 MB are free, but .*; make room, or .*\n", err)
+    assert re.fullmatch(r"formal\.py: results/: expected 0 MB .*, got 0 MB; free some .*\n", err)
     assert "epoch " not in out
 
 
-def test_a_disk_that_fills_up_ends_the_run_in_one_line_and_loses_nothing(
-    few, small, call, monkeypatch
-):
+def test_a_full_disk_is_a_one_line_error_and_no_result_is_lost(few, small, call, monkeypatch):
     arguments = (few, "0.001", 40, 2, 2, 0.5, "--model", small)
     fsync, calls = os.fsync, []
 
@@ -251,37 +253,39 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_line_and_loses_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         status, _, err = call(small.parent, *arguments)
-    told = "formal.py: [Errno 28] No space left on device; make room, the same call goes on\n"
-    assert (status, err) == (1, told)
+    advice = "free some disk space, and the same command continues the run"
+    assert (status, err) == (1, f"formal.py: [Errno 28] No space left on device; {advice}\n")
     status, out, err = call(small.parent, *arguments)
     assert (status, err) == (0, "")
     assert "baseline read from" in out
 
 
-def test_tensorboard_gets_a_log_of_each_training_named_like_its_model(few, small, call):
+def test_each_training_has_a_tensorboard_log_with_the_name_of_its_model(few, small, call):
     pytest.importorskip("tensorboard")
     logs = small.parent / "logs"
     call(small.parent, few, *SHORT, 0.5, "--model", small, "--tensorboard", logs)
     (folder,) = (file.parent for file in (small.parent / "results").glob("*/baseline.keras"))
-    found = {file.parent.relative_to(logs) for file in logs.rglob("events*")}
-    assert found == {
+    folders = {file.parent.relative_to(logs) for file in logs.rglob("events*")}
+    assert folders == {
         Path(folder.name) / name / "train" for name in ("baseline", "pruned0.5_retrained1")
     }
 
 
-def test_tensorboard_that_is_not_installed_is_named_before_training(few, small, call, monkeypatch):
+def test_tensorboard_that_is_not_installed_is_an_error_before_training(
+    few, small, call, monkeypatch
+):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     status, out, err = call(small.parent, few, *SHORT, 0.5, "--model", small, "--tensorboard", "x")
     assert status == 1
     assert err == (
-        "formal.py: --tensorboard needs the package tensorboard, which is not installed; "
+        "formal.py: --tensorboard requires the package tensorboard, which is not installed; "
         "pip install -r requirements-extra.txt\n"
     )
     assert "epoch " not in out
 
 
-# formal.py, killed before it changes a file of results/ once more than it is told: from outside it
-# could be killed at other moments, but what it leaves behind would be the same
+# formal.py, killed after a given number of changes to files of results/. At other moments, a kill
+# would leave the same files.
 KILLED = """
 import os, signal, sys
 changes = int(sys.argv.pop(1))
@@ -301,13 +305,13 @@ sys.exit(formal.main())
 
 
 @pytest.mark.slow
-def test_runs_killed_20_times_end_with_the_rows_of_an_unbroken_one(few, random_network):
+def test_a_run_killed_20_times_ends_with_the_rows_of_an_uninterrupted_one(few, random_network):
     folder = random_network.parent
     arguments = (few, "0.01", 10, 5, 5, 0.0, 0.5, "--model", random_network, "--seeds", 0, 1)
     (folder / "unbroken").mkdir()
     status, _, err = run(folder / "unbroken", *arguments)
     assert (status, err) == (0, "")
-    rng, said = random.Random(0), ""
+    rng, printed = random.Random(0), ""
     for _ in range(20):
         command = [sys.executable, "-c", KILLED, rng.randrange(4, 16), *arguments]
         process = subprocess.run(
@@ -318,11 +322,11 @@ def test_runs_killed_20_times_end_with_the_rows_of_an_unbroken_one(few, random_n
             text=True,
         )
         assert process.returncode == -signal.SIGKILL, process.stderr
-        said += process.stdout
+        printed += process.stdout
     status, out, err = run(folder, *arguments)
     assert (status, err) == (0, "")
-    assert said.count("continuing after epoch") >= 10
-    assert "damaged" not in said + out
+    assert printed.count("continuing after epoch") >= 10
+    assert "damaged" not in printed + out
     pd.testing.assert_frame_equal(
         results(folder / "results" / "few.csv"),
         results(folder / "unbroken" / "results" / "few.csv"),
@@ -342,7 +346,8 @@ def test_eight_calls_at_once_write_every_row_once(few, small):
     assert sorted(zip(rows["seed"], rows["pruning_ratio"], strict=True)) == [
         (seed, ratio) for seed in (0, 1) for ratio in (0.0, 0.25, 0.5)
     ]
-    said = "".join(out for _, out, _ in ended[1:])
-    assert said.count("training the baseline of seed") <= 2  # the killed one may have made one
+    printed = "".join(out for _, out, _ in ended[1:])
+    # the killed run may have trained a baseline
+    assert printed.count("training the baseline of seed") <= 2
     assert run(folder, *arguments)[0] == 0
     assert not os.path.exists(folder / "results" / "few.csv.partial")

@@ -1,4 +1,4 @@
-"""experiment/transport.py: files as bytes, from one machine to another."""
+"""experiment/transport.py: files are copied as bytes from one machine to another."""
 
 import contextlib
 
@@ -7,11 +7,11 @@ import pytest
 from experiment import transport
 
 
-def test_files_placed_elsewhere_are_the_same_and_a_record_comes_last(tmp_path, monkeypatch):
-    made = tmp_path / "made"
+def test_copied_files_are_the_same_and_a_record_is_written_last(tmp_path, monkeypatch):
+    copy = tmp_path / "copy"
     files = {"a.json": b"{}", "a.keras": b"model", "a_saved_model/variables/x": b"weights"}
-    transport.place(made, files)
-    assert transport.tree(made) == files
+    transport.place(copy, files)
+    assert transport.tree(copy) == files
     assert transport.tree(tmp_path / "nowhere") == {}
     replaced, number = transport.replaced, []
 
@@ -25,12 +25,12 @@ def test_files_placed_elsewhere_are_the_same_and_a_record_comes_last(tmp_path, m
 
     monkeypatch.setattr(transport, "replaced", full_after_two)
     with pytest.raises(OSError, match="no room"):
-        transport.place(made, files)
-    assert sorted(transport.tree(made)) == ["a.keras", "a_saved_model/variables/x"]
+        transport.place(copy, files)
+    assert sorted(transport.tree(copy)) == ["a.keras", "a_saved_model/variables/x"]
     monkeypatch.undo()
 
 
-def test_a_record_stays_until_the_next_is_there_where_its_model_does(tmp_path, monkeypatch):
+def test_a_record_is_deleted_first_only_if_its_model_is_replaced(tmp_path, monkeypatch):
     @contextlib.contextmanager
     def full(path):
         raise OSError("no room")
@@ -40,7 +40,7 @@ def test_a_record_stays_until_the_next_is_there_where_its_model_does(tmp_path, m
     monkeypatch.setattr(transport, "replaced", full)
     with pytest.raises(OSError, match="no room"):
         transport.place(tmp_path, {"a.json": b"{}", "a.onnx": b""})
-    assert "a.json" in transport.tree(tmp_path)  # its model is as it was
+    assert "a.json" in transport.tree(tmp_path)  # its model is not replaced
     with pytest.raises(OSError, match="no room"):
         transport.place(tmp_path, {"a.json": b"{}", "a.keras": b"another"})
     assert transport.tree(tmp_path) == {"a.keras": b"model"}
