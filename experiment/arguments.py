@@ -3,17 +3,15 @@
 import argparse
 import dataclasses
 import re
-from dataclasses import dataclass
-from pathlib import Path
 
 import scnnb
 from data.dataset import PIXELS
-from experiment import backend, checks
+from experiment import backend, checks, options
+from experiment.options import Options
 from experiment.settings import PRUNE, TRAIN, TrialSettings, fields
 from pruning import criteria
 from pruning.exports import FORMATS
 
-WRITE, RUN = "what to write", "where to run"  # groups of --help
 POSITIONS = "dataset lr batchSz Epoch1 Epoch2 filterPercentage".split()
 UNUSED = {  # with --sensitivity: flag and its name in the code
     "--strategy": "strategy",
@@ -30,27 +28,6 @@ NEED_TENSORFLOW = {  # flags, and what else their user can do
     "export": "; or call pruning.export with the stored .keras files there",
     "tensorboard": "",
 }
-
-
-@dataclass(frozen=True)
-class Options:
-    """Arguments that do not shape a result.
-
-    Attributes: those of the flags; `export` is a list of Format.
-    """
-
-    sensitivity: bool
-    max_drop: float | None
-    dry_run: bool
-    tensorboard: Path | None
-    export: list
-    int8_io: bool
-    ray: str | None
-    cpus_per_trial: float | None
-    gpus_per_trial: float | None
-    csv: Path | None
-    fresh: bool
-    verbose: bool
 
 
 def parse(argv):
@@ -77,8 +54,8 @@ def parse(argv):
     except ValueError as error:
         parser.error(str(error))
     _refuse_what_does_not_fit(parser, argparse.Namespace(**given))
-    options = {field.name: given.pop(field.name) for field in dataclasses.fields(Options)}
-    return given, Options(**options)
+    others = {field.name: given.pop(field.name) for field in dataclasses.fields(Options)}
+    return given, Options(**others)
 
 
 def make_parser():
@@ -91,12 +68,15 @@ def make_parser():
         epilog="Example: python3 formal.py fashion 0.001 128 35 30 0.4. For another backend than "
         "tensorflow, write KERAS_BACKEND=jax or KERAS_BACKEND=torch before it.",
     )
-    groups = {title: parser.add_argument_group(title) for title in (PRUNE, TRAIN, WRITE, RUN)}
+    groups = {
+        title: parser.add_argument_group(title)
+        for title in (PRUNE, TRAIN, options.WRITE, options.RUN)
+    }
     _add_settings(parser, groups)
-    _add_to_prune(groups[PRUNE].add_argument)
-    _add_seeds(groups[TRAIN].add_argument)
-    _add_to_write(groups[WRITE].add_argument)
-    _add_to_run(groups[RUN].add_argument)
+    options.add_to_prune(groups[PRUNE].add_argument)
+    options.add_seeds(groups[TRAIN].add_argument)
+    options.add_to_write(groups[options.WRITE].add_argument)
+    options.add_to_run(groups[options.RUN].add_argument)
     parser.set_defaults(model="scnnb")
     return parser
 
@@ -121,132 +101,6 @@ def _defaults():
         if field.metadata["flag"] and default is not dataclasses.MISSING and not callable(default):
             found[field.name] = [default] if "nargs" in parsed else default
     return found
-
-
-def _add_to_prune(add):
-    add(
-        "--trained",
-        action="store_true",
-        help="The file of --model is trained already: it is the baseline, and Epoch1 is not used. "
-        "Example: --model mine.keras --trained",
-    )
-    add(
-        "--sensitivity",
-        action="store_true",
-        help="Only measure the accuracy when a single layer is pruned, by 0.1, 0.2 ... 0.9 of its "
-        "filters. Nothing is retrained; Epoch2 and filterPercentage are not used. "
-        "Example: --sensitivity",
-    )
-    add(
-        "--max-drop",
-        type=checks.ratio,
-        metavar="DROP",
-        help="With --sensitivity: measure on training images, and write a file for --layer-ratios "
-        "with the largest fraction of each layer that loses at most this much accuracy, 0..1. "
-        "Example: --max-drop 0.01 for 1 point",
-    )
-
-
-def _add_seeds(add):
-    add(
-        "--seed",
-        dest="seed",
-        type=checks.seed,
-        nargs=1,
-        default=[0],
-        metavar="N",
-        help="Seed of the initial weights, the order of images, dropout and --augment "
-        "(default 0). Example: --seed 1",
-    )
-    add(
-        "--seeds",
-        dest="seed",
-        type=checks.seed,
-        nargs="+",
-        metavar="N",
-        help="Repeat everything with each of these seeds; table, summary and figure show mean and "
-        "standard deviation. Example: --seeds 0 1 2",
-    )
-
-
-def _add_to_write(add):
-    add(
-        "--csv",
-        type=checks.csv,
-        metavar="PATH",
-        help="CSV file to which rows are added; table, summary and figures are beside it (default "
-        "results/<dataset>.csv, or results/<dataset>-sensitivity.csv). "
-        "Example: --csv results/try.csv",
-    )
-    add(
-        "--export",
-        choices=list(FORMATS),
-        nargs="+",
-        action="extend",
-        metavar="FORMAT",
-        help="Also write the baseline and each retrained network as litert, litert-int8 (full "
-        "integer quantisation), onnx or saved-model, and measure bytes, accuracy and latency of "
-        "each file in its own runtime. Finished trials are not trained again. "
-        "Example: --export litert litert-int8",
-    )
-    add(
-        "--int8-io",
-        action="store_true",
-        help="Inputs and outputs of litert-int8 files are int8 instead of float32. "
-        "Example: --export litert-int8 --int8-io",
-    )
-    add(
-        "--tensorboard",
-        type=Path,
-        metavar="DIR",
-        help="Folder for TensorBoard logs of each training, named like the stored models. "
-        "Example: --tensorboard logs",
-    )
-    add(
-        "--verbose",
-        action="store_true",
-        help="Print filters, parameters and MACs of each layer after each pruning. "
-        "Example: --verbose",
-    )
-    add(
-        "--fresh",
-        action="store_true",
-        help="Compute finished trials and stored baselines again, and replace them. "
-        "Example: --fresh",
-    )
-    add(
-        "--dry-run",
-        action="store_true",
-        help="Only print which trials are finished, which are left, and how long these may take "
-        "by the epochs so far. Example: --dry-run",
-    )
-
-
-def _add_to_run(add):
-    add(
-        "--ray",
-        type=checks.address,
-        nargs="?",
-        const="local",
-        metavar="ADDRESS",
-        help="Run trials at the same time with Ray: on this machine, or on a running cluster "
-        "(auto, HOST:PORT or ray://HOST:PORT), whose nodes need no shared folder. "
-        "Example: --ray auto",
-    )
-    add(
-        "--cpus-per-trial",
-        type=checks.share,
-        metavar="N",
-        help="With --ray: processor cores, and threads, of each trial (default 1). "
-        "Example: --cpus-per-trial 4",
-    )
-    add(
-        "--gpus-per-trial",
-        type=checks.share,
-        metavar="N",
-        help="With --ray: GPUs of each trial, or the part of one (default 0). "
-        "Example: --gpus-per-trial 0.25",
-    )
 
 
 def _refuse_what_does_not_fit(parser, args):

@@ -1,4 +1,4 @@
-"""What the CSVs hold: the settings of a row, and what was measured."""
+"""Columns of the CSV files: the settings of a row, and its measurements."""
 
 import dataclasses
 import math
@@ -12,22 +12,22 @@ from pruning.exports import FORMATS
 
 RENAMED = {"tensorflow": "backend_version"}  # columns of older rows
 COUNT = "Int64"  # pandas' type of whole numbers that may be missing
-DIGITS = 6  # of what follows from other columns; accuracies on 10,000 images have 4
+DIGITS = 6  # of columns worked out from others; an accuracy on 10,000 images has 4
 
 
 def measured(meaning, default=dataclasses.MISSING):
-    """A field that is measured.
+    """A measured field.
 
     Args:
-        meaning: what the column holds, for `docs/results.md`.
-        default: value in rows from before the column was added.
+        meaning: of the column, for `docs/results.md`.
+        default: value in older rows, which lack the column.
     """
     return dataclasses.field(default=default, metadata={"help": meaning})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What came of a trial."""
+    """Measurements of a trial."""
 
     parameters: int = measured("Number of weights of the pruned network.")
     accuracy: float = measured(
@@ -35,8 +35,8 @@ class Measured:
         "trained from new weights."
     )
     pruned_accuracy: float = measured(
-        "Accuracy on the test images right after pruning, 0..1; of an iterative schedule after the "
-        "last cut."
+        "Accuracy on the test images right after pruning, 0..1; in an iterative schedule, after "
+        "the last stage is pruned."
     )
     baseline_parameters: int = measured("Number of weights of the baseline.")
     baseline_accuracy: float = measured("Accuracy of the baseline on the test images, 0..1.")
@@ -47,35 +47,36 @@ class Measured:
     baseline_macs: int | None = measured("Multiply-accumulates of the baseline for one image.")
     baseline_seconds: float = measured("Time of the baseline's training in seconds.")
     retrain_seconds: float = measured("Time of the retraining in seconds.")
-    finished_at: str = measured("Date and time at which the row was finished, in UTC.")
+    finished_at: str = measured("Date and time of the end of the trial, in UTC.")
     keras: str = measured("Version of Keras.")
     backend_version: str = measured("Version of the package of the backend.")
     model_bytes: float = measured("Size of the pruned `.keras` file in bytes.", math.nan)
     latency_ms: float = measured(
-        "Median time of Keras' `predict_on_batch` for one test image, pruned, in milliseconds.",
+        "Median time of Keras' `predict_on_batch` for one test image, pruned network, in "
+        "milliseconds.",
         math.nan,
     )
     baseline_latency_ms: float = measured(
-        "The same of the baseline, in turns with the pruned network.", math.nan
+        "The same for the baseline, measured in turns with the pruned network.", math.nan
     )
     throughput: float = measured(
         "Images per second of the pruned network in batches of `batch_size`.", math.nan
     )
     baseline_throughput: float = measured(
-        "The same of the baseline, in turns with the pruned network.", math.nan
+        "The same for the baseline, measured in turns with the pruned network.", math.nan
     )
     peak_memory_mb: float = measured(
-        "Most memory of the program while the row was made, in 10^6 bytes; empty if the system is "
-        "not Linux.",
+        "Peak memory of the program during the trial, in 10^6 bytes; empty if the system is not "
+        "Linux.",
         math.nan,
     )
     machine: str = measured(
-        "Processor, number of its cores that the program may use, system, and number of GPUs.", ""
+        "Processor, number of cores that the program may use, system, number of GPUs.", ""
     )
 
 
 def _compared(what, compare):
-    """Function of a row, or of a DataFrame of rows, that compares the baseline with the result."""
+    """Function of a row, or of a DataFrame, that compares the baseline with the pruned network."""
 
     def comparison(row):
         before, after = row.get(f"baseline_{what}"), row.get(what)
@@ -91,13 +92,13 @@ def _part_removed(before, after):
 
 
 class Table(NamedTuple):
-    """What a CSV holds.
+    """Columns of a CSV file.
 
     Attributes:
         columns: `{name: type}`, in their order.
-        settings: what shapes a result: no two rows agree in all of these columns.
-        added: `{name: value, or function of the row}`: the columns that older rows lack, and what
-            these meant.
+        settings: names of the settings: no two rows agree in all of these columns.
+        added: `{name: value, or function of the row}`: columns that older rows may lack, and their
+            value in these rows.
     """
 
     columns: dict
@@ -106,14 +107,14 @@ class Table(NamedTuple):
 
     @property
     def unmeasured(self):
-        """The columns that may hold no number."""
+        """Names of the columns whose numbers may be missing."""
         counts = [name for name, kind in self.columns.items() if kind == COUNT]
         removed = [name for name in self.columns if name.removesuffix("_removed") in counts]
         return removed + [name for name, value in self.added.items() if value != value]
 
     @property
     def kinds(self):
-        """What the record of a row holds, as `store.Entry` takes it."""
+        """Types of the record of a row, as `store.Entry` expects them."""
         kinds = {name: int if kind == COUNT else kind for name, kind in self.columns.items()}
         added = {name: kinds.pop(name) for name in self.added}
         return kinds, added, self.unmeasured
@@ -126,12 +127,12 @@ def _types(fields):
 
 
 def _added(fields):
-    """What older rows meant by the columns that may be missing in them."""
+    """Values of the columns that older rows lack."""
     defaults = {n: field.metadata.get("default", field.default) for n, field in fields.items()}
     return {n: value for n, value in defaults.items() if value is not dataclasses.MISSING}
 
 
-_DERIVED = {  # from other columns, in older rows too: meaning, function of the row
+_DERIVED = {  # columns worked out from others: meaning, function of the row
     "parameters_removed": (
         "Part of the parameters that was removed, 0..1.",
         _compared("parameters", _part_removed),
@@ -150,20 +151,22 @@ _BASELINE = settings.fields(BaselineSettings)
 _TRIAL = settings.fields(TrialSettings)
 _MEASURED = settings.fields(Measured)
 BASELINE_SETTINGS = list(_BASELINE)
-MEASURED = [name for name, value in _added(_MEASURED).items() if value != value]  # on each machine
-_OF_AN_EXPORT = {  # and what it holds, of one format
-    "bytes": "Size of the {} file in bytes; of a folder that of all its files.",
+MEASURED = [
+    name for name, value in _added(_MEASURED).items() if value != value
+]  # differ between machines
+_OF_AN_EXPORT = {  # columns of one format, and their meanings
+    "bytes": "Size of the {} file, or of all files of the folder, in bytes.",
     "accuracy": "Accuracy of the {} file on the test images, 0..1.",
     "latency_ms": "Median time of the {} file for one test image, in milliseconds.",
 }
 EXPORTED = [f"{each.column}_{what}" for each in FORMATS.values() for what in _OF_AN_EXPORT]
-_OF_EXPORTS = {  # and what rows without exports hold
+_OF_EXPORTS = {  # columns, and their values in rows without exports
     **dict.fromkeys([*EXPORTED, "export_threads"], math.nan),
     **{f"{each.column}_io": "" for each in FORMATS.values() if each.quantised},
     "failed_exports": "",
 }
 OF_EXPORTS = list(_OF_EXPORTS)
-MEANINGS = {  # of the columns of exports and of what is measured
+MEANINGS = {  # of all columns that are not settings
     **{name: meaning for name, (meaning, _) in _DERIVED.items()},
     **{name: field.metadata["help"] for name, field in _MEASURED.items()},
     **{
@@ -171,13 +174,13 @@ MEANINGS = {  # of the columns of exports and of what is measured
         for each in FORMATS.values()
         for what, meaning in _OF_AN_EXPORT.items()
     },
-    "export_threads": "Number of threads that the exported files computed on.",
+    "export_threads": "Number of threads when the exported files were measured.",
     **{
-        f"{each.column}_io": f"What the `{each.name}` file takes and gives: float32 or int8."
+        f"{each.column}_io": f"Type of input and output of the `{each.name}` file: float32 or int8."
         for each in FORMATS.values()
         if each.quantised
     },
-    "failed_exports": "Formats that could not be written, or whose answers were wrong, and why.",
+    "failed_exports": "Formats that could not be written or gave wrong answers, and the reasons.",
 }
 SIZES = ["parameters", "macs", "baseline_parameters", "baseline_macs"]
 SIZES += ["parameters_removed", "macs_removed"]  # the same as those

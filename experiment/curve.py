@@ -15,10 +15,10 @@ from experiment import (
     record,
     summary,
 )
-from experiment.arguments import Options
 from experiment.columns import TRIALS
 from experiment.errors import UserError, as_the_users
 from experiment.here import Here
+from experiment.options import Options
 from experiment.runner import Outcome, Runner
 from experiment.study import RESULTS, Study, Trial
 from experiment.work import Shared, callbacks
@@ -29,30 +29,26 @@ PACKAGES = ("data", "scnnb", "pruning", "experiment")  # what nodes of a cluster
 
 
 def draw(study: Study, sizes: preflight.Sizes, dataset, network, options: Options):
-    """Make every trial, append its row, draw the curve.
+    """Run all trials, append their rows, write the table and draw the figures.
 
     Args:
         study: Study.
         sizes: preflight.Sizes of it.
         dataset: Dataset.
         network: name or path of the network, as `networks.build` takes it.
-        options: arguments.Options.
+        options: options.Options.
 
     Raises:
-        UserError: a trial or an export failed; all others are made.
+        UserError: a trial or an export failed; all others are finished.
     """
     csv = options.csv or RESULTS / f"{dataset.name}.csv"
-    preflight.check_csv(csv, TRIALS)
-    preflight.check_space(study, sizes, options.export)
-    if options.fresh:
-        for subject in progress.in_order(study):
-            subject.entry.remove_backups()
+    _prepare(csv, study, sizes, options)
     shared, failed = Shared(network, options.export, options.int8_io), []
 
     def time_left():
         return progress.time_left(study, sizes, counts=runner.counts)
 
-    drawn, pictures = time.monotonic(), []
+    drawn = time.monotonic()
     try:
         with _pool(dataset, shared, options, time_left) as pool:
             runner = Runner(
@@ -68,14 +64,24 @@ def draw(study: Study, sizes: preflight.Sizes, dataset, network, options: Option
                     drawn = time.monotonic()
     finally:
         pictures = _draw_figures(csv)  # also if the run was stopped
-    _print_files(csv, pictures)
+    if pictures:
+        _print_files(csv, pictures)
     if failed:
         raise UserError(f"failed: {'; '.join(failed)}")
 
 
+def _prepare(csv, study: Study, sizes: preflight.Sizes, options: Options):
+    """Check what could fail later; with --fresh, delete the backups."""
+    preflight.check_csv(csv, TRIALS)
+    preflight.check_space(study, sizes, options.export)
+    if options.fresh:
+        for subject in progress.in_order(study):
+            subject.entry.remove_backups()
+
+
 @contextlib.contextmanager
 def _pool(dataset, shared: Shared, options: Options, time_left):
-    """Where jobs are done: in this process, or with --ray on its nodes."""
+    """The pool that does the jobs: this process, or with --ray the nodes of Ray."""
     if not options.ray:
         watch = functools.partial(callbacks, tensorboard=options.tensorboard, time_left=time_left)
         yield Here(dataset, shared, watch)
@@ -91,19 +97,19 @@ def _pool(dataset, shared: Shared, options: Options, time_left):
 
 
 def _recorded(outcome: Outcome, csv, formats, left, verbose):
-    """Put what came of a job into the CSV, and say so; returns what failed, a list of texts."""
+    """Append the row of a job to the CSV and print it; returns the failures, a list of texts."""
     job, row = outcome.job, outcome.record
     if job.kind == "baseline":
         if row and not outcome.made:
             folder = job.entry.path.parent
             print(f"baseline read from {folder}/: test accuracy {log.percent(row['accuracy'])}")
-        return []  # what failed is said of each of its trials
+        return []  # a failure is reported with each of its trials
     if row is None:
         failed = f"{job.name}: {outcome.error}"
         print(f"FAILED: {failed}; {left()}")
         return [failed]
     if isinstance(job.subject, Trial):
-        with as_the_users(record.NotARecordError):  # another program may write it
+        with as_the_users(record.NotARecordError):  # another program may have written it
             record.append_rows(csv, [row])
             summary.write(csv)
     if job.kind == "exports":

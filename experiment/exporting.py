@@ -1,4 +1,4 @@
-"""Stored networks as files that devices run, measured in their own runtimes."""
+"""Export of stored networks to files for devices, measured in their own runtimes."""
 
 import errno
 import math
@@ -6,6 +6,7 @@ import textwrap
 
 import pruning
 from experiment import measuring, samples, timings
+from experiment.log import percent
 from experiment.store import Entry
 from pruning import timing
 from pruning.exports import inference
@@ -17,10 +18,10 @@ ERROR_LENGTH = 300  # characters, of an export that failed
 
 
 def export(entry: Entry, dataset, seed, formats: list[Format], int8_io):
-    """Export a stored network where files are missing or failed, and measure these.
+    """Export a stored network in the formats that are missing or failed, and measure the files.
 
     Args:
-        entry: Entry of the network; its record is stored anew.
+        entry: Entry of the network; its record is stored again.
         dataset: Dataset.
         seed: chooses the images by which int8 finds its ranges.
         formats: list of Format, the exports wanted.
@@ -32,7 +33,7 @@ def export(entry: Entry, dataset, seed, formats: list[Format], int8_io):
     record = entry.read_record()
     wanted, failed = missing(entry, record, formats, int8_io), failures(record)
     record["export_threads"], model = timings.cores(), entry.read_model()
-    why = "its .keras file is not there, call with --fresh"
+    why = "its .keras file is missing: call with --fresh"
     if model is not None:
         prepared, why = _attempt(_prepared, model, dataset.test_images)
     if why:
@@ -52,14 +53,15 @@ def export(entry: Entry, dataset, seed, formats: list[Format], int8_io):
             print(f"EXPORT FAILED: {file.name}: {wrong}")
             continue
         print(
-            f"{file.name}: {measured['bytes']:,} bytes, test accuracy {measured['accuracy']:.4f}, "
-            f"{measured['latency_ms']} ms for one image on {timings.cores()} threads"
+            f"{file.name}: {measured['bytes']:,} bytes, test accuracy "
+            f"{percent(measured['accuracy'])}, {measured['latency_ms']} ms for one image on "
+            f"{timings.cores()} threads"
         )
     return save_failures(entry, record, failed)
 
 
 def missing(entry: Entry, record, formats: list[Format], int8_io):
-    """The formats of which a stored network has no file, or one that failed or was not measured.
+    """Formats whose file is missing, failed or was not measured, a list of Format.
 
     Args:
         entry: Entry of the network.

@@ -36,7 +36,7 @@ def warn(model, dataset, seed, *, in_training, in_test, remedy):
             f"(constant learning rate, few steps); {remedy}"
         )
     else:
-        print(f"{apart}: this may be overfitting; try --augment, or fewer epochs")
+        print(f"{apart}: this may be overfitting; fewer epochs or more training images may help")
 
 
 def lags_behind(model, dataset, seed, in_training, in_test):

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import pruning
 from experiment import record
-from experiment.arguments import Options
 from experiment.backend import require
 from experiment.columns import Table
 from experiment.errors import UserError, as_the_users
+from experiment.options import Options
 from experiment.progress import in_order
 from experiment.study import RESULTS, Baseline, Study
 from pruning import cost
@@ -43,7 +43,7 @@ def check_machine(options: Options, given):
     """Check that this machine has the packages, the instructions and the folder for a call.
 
     Args:
-        options: arguments.Options.
+        options: options.Options.
         given: dict of the parsed arguments.
 
     Raises:

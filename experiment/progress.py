@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiment.log import duration, epochs
+from experiment.log import change, duration, epochs, percent
 from experiment.store import Entry
 from experiment.study import Baseline, Study, Trial
 from scnnb import backup
@@ -112,14 +112,14 @@ def show(study: Study, sizes):
         state = f"epoch {done} of {total}" if done else f"{epochs(total)} left"
         try:
             if record := subject.entry.peek():
-                state = f"done, test accuracy {record.get('accuracy', math.nan):.4f}"
+                state = f"done, test accuracy {percent(record.get('accuracy', math.nan))}"
         except ValueError as error:
             state = f"{error}, {epochs(total)} left"
         print(f"seed {subject.seed}  {subject.entry.name:40} {state}")
     for ratio, cuts in sizes.after.items():
-        parameters = _less(cuts[-1].parameters, sizes.full.parameters)
-        macs = "" if cuts[-1].macs is None else f", {_less(cuts[-1].macs, sizes.full.macs)} MACs"
-        print(f"{ratio:<6} {parameters} parameters{macs}")
+        parameters = change(sizes.full.parameters, cuts[-1].parameters)
+        macs = "" if cuts[-1].macs is None else f", MACs {change(sizes.full.macs, cuts[-1].macs)}"
+        print(f"pruned {100 * ratio:g} %: parameters {parameters}{macs}")
     print(in_words(study, sizes))
 
 
@@ -158,8 +158,3 @@ def training_seconds(left, seen):
     known = sorted(of_size)
     per_epoch = [statistics.median(of_size[each]) for each in known]
     return sum(count * float(np.interp(each, known, per_epoch)) for count, each in left)
-
-
-def _less(after, before):
-    """A number after pruning as a text, with the change in percent."""
-    return f"{after:,} ({(after - before) / before:+.1%})"

@@ -16,11 +16,11 @@ class NotARecordError(ValueError):
 
 
 def check(path, table=TRIALS):
-    """Find out before any training whether rows can be appended to the CSV; call it under its lock.
+    """Check before any training that rows can be appended to the CSV; call it under its lock.
 
     Args:
         path: pathlib.Path of the CSV file.
-        table: what it holds.
+        table: its columns.Table.
 
     Raises:
         NotARecordError: the file is not such a CSV.
@@ -37,12 +37,12 @@ def read_rows(path, table=TRIALS):
 
     Args:
         path: pathlib.Path of the CSV file; it need not exist.
-        table: what it holds.
+        table: its columns.Table.
 
     Returns:
         DataFrame with the columns of the table, in order of writing. Columns that an older file
-        lacks hold what its rows were made with. Numbers are finite and at least 0, accuracies at
-        most 1; what was not measured is no number.
+        lacks have the value that its rows were computed with. Numbers are finite and at least 0,
+        accuracies at most 1, `accuracy_drop` is -1..1; missing measurements are not a number.
 
     Raises:
         NotARecordError: the file is not such a CSV.
@@ -51,7 +51,7 @@ def read_rows(path, table=TRIALS):
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in table.columns.items()})
     try:
         if not path.is_file():  # reading a pipe would wait for ever
-            raise ValueError("it is no file")
+            raise ValueError("it is not a file")
         # text stays text, a dataset called "NA" or "001" too; floats keep every bit
         rows = pd.read_csv(path, dtype=str, keep_default_na=False)
         if rows.isna().to_numpy().any() or not path.read_bytes().endswith(b"\n"):
@@ -74,16 +74,16 @@ def read_rows(path, table=TRIALS):
 
 
 def append_rows(path, rows, table=TRIALS):
-    """Append the rows to the CSV that are not there; a row of the same settings gives way to one.
+    """Append rows to the CSV; a row replaces an older row of the same settings.
 
-    Runs side by side wait for each other, and the file is replaced as a whole, so that every
-    row arrives once and a reader never sees half a file.
+    Programs that run at the same time wait for each other, and the file is replaced at once. So
+    each row is written once, and a reader never sees half a file.
 
     Args:
         path: pathlib.Path of the CSV file; it need not exist.
         rows: list of dicts with the columns of the table as keys; older rows may lack those that
             were added since.
-        table: what the CSV holds.
+        table: its columns.Table.
 
     Raises:
         ValueError: a row has other columns.
@@ -101,12 +101,12 @@ def append_rows(path, rows, table=TRIALS):
 
 
 def lock(path):
-    """The lock of the CSV and of what is made from it, so that runs side by side take turns."""
+    """Lock of the CSV and of the files made from it, for programs that run at the same time."""
     return filelock.FileLock(f"{target(path)}.lock")
 
 
 def put(rows, path):
-    """Write the DataFrame as a CSV, in the place of what a symbolic link leads to.
+    """Write the DataFrame as a CSV; a symbolic link stays, its file is replaced.
 
     Columns of exports that no row has are left out.
     """
@@ -119,7 +119,7 @@ def put(rows, path):
 
 
 def target(path):
-    """What a symbolic link leads to, which is replaced instead of the link."""
+    """The file that a symbolic link leads to; it is replaced instead of the link."""
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
@@ -137,7 +137,7 @@ def _check_numbers(rows, table):
 
 
 def _completed(row, table):
-    """The row with what the columns it lacks meant."""
+    """The row with the columns that it lacks."""
     row = {RENAMED.get(name, name): value for name, value in row.items()}
     lacking = {name: value for name, value in table.added.items() if name not in row}
     row = {n: value(row) if callable(value) else value for n, value in lacking.items()} | row

@@ -48,7 +48,7 @@ def analyse(study, dataset, given, options):
         study: Study.
         dataset: Dataset.
         given: dict of the parsed arguments; `criterion` is a list.
-        options: arguments.Options.
+        options: options.Options.
     """
     csv = options.csv or RESULTS / f"{dataset.name}-sensitivity.csv"
     norms_csv, png = csv.with_name(f"{csv.stem}-norms.csv"), csv.with_suffix(".png")

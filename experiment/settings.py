@@ -1,8 +1,7 @@
-"""What shapes a training or a trial. Each setting is declared once, as a field of a dataclass.
+"""Settings that change the result of a training or a trial; each is one field of a dataclass.
 
-From a field follow its flag with type and help, its CSV column and what an older row that lacks it
-meant, its place in the key that tells two rows apart, and its part in the names of folders and
-files. A value that is the default stays out of names.
+A field gives the flag with type and help, the CSV column and its value in older rows, the part of
+the key of a row, and the part of the names of folders and files. Default values stay out of names.
 """
 
 import dataclasses
@@ -20,7 +19,7 @@ PRUNE, TRAIN = "what to prune", "how to train"  # groups of --help
 
 
 def setting(flag="", *, default=dataclasses.MISSING, column="", name="{}", group=PRUNE, **parsed):
-    """A field that shapes a result.
+    """A field that changes results.
 
     Args:
         flag: name of its position on the command line, or `--flag`; "" if it has none.
@@ -40,7 +39,7 @@ def setting(flag="", *, default=dataclasses.MISSING, column="", name="{}", group
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How one training computes."""
+    """Settings of one training."""
 
     optimizer: str = setting(
         "--optimizer",
@@ -91,11 +90,11 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineSettings:
-    """What shapes a baseline.
+    """Settings of a baseline.
 
     Attributes:
-        content: the start of a checksum of what dataset and network are called and hold.
-        recipe: of its training; with no epochs the network is trained already.
+        content: start of a checksum of the names and contents of dataset and network.
+        recipe: of its training; 0 epochs if the network is trained already.
     """
 
     dataset: str = setting(
@@ -137,10 +136,10 @@ class BaselineSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialSettings:
-    """What shapes a trial: one baseline, pruned and retrained.
+    """Settings of a trial: one baseline, pruned and retrained.
 
     Attributes:
-        control: "", or how the network is made that the pruned one is compared with.
+        control: "", or the kind of network that the pruned one is compared with.
     """
 
     baseline: BaselineSettings
@@ -263,23 +262,23 @@ def row(settings):
 
 
 def usual(field, row):
-    """The value of a field that is not given, and of an older row that lacks its column."""
+    """Value of a field if its flag is not given, and in older rows that lack its column."""
     default = field.metadata["default"]
     return default(row) if callable(default) else default
 
 
 def folder_name(baseline: BaselineSettings):
-    """The name of the folder of all trials of a baseline: all that shapes it, if not the usual."""
+    """Name of the folder of a baseline and its trials: all settings that are not the default."""
     return _name(fields(BaselineSettings), row(baseline))
 
 
 def trial_name(trial: TrialSettings):
-    """The name of a trial in its folder: all that shapes it beside its baseline, if not usual."""
+    """Name of a trial in its folder: all its own settings that are not the default."""
     return file_of(row(trial)).name
 
 
 def file_of(row):
-    """Where the files of a trial are below the results, without suffix: a pathlib.Path.
+    """pathlib.Path of the files of a trial below the results folder, without suffix.
 
     Args:
         row: `{column: value}` of its settings, such as a row of the CSV.
@@ -290,7 +289,7 @@ def file_of(row):
 
 
 def grid(given, *, dataset, content):
-    """The settings of every trial of a call, seed by seed.
+    """Settings of all trials of a call, seed by seed.
 
     Args:
         given: dict of the parsed arguments and the backend, by the names of the fields; `seed`,
@@ -324,14 +323,14 @@ def grid(given, *, dataset, content):
 
 
 def unranked(trial: TrialSettings):
-    """The trial with the usual ranking, if only the shape of the network matters."""
+    """The trial with the default ranking, for questions about the shape of the network."""
     return dataclasses.replace(
         trial, criterion=TrialSettings.criterion, strategy=TrialSettings.strategy
     )
 
 
 def _trials(given, baseline: BaselineSettings, ratio):
-    """Of one baseline and ratio: a trial of each criterion, and the control."""
+    """Trials of one baseline and ratio: one for each criterion, and the control."""
     shared = ("layer_ratios", "coupled", "strategy", "schedule", "epoch2")
     rate = baseline.recipe.learning_rate
     trial = TrialSettings(

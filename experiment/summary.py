@@ -26,7 +26,7 @@ def write(csv):
 
 
 def summarised(rows):
-    """One row per setting, whatever the seed: `n`, and of what was measured mean and deviation.
+    """A row for each setting without the seed: `n`, and mean and deviation of measurements.
 
     Args:
         rows: DataFrame as `record.read_rows` gives it.

@@ -1,4 +1,4 @@
-"""How a baseline is trained, and a trial pruned and retrained."""
+"""Training of a baseline; pruning and retraining of a trial."""
 
 import dataclasses
 import datetime
@@ -28,7 +28,7 @@ OUT_OF_MEMORY = (
 
 
 class Trained(NamedTuple):
-    """A baseline in memory, and what all its trials share.
+    """A baseline in memory, shared by its trials.
 
     Attributes:
         model: Keras model.
@@ -68,9 +68,9 @@ def train_baseline(baseline: Baseline, dataset, network, callbacks=()):
 
 
 def train_or_read(baseline: Baseline, dataset, network, fresh, callbacks=()):
-    """The baseline as Trained: stored, or trained now; arguments as for `train_baseline`.
+    """The baseline as Trained, read if it is stored; arguments as for `train_baseline`.
 
-    With `fresh`, what is stored does not count.
+    With `fresh`, it is trained in any case.
     """
     entry = baseline.entry
     lock = entry.lock()
@@ -78,7 +78,7 @@ def train_or_read(baseline: Baseline, dataset, network, fresh, callbacks=()):
         entry.remove_backups()
     record = None if fresh else entry.read_record()
     if record and entry.read_model() is not None:
-        entry.remove_backups()  # a run that was killed just after it was done left them
+        entry.remove_backups()  # of a run that was killed just after its end
         print(
             f"baseline read from {entry.path.parent}/: "
             f"test accuracy {log.percent(record['accuracy'])}"
@@ -90,7 +90,7 @@ def train_or_read(baseline: Baseline, dataset, network, fresh, callbacks=()):
 
 
 def trained(baseline: Baseline):
-    """The stored baseline as Trained; the last one is kept, for the trials of a seed in a row."""
+    """The stored baseline as Trained; the last one stays in memory for the next trial."""
     return _trained(baseline.entry, baseline.entry.model_file.stat().st_mtime_ns)
 
 
@@ -200,7 +200,7 @@ def train_from_scratch(baseline, dataset, trial: Trial, callbacks=()):
 
 
 def now():
-    """The time as records hold it."""
+    """Date and time as text, in UTC."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 

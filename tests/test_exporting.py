@@ -310,7 +310,7 @@ def test_what_an_export_loses_is_told(tmp_path, capsys):
 def test_a_missing_network_is_a_failed_export(stored):
     stored.entry.model_file.unlink()
     measured = stored("litert", "onnx")
-    why = "its .keras file is not there, call with --fresh"
+    why = "its .keras file is missing: call with --fresh"
     assert exporting.failures(measured) == {"litert": why, "onnx": why}
     assert "litert_bytes" not in measured
 

@@ -229,7 +229,7 @@ def test_any_text_in_a_cell_is_read_and_summarised_or_refused_in_one_line(tmp_pa
 
 def test_a_pipe_in_place_of_a_csv_is_refused(tmp_path):
     os.mkfifo(tmp_path / "a.csv")
-    with pytest.raises(record.NotARecordError, match=r"a\.csv is not a record .*it is no file"):
+    with pytest.raises(record.NotARecordError, match=r"a\.csv is not a record .*it is not a file"):
         record.check(tmp_path / "a.csv")
 
 

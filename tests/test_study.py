@@ -88,7 +88,7 @@ def test_a_dry_run_prints_the_finished_and_remaining_part_and_changes_nothing(
     status, out, err = call(small.parent, *arguments, "--seeds", 0, 1, "--dry-run")
     assert (status, err) == (0, "")
     lines = out.splitlines()[2:]
-    done = r"done, test accuracy 0\.\d{4}"
+    done = r"done, test accuracy \d+\.\d\d %"
     assert re.fullmatch(f"seed 0  baseline  +{done}", lines[0])
     assert re.fullmatch(rf"seed 0  pruned0\.0_retrained2  +{done}", lines[1])
     assert re.fullmatch(r"seed 0  pruned0\.5_retrained2  +2 epochs left", lines[2])
