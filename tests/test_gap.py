@@ -26,7 +26,8 @@ def network(mean, normalization=True):
     model = keras.Model(images, layers.Dense(2, activation="softmax")(layers.Flatten()(x)))
     if normalization:
         model.layers[1].moving_mean.assign([mean])
-    model.layers[-1].set_weights([np.array([[-9.0, 9.0]]), np.array([0.0, 0.0])])
+    bias = [0.0, 0.0 if normalization else 99.0]  # without, it always answers class 1
+    model.layers[-1].set_weights([np.array([[-9.0, 9.0]]), np.array(bias)])
     return model
 
 
