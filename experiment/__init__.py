@@ -1,1 +1,1 @@
-"""The experiment: train, prune, retrain, record; the only package that joins the others."""
+"""The experiment: train, prune, retrain and record. Only this package imports the others."""

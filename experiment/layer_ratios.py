@@ -1,8 +1,8 @@
-"""Ratios of single layers, those of the paper by name.
+"""The layer ratios of Li et al. 2017 by name, and the column `layer_ratios`.
 
-Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, table 1.
-Convolutions are numbered from 1; in a residual network the stem is 1, the first convolutions of
-the blocks are even. The last filters go by the section on each network: VGG-16 in 4.1, ResNets 4.2.
+Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, table 1, and the sections on each
+network: 4.1 on VGG-16, 4.2 on ResNets. Convolutions are numbered from 1. In a residual network the
+stem is 1, and the first convolution of each block has an even number.
 """
 
 import functools
@@ -11,7 +11,7 @@ import json
 
 
 def _first_convolutions(blocks, stage_ratios, skip):
-    """`{layer name: ratio}` of the first convolution of each block, by stage."""
+    """`{layer name: ratio}` of the first convolution of each block, with a ratio per stage."""
     return {
         f"conv{2 * (stage * blocks + block) + 2}": ratio
         for stage, ratio in enumerate(stage_ratios)
@@ -31,10 +31,10 @@ LAYER_RATIOS = {
 
 @functools.cache
 def parsed(text):
-    """`{layer name or glob: ratio}` of a value of the column `layer_ratios`; not to be changed."""
+    """`{layer name or glob: ratio}` of a value of the column `layer_ratios`. Do not change it."""
     return LAYER_RATIOS[text] if text in LAYER_RATIOS else json.loads(text or "{}")
 
 
 def shortened(text):
-    """A value of the column `layer_ratios` in a few characters: its name, or a checksum."""
+    """A short text for a value of the column `layer_ratios`: its name, or a checksum."""
     return hashlib.sha256(text.encode()).hexdigest()[:8] if text.startswith("{") else text

@@ -1,4 +1,4 @@
-"""experiment/layer_ratios.py and the zoo: table 1 of Li et al. 2017, line by line."""
+"""experiment/layer_ratios.py and the networks reproduce table 1 of Li et al. 2017."""
 
 import pytest
 
@@ -13,16 +13,16 @@ TABLE = {  # FLOP before, after, % pruned; parameters before, after, % pruned; a
     "resnet110-A": ("2.53e8", "2.13e8", 15.9, "1.72e6", "1.68e6", 2.3),
     "resnet110-B": ("2.53e8", "1.55e8", 38.6, "1.72e6", "1.16e6", 32.4),
 }
-TRUNCATED = (13.7, 38.6, 32.4)  # printed without rounding: 13.77, 38.66 and 32.45 are meant
+TRUNCATED = (13.7, 38.6, 32.4)  # the paper cut off 13.77, 38.66 and 32.45 instead of rounding them
 
 
 def weights(model):
-    """What the paper counts as parameters: those of convolutions and Dense layers, no bias."""
+    """The parameters as the paper counts them: kernels of convolutions and Dense layers."""
     return sum(layer.kernel.numpy().size for layer in model.layers if hasattr(layer, "kernel"))
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_the_table_of_the_paper_comes_out(name):
+def test_every_line_of_the_table_is_reproduced(name):
     model = scnnb.NETWORKS[name.split("-")[0]]((32, 32, 3), 10)
     pruned = prune(model, 0, layer_ratios=layer_ratios.LAYER_RATIOS[name])
     for count, (before, after, percent) in (
@@ -35,7 +35,7 @@ def test_the_table_of_the_paper_comes_out(name):
         assert (int(removed * 10) / 10 if percent in TRUNCATED else round(removed, 1)) == percent
 
 
-def test_vgg16_comes_out_exactly():
+def test_the_numbers_of_vgg16_are_exact():
     model = scnnb.NETWORKS["vgg16"]((32, 32, 3), 10)
     pruned = prune(model, 0, layer_ratios=layer_ratios.LAYER_RATIOS["vgg16-A"])
     assert (cost.macs(model), cost.macs(pruned)) == (313_463_808, 206_279_680)
@@ -44,14 +44,14 @@ def test_vgg16_comes_out_exactly():
 
 @pytest.mark.parametrize(
     ("name", "removed", "skip"),
-    [  # filters that the first convolutions of each stage lose: rounded up by hand
+    [  # filters removed from the first convolutions of each stage, rounded up by hand
         ("resnet56-A", (2, 4, 7), {16, 20, 38, 54}),
         ("resnet56-B", (10, 10, 7), {16, 18, 20, 34, 38, 54}),
         pytest.param("resnet110-A", (8, 0, 0), {36}, marks=pytest.mark.slow),
         pytest.param("resnet110-B", (8, 13, 20), {36, 38, 74}, marks=pytest.mark.slow),
     ],
 )
-def test_residual_networks_lose_what_a_sum_over_their_blocks_says(name, removed, skip):
+def test_macs_of_pruned_residual_networks_are_the_sum_over_their_blocks(name, removed, skip):
     blocks = {"resnet56": 9, "resnet110": 18}[name.split("-")[0]]
     macs, number, entering = 32 * 32 * 9 * 3 * 16 + 64 * 10, 2, 16
     for stage, (filters, pixels) in enumerate([(16, 32 * 32), (32, 16 * 16), (64, 8 * 8)]):
@@ -69,7 +69,7 @@ def test_residual_networks_lose_what_a_sum_over_their_blocks_says(name, removed,
 
 
 def _digits(value, printed):
-    """The value in scientific notation with as many digits as the printed one."""
+    """The value in scientific notation with the number of digits of the printed one."""
     digits, _ = printed.split("e")
     text = f"{value:.{len(digits) - 2}e}"
     return text.replace("e+0", "e")

@@ -1,4 +1,4 @@
-"""Who imports whom: three leaves that know of nothing else, one hub that joins them, one door."""
+"""The imports between packages: three leaves, the experiment that joins them, and formal.py."""
 
 import ast
 import subprocess
@@ -9,27 +9,27 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 OURS = {"data", "scnnb", "pruning", "experiment", "formal"}
-# what an answer to wrong arguments has no time for, or not everybody has
+# packages that take seconds to import, or are optional
 LATE = ["keras", "tensorflow", "jax", "torch", "pandas", "matplotlib", "ray"]
 LATE += ["ai_edge_litert", "onnx", "onnxruntime", "tf2onnx"]
 IN_FUNCTIONS = {
-    # after the arguments are known to be right: Keras takes seconds
+    # imported after the arguments are checked, because Keras takes seconds
     ("formal.py", "experiment"),
     ("experiment/backend.py", "import_keras"),
-    # the command line names what is in these packages, which is imported when it is used
+    # imported at first use, because the command line reads names from these packages
     ("scnnb/__init__.py", "_build"),
     ("pruning/__init__.py", "__getattr__"),
-    # the same: names of export formats
+    # the same, for the names of export formats
     ("pruning/exports/inputs.py", "signature"),
     ("pruning/exports/litert.py", "_write"),
     ("pruning/exports/litert.py", "_write_int8"),
     ("pruning/exports/saved_model.py", "_load"),
-    # the same: names of datasets
+    # the same, for the names of datasets
     ("data/cifar10.py", "load"),
     ("data/cifar100.py", "load"),
     ("data/fashion.py", "_download"),
     ("data/mnist.py", "load"),
-    # optional packages: those of a flag
+    # optional packages, which a flag requires
     ("experiment/backend.py", "require"),
     ("experiment/curve.py", "_pool"),
     ("pruning/exports/litert.py", "_load"),
@@ -39,28 +39,28 @@ IN_FUNCTIONS = {
 
 
 def imports(file):
-    """List of `(name of the function that the import is in or "", top package)`."""
-    found = []
+    """List of `(function, top package)` of all imports; the function is "" outside functions."""
+    pairs = []
 
     def visit(node, function):
         if isinstance(node, ast.Import):
-            found.extend((function, each.name.split(".")[0]) for each in node.names)
+            pairs.extend((function, each.name.split(".")[0]) for each in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: a relative import"
-            found.append((function, node.module.split(".")[0]))
+            pairs.append((function, node.module.split(".")[0]))
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            found.append((function, "?"))
+            pairs.append((function, "?"))
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not function:
             function = node.name
         for child in ast.iter_child_nodes(node):
             visit(child, function)
 
     visit(ast.parse(file.read_text(encoding="utf-8")), "")
-    return found
+    return pairs
 
 
 def imported(package):
-    """The names of the packages that files of this one import."""
+    """The names of the packages that this package or file imports."""
     files = (ROOT / package).rglob("*.py") if (ROOT / package).is_dir() else [ROOT / package]
     return {name for file in files for _, name in imports(file)}
 
@@ -70,7 +70,7 @@ def test_a_leaf_imports_no_other_leaf_and_nothing_of_the_experiment(leaf):
     assert imported(leaf) & OURS <= {leaf}
 
 
-def test_only_the_experiment_joins_the_leaves_and_the_door_opens_it():
+def test_only_the_experiment_imports_the_leaves_and_formal_imports_the_experiment():
     assert imported("experiment") & OURS == OURS - {"formal"}
     assert imported("formal.py") & OURS == {"experiment", "data"}
 
@@ -81,37 +81,37 @@ def test_the_library_needs_keras_and_numpy_only():
     assert needed - sys.stdlib_module_names == {"keras", "numpy", "pruning"}
 
 
-def test_what_is_of_one_backend_is_imported_in_files_of_that_backend_only():
+def test_a_backend_is_imported_only_in_the_files_for_it():
     backends = {"tensorflow", "jax", "torch"}
-    found = {
+    pairs = {
         (file.relative_to(ROOT).as_posix(), name)
         for package in OURS
         for file in [*(ROOT / package).rglob("*.py"), ROOT / "formal.py"]
         for function, name in imports(file)
         if not function and name in backends
     }
-    assert found == {
+    assert pairs == {
         ("scnnb/backends/fused.py", "tensorflow"),
         ("scnnb/backends/tensorflow.py", "tensorflow"),
         ("scnnb/backends/torch.py", "torch"),
     }
 
 
-def test_imports_in_functions_are_those_that_have_a_reason():
+def test_only_the_listed_functions_import_something():
     files = [ROOT / "formal.py"]
     for package in OURS - {"formal"}:
         files += (ROOT / package).rglob("*.py")
-    found = {
+    functions = {
         (file.relative_to(ROOT).as_posix(), function)
         for file in files
         for function, _ in imports(file)
         if function
     }
-    assert found == IN_FUNCTIONS
+    assert functions == IN_FUNCTIONS
 
 
 @pytest.mark.parametrize("module", ["formal", "experiment.arguments", "experiment.settings"])
-def test_door_arguments_and_settings_import_nothing_that_takes_seconds(module, tmp_path):
+def test_formal_arguments_and_settings_import_no_slow_or_optional_package(module, tmp_path):
     for name in LATE:
         (tmp_path / f"{name}.py").write_text("raise Exception('it is imported')")
     code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]; import {module}"
@@ -119,12 +119,12 @@ def test_door_arguments_and_settings_import_nothing_that_takes_seconds(module, t
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_library_prunes_where_the_rest_and_its_packages_are_not_there():
-    gone = [*(OURS - {"pruning"}), "pandas", "matplotlib", "filelock", "ray", "PIL"]
+def test_the_library_works_without_the_other_packages():
+    missing = [*(OURS - {"pruning"}), "pandas", "matplotlib", "filelock", "ray", "PIL"]
     code = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
-sys.modules.update(dict.fromkeys({gone}))  # importing one fails
+sys.modules.update(dict.fromkeys({missing}))  # to import one of them fails
 import keras
 from pruning import prune
 convolutions = [keras.layers.Conv2D(4, 3, name="conv1"), keras.layers.Conv2D(6, 3, name="conv2")]

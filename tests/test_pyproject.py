@@ -1,4 +1,4 @@
-"""pyproject.toml: what `pip install` installs beside the library."""
+"""pyproject.toml: the packages that `pip install` installs with the library."""
 
 import tomllib
 from pathlib import Path
@@ -26,13 +26,13 @@ def test_the_library_needs_keras_and_numpy_in_the_ranges_of_the_program():
     assert set(PROJECT["dependencies"]) <= ranges()
 
 
-def test_the_extra_holds_what_every_format_needs_in_the_ranges_of_the_program():
+def test_the_extra_has_the_packages_of_every_format_in_the_ranges_of_the_program():
     packages = {package for each in FORMATS.values() for package in each.packages}
     needed = {package.replace("_", "-") for package in packages} | {"tensorflow"}
     assert set(map(name, EXPORT)) == needed
     assert set(EXPORT) <= ranges()
 
 
-def test_the_version_stands_in_the_package_alone():
+def test_the_version_is_written_in_the_package_only():
     assert PROJECT["dynamic"] == ["version"] and "version" not in PROJECT
     assert pruning.__version__.count(".") == 2

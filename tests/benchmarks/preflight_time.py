@@ -1,9 +1,9 @@
-"""How long it takes to find out what networks will cost, before any is trained.
+"""Measure the time to plan the sizes of networks before training.
 
     python -m tests.benchmarks.preflight_time
 
-Prints the seconds of `planned_sizes` for an iterative schedule of ResNet-56 at two ratios and of
-ResNet-110 at ten; for the first also those of really pruning it at every ratio and stage.
+It prints the seconds of `planned_sizes` for an iterative schedule: ResNet-56 at two ratios and
+ResNet-110 at ten. For ResNet-56, it also prints the seconds of pruning at every ratio and stage.
 """
 
 import os
@@ -15,24 +15,24 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from pruning import cost, planned_sizes, prune, stages
 from scnnb.zoo.resnet import build_resnet56, build_resnet110
 
-IMAGES = (32, 32, 3), 10  # as of CIFAR-10
+IMAGES = (32, 32, 3), 10  # as in CIFAR-10
 
 
 def prune_at_every_stage(model, ratio):
-    """`[(layers, parameters, MACs)]` after each cut, by pruning."""
-    found = []
+    """`[(layers, parameters, MACs)]` after each cut of the pruned network."""
+    cuts = []
     for only in stages(model, ratio):
         model = prune(model, ratio, only=only)
-        found.append((only, cost.parameters(model), cost.macs(model)))
-    return found
+        cuts.append((only, cost.parameters(model), cost.macs(model)))
+    return cuts
 
 
-def measure(name, make):
-    """Print the seconds it takes, and return what it makes."""
+def measure(name, function):
+    """Call the function and print the seconds it takes; returns its result."""
     start = time.perf_counter()
-    found = make()
+    result = function()
     print(f"{name:<40}{time.perf_counter() - start:>8.1f} s", flush=True)
-    return found
+    return result
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How long an evaluation of a sensitivity analysis takes, against pruning and measuring each time.
+"""Compare the time of a sensitivity analysis with that of pruning for each evaluation.
 
     python -m tests.benchmarks.sensitivity_time
 
-Prints as CSV, for networks with new weights on random images, the seconds per evaluation either way
-and by what factor pruning takes longer. Pruning is timed at one ratio for every layer.
+It prints a CSV for networks with new weights and random images: the seconds per evaluation of both
+ways, and their ratio. Pruning is measured at one ratio for every layer.
 """
 
 import os
@@ -17,7 +17,7 @@ IMAGES = 10_000
 
 
 def measure(name, shape):
-    """Print a line."""
+    """Measure a network and print its row."""
     import pruning
     import scnnb
     from pruning import criteria, sensitivity

@@ -1,11 +1,11 @@
-"""How long the program takes to answer, to begin, and how much memory it takes.
+"""Measure the start of the program, and its memory.
 
     python -m tests.benchmarks.start_time [path of an .npz file of CIFAR-10]
 
-Prints as CSV, of calls of the program in an empty folder, the median seconds of three until the
-help and the refusal of a wrong argument are there, and until the first training step on
-Fashion-MNIST is done, with the images in Keras' cache. With a path, also the peak of memory of each
-row of two trials of SCNNB on it, in 10^6 bytes: `peak_memory_mb` of the CSV.
+It prints a CSV with the median seconds of three calls in an empty folder: for the help, for the
+error of a wrong argument, and until the end of the first training step on Fashion-MNIST, whose
+images are in Keras' cache. With a path, it also prints the peak memory of two trials of SCNNB on
+that dataset, in 10^6 bytes: the column `peak_memory_mb`.
 """
 
 import csv
@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 TRAINING = ["0.001", "128", "1", "1"]
 CALLS = 3
-# the program, ended as it is told of its first step
+# the program, which ends after its first training step
 FIRST_STEP = """
 import os
 import formal
@@ -37,7 +37,7 @@ formal.main()
 
 
 def seconds(*command):
-    """Of a call in an empty folder."""
+    """The seconds of a call in an empty folder."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         subprocess.run([sys.executable, *command], cwd=folder, capture_output=True)
@@ -53,8 +53,8 @@ if __name__ == "__main__":
         ("wrong argument, s", [program, "fashion", "fast"]),
         ("first step, s", [*begin, "fashion", *TRAINING, "0.4"]),
     ):
-        found = sorted(seconds(*command) for _ in range(CALLS))
-        print(f'"{what}",{CALLS},{statistics.median(found):.2f},{found[0]:.2f},{found[-1]:.2f}')
+        times = sorted(seconds(*command) for _ in range(CALLS))
+        print(f'"{what}",{CALLS},{statistics.median(times):.2f},{times[0]:.2f},{times[-1]:.2f}')
     for path in sys.argv[1:]:
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, program, str(Path(path).resolve()), *TRAINING, "0.0", "0.4"]

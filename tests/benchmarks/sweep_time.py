@@ -1,10 +1,11 @@
-"""What a sweep saves: its time against a run per percentage, each with a baseline of its own.
+"""Compare the time of a sweep with that of one run for each percentage.
 
     python -m tests.benchmarks.sweep_time
 
-SCNNB on 5,000 random images of Fashion-MNIST's size, 7 + 6 epochs: the proportion of 35 + 30, but
-far less training, so that all else weighs more. Prints as CSV the seconds of each run, start of the
-program included. The sweep runs in the midst of the others.
+Each single run trains its own baseline; the sweep trains one. The network is SCNNB, on 5,000 random
+images of Fashion-MNIST's size, with 7 + 6 epochs. This is the proportion of 35 + 30 with much less
+training, so other costs count more. It prints a CSV with the seconds of each run, the start of the
+program included. The sweep runs after half of the single runs.
 """
 
 import subprocess
@@ -21,7 +22,7 @@ IMAGES, EPOCHS = 5_000, ("7", "6")
 
 
 def seconds(*ratios):
-    """Of one call in an empty folder."""
+    """The seconds of a call in an empty folder."""
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         np.savez(

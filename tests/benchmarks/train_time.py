@@ -1,12 +1,12 @@
-"""How long a training takes: ours, stock Keras' `fit`, PyTorch's, and its kernels alone.
+"""Compare the time of a training with Keras' `fit`, with PyTorch, and with its kernels alone.
 
     python -m tests.benchmarks.train_time
 
-Prints as CSV, for each network on random images in batches of 128, the median seconds of an epoch,
-the median milliseconds of a step, and by what factor stock Keras takes longer for either. Each way
-to train has a process of its own; these take turns of two epochs in one go, the second of which
-counts: an iterator that stood idle for a turn takes longer to end. PyTorch is left out where it is
-not installed.
+It prints a CSV with a row for each network and way to train, on random images in batches of 128:
+the median seconds of an epoch, the median milliseconds of a step, and how many times longer Keras'
+`fit` takes. Each way has its own process. The processes take turns of two epochs, and only the
+second one counts, because an iterator that waited for its turn takes longer to end. PyTorch has no
+rows if it is not installed.
 """
 
 import os
@@ -28,7 +28,7 @@ WAYS = ("stock", "float32", "bfloat16", "kernels", "torch-float32", "torch-bfloa
 
 
 def measure(name):
-    """Print a line per way, from epochs in turn."""
+    """Measure a network and print a row for each way to train."""
     ways = [way for way in WAYS if name == "scnnb" or not way.startswith("torch")]
     workers = {
         way: subprocess.Popen(
@@ -46,19 +46,19 @@ def measure(name):
             if worker.poll() is None:
                 worker.stdin.write("go\n")
                 worker.stdin.flush()
-                answer = worker.stdout.readline().split()  # empty: it has ended
+                answer = worker.stdout.readline().split()  # empty if the process has ended
                 if answer:
                     times[way].append([float(each) for each in answer])
     stock = _medians(times["stock"])
     for way in ways:
         workers[way].wait()
         if times[way]:
-            found = _medians(times[way])
-            factors = [slow / fast for slow, fast in zip(stock, found, strict=True)]
+            medians = _medians(times[way])
+            factors = [slow / fast for slow, fast in zip(stock, medians, strict=True)]
             lowest, *_, highest = sorted(epoch for epoch, _ in times[way])
             print(
-                f"{name},{NETWORKS[name][1]},{way},{len(times[way])},{found[0]:.2f},{lowest:.2f},"
-                f"{highest:.2f},{found[1]:.1f},{factors[0]:.2f},{factors[1]:.2f}",
+                f"{name},{NETWORKS[name][1]},{way},{len(times[way])},{medians[0]:.2f},{lowest:.2f},"
+                f"{highest:.2f},{medians[1]:.1f},{factors[0]:.2f},{factors[1]:.2f}",
                 flush=True,
             )
 
@@ -68,26 +68,26 @@ def _medians(times):
 
 
 class Turns:
-    """Waits for its turn of two epochs, and tells of the second how long it and its steps took."""
+    """Waits for each turn of two epochs, and prints the times of the second epoch and its steps."""
 
     epochs = 0
 
     def begin_epoch(self):
-        """Wait before the first, then take the time."""
+        """Wait before the first epoch of a turn, then start to measure."""
         if self.epochs % 2 == 0:
             sys.stdin.readline()
         self.steps, self.start = [], time.perf_counter()
 
     def begin_step(self):
-        """Take the time."""
+        """Start to measure a step."""
         self.step_start = time.perf_counter()
 
     def end_step(self):
-        """Take the time."""
+        """Keep the time of the step."""
         self.steps.append(time.perf_counter() - self.step_start)
 
     def end_epoch(self):
-        """Tell of the second."""
+        """Print the times after the second epoch of a turn."""
         seconds = time.perf_counter() - self.start
         self.epochs += 1
         if self.epochs % 2 == 0:
@@ -95,7 +95,7 @@ class Turns:
 
 
 def train_keras(name, way):
-    """Stock Keras' `fit`, or `scnnb.training.train`."""
+    """Train with Keras' `fit`, or with `scnnb.training.train`."""
     from types import SimpleNamespace
 
     import keras
@@ -126,7 +126,7 @@ def train_keras(name, way):
             images, labels, batch_size=BATCH, epochs=2 * ROUNDS, verbose=0, callbacks=[callback]
         )
         return
-    sys.stdout = sys.stderr  # the lines of the epochs
+    sys.stdout = sys.stderr  # stdout is for the times, not for the lines of the epochs
     training.train(
         model,
         SimpleNamespace(train_images=data.dataset.Images(images), train_labels=labels),
@@ -141,14 +141,14 @@ def train_keras(name, way):
 
 
 def run_kernels(name):
-    """The convolutions and matrix products of each step and nothing else: no step is shorter."""
+    """Run only the convolutions and matrix products of each step, the least time of a step."""
     import tensorflow as tf
     from keras import layers
 
     import scnnb
 
     model = scnnb.NETWORKS[name](NETWORKS[name][0], 10)
-    found = [
+    operands = [
         (
             layer,
             tf.random.normal((BATCH, *layer.input.shape[1:])),
@@ -162,32 +162,32 @@ def run_kernels(name):
     @tf.function
     def step():
         total = tf.constant(0.0)
-        for number, (layer, x, kernel, gradient) in enumerate(found):
+        for number, (layer, x, kernel, gradient) in enumerate(operands):
             if isinstance(layer, layers.Dense):
-                made = [x @ kernel, tf.matmul(x, gradient, transpose_a=True)]
-                made += [tf.matmul(gradient, kernel, transpose_b=True)] if number else []
+                results = [x @ kernel, tf.matmul(x, gradient, transpose_a=True)]
+                results += [tf.matmul(gradient, kernel, transpose_b=True)] if number else []
             else:
-                how = {"strides": [1, *layer.strides, 1], "padding": layer.padding.upper()}
-                made = [
-                    tf.nn.conv2d(x, kernel, **how),
+                options = {"strides": [1, *layer.strides, 1], "padding": layer.padding.upper()}
+                results = [
+                    tf.nn.conv2d(x, kernel, **options),
                     tf.raw_ops.Conv2DBackpropFilter(
-                        input=x, filter_sizes=kernel.shape, out_backprop=gradient, **how
+                        input=x, filter_sizes=kernel.shape, out_backprop=gradient, **options
                     ),
                 ]
                 if number:
-                    made += [
+                    results += [
                         tf.raw_ops.Conv2DBackpropInput(
-                            input_sizes=x.shape, filter=kernel, out_backprop=gradient, **how
+                            input_sizes=x.shape, filter=kernel, out_backprop=gradient, **options
                         )
                     ]
-            total += sum(tf.reshape(each, [-1])[0] for each in made)
+            total += sum(tf.reshape(each, [-1])[0] for each in results)
         return total
 
     _epochs(name, lambda images, labels: step())
 
 
 def train_torch(name, way):
-    """SCNNB in PyTorch, eagerly: channels last, fused Adam, and for bfloat16 autocast."""
+    """Train SCNNB in PyTorch, not compiled, with channels last, fused Adam and autocast."""
     import torch
     from torch import nn
 
@@ -200,7 +200,9 @@ def train_torch(name, way):
     optimizer = torch.optim.Adam(model.parameters(), 0.001, fused=True)
 
     def step(images, labels):
-        x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255  # channels last it stays
+        x = (
+            torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+        )  # still channels last in memory
         with torch.autocast("cpu", torch.bfloat16, enabled=way.endswith("bfloat16")):
             answers = model(x)
         loss = nn.functional.cross_entropy(answers.float(), torch.from_numpy(labels).long())
