@@ -1,4 +1,4 @@
-"""Accuracy against parameters and MACs: the first figure of a CSV of trials."""
+"""Draw the figures of a CSV of trials; the first is accuracy against parameters and MACs."""
 
 import pandas as pd
 
@@ -21,9 +21,9 @@ NOTES = f"{lines.LABELS}\nfilled: nothing smaller is as accurate (Pareto front)"
 def draw(csv, png):
     """Draw the figures of a CSV, each as PNG and PDF.
 
-    `NAME.png` is accuracy against parameters and against MACs; `NAME-exports.png` accuracy against
-    the size of exported files, if there are any; `NAME-layers.png` the filters of each layer, if
-    the tables of layers are beside the stored models.
+    `NAME.png` shows accuracy against parameters and against MACs. `NAME-exports.png` shows accuracy
+    against the size of exported files, if there are any. `NAME-layers.png` shows the filters of
+    each layer, if the tables of layers are beside the stored models.
 
     Args:
         csv: pathlib.Path of a CSV as `record.append_rows` writes it, with at least one row.
@@ -32,7 +32,7 @@ def draw(csv, png):
     Returns:
         List of the PNG files.
     """
-    with record.lock(csv):  # runs side by side draw the same picture
+    with record.lock(csv):  # another run may draw the same figure
         rows = record.read_rows(csv)
         drawn = {
             png: curve(rows),
@@ -47,12 +47,15 @@ def draw(csv, png):
 
 @figures.styled()
 def curve(rows):
-    """The Figure of these rows, a DataFrame as `record.read_rows` gives it.
+    """The Figure of accuracy against parameters and MACs.
 
-    Networks, or baselines that were trained differently, have a row of panels each. A marker is the
-    mean over the seeds, its bar one sample standard deviation up and down. A star is the baseline,
-    with a line at its accuracy. At each point is the part of each layer's filters that was removed,
-    or the name of the layer ratios. Filled markers are the Pareto front.
+    Each network, or training of a baseline, has a row of panels. A marker is the mean over the
+    seeds, and its bar is one sample standard deviation up and down. The star is the baseline, with
+    a line at its accuracy. The text at a point is the part of each layer's filters that was
+    removed, or the name of the layer ratios. Filled markers are the Pareto front.
+
+    Args:
+        rows: DataFrame that `record.read_rows` returned.
     """
     means = lines.described(summary.summarised(rows))
     sizes = {size: label for size, label in SIZES.items() if means[size].notna().any()}
@@ -73,10 +76,10 @@ def curve(rows):
 
 
 def pareto_front(points):
-    """The points that no other one equals in size and accuracy, or betters in one of them.
+    """The points for which no other point is as small and as accurate.
 
     Args:
-        points: iterable of `(size, accuracy)`, the size to be low and the accuracy high.
+        points: iterable of `(size, accuracy)`.
 
     Returns:
         List of the points, from the smallest to the largest.
@@ -89,7 +92,7 @@ def pareto_front(points):
 
 
 def _points(network, size):
-    """The points of a network and its baseline."""
+    """The points of a network and of its baseline."""
     first = lines.baseline(network).assign(label="baseline", text="")
     points = pd.concat(
         [

@@ -12,9 +12,9 @@ from pruning import timing
 from pruning.exports import inference
 from pruning.exports.format import Format
 
-CALIBRATION_IMAGES = 500  # training images by which int8 finds its ranges
-LOSS_TO_REPORT = 0.01  # of accuracy, by int8
-ERROR_LENGTH = 300  # characters, of an export that failed
+CALIBRATION_IMAGES = 500  # training images to calibrate int8
+LOSS_TO_REPORT = 0.01  # loss of accuracy by an export
+ERROR_LENGTH = 300  # characters of the error of a failed export
 
 
 def export(entry: Entry, dataset, seed, formats: list[Format], int8_io):
@@ -23,9 +23,9 @@ def export(entry: Entry, dataset, seed, formats: list[Format], int8_io):
     Args:
         entry: Entry of the network; its record is stored again.
         dataset: Dataset.
-        seed: chooses the images by which int8 finds its ranges.
-        formats: list of Format, the exports wanted.
-        int8_io: whether the int8 file takes and gives int8.
+        seed: whole number from 0, the seed for the choice of calibration images.
+        formats: list of Format to export to.
+        int8_io: whether inputs and outputs of the int8 file are int8.
 
     Returns:
         The record, a dict of plain values.
@@ -65,9 +65,9 @@ def missing(entry: Entry, record, formats: list[Format], int8_io):
 
     Args:
         entry: Entry of the network.
-        record: its record.
-        formats: list of Format, the exports wanted.
-        int8_io: as `export` takes it.
+        record: record of the network.
+        formats: list of Format to export to.
+        int8_io: whether inputs and outputs of the int8 file are int8.
     """
     failed = failures(record)
     return [
@@ -81,24 +81,21 @@ def missing(entry: Entry, record, formats: list[Format], int8_io):
 
 
 def failures(record):
-    """`{format: why}` of the exports that failed."""
+    """`{format: reason}` of the failed exports."""
     column = record.get("failed_exports", "")
     return dict(each.partition(": ")[::2] for each in column.split("; ") if each)
 
 
 def save_failures(entry: Entry, record, failed):
-    """Store which exports failed, `{format: why}`, in the record; returns it."""
-    said = (f"{name}: {why.replace('; ', ', ')}" for name, why in failed.items())
-    record = record | {"failed_exports": "; ".join(said)}
+    """Store the failed exports, `{format: reason}`, in the record; returns the record."""
+    texts = (f"{name}: {reason.replace('; ', ', ')}" for name, reason in failed.items())
+    record = record | {"failed_exports": "; ".join(texts)}
     entry.save_record(record)
     return record
 
 
 def report_loss(entry: Entry, record, formats: list[Format]):
-    """Print a line for each export that loses accuracy.
-
-    Arguments as for `missing`.
-    """
+    """Print a line for each export that loses accuracy; arguments as for `missing`."""
     for each in formats:
         loss = record["accuracy"] - record.get(f"{each.column}_accuracy", math.nan)
         if loss > LOSS_TO_REPORT:
@@ -107,13 +104,13 @@ def report_loss(entry: Entry, record, formats: list[Format]):
 
 
 def _prepared(model, images):
-    """The network as it is exported, and what it answers in Keras."""
+    """The network to export, and its outputs in Keras."""
     network = inference.for_inference(model)
     return network, measuring.answers(timing.inference(network), images)
 
 
 def _write_and_measure(model, expected, file, file_format: Format, dataset, seed, int8_io):
-    """One export of a network, as `measuring.measure` returns it."""
+    """Write one export of a network; returns the result of `measuring.measure`."""
     images = None
     if file_format.quantised:
         images, _ = samples.training_images(dataset, seed, CALIBRATION_IMAGES)
@@ -124,10 +121,10 @@ def _write_and_measure(model, expected, file, file_format: Format, dataset, seed
 
 
 def _attempt(function, *arguments):
-    """`(what the function returns, "")`, or `(None, what it raised)` in one line.
+    """Call a function; returns `(result, "")`, or `(None, error message)` in one line.
 
-    Converters and runtimes raise nearly anything. A full disk and too little memory are raised on:
-    what comes after would fail, too.
+    Converters and runtimes raise errors of many classes. Errors of a full disk or of too little
+    memory are raised again, because the next exports would also fail.
     """
     try:
         return function(*arguments), ""
@@ -136,8 +133,8 @@ def _attempt(function, *arguments):
     except Exception as error:
         if getattr(error, "errno", None) == errno.ENOSPC:
             raise
-        why = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        return None, textwrap.shorten(why, ERROR_LENGTH, placeholder=" ...") or "ValueError"
+        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        return None, textwrap.shorten(reason, ERROR_LENGTH, placeholder=" ...") or "ValueError"
 
 
 def _kind(int8_io):

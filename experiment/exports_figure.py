@@ -1,4 +1,4 @@
-"""Accuracy against the size of exported files: the figure of a CSV of trials."""
+"""Draw accuracy against the size of exported files, from the rows of a CSV of trials."""
 
 import pandas as pd
 
@@ -8,9 +8,13 @@ from pruning.exports import FORMATS
 
 @figures.styled()
 def exports(rows):
-    """The Figure of these rows, a DataFrame as `record.read_rows` gives it; None without exports.
+    """The Figure of accuracy against the size of exported files, or None if there are none.
 
-    A panel per network, a line per format and setting; accuracies are those of the files.
+    Each network has a panel, and each format and setting a line. The accuracies are those of the
+    files.
+
+    Args:
+        rows: DataFrame that `record.read_rows` returned.
     """
     means = lines.described(summary.summarised(rows))
     points = pd.concat([_points(means, each) for each in FORMATS.values()])
@@ -31,7 +35,7 @@ def exports(rows):
 
 
 def _points(means, file_format):
-    """The points of a format, labelled if no other format's are close to them."""
+    """The points of a format. Float formats have similar sizes, so only the first has texts."""
     name, pruned = file_format.column, means["kind"] != "unpruned"
     points = lines.points(means, means[f"{name}_bytes_mean"] / 1e6, f"{name}_accuracy")
     several = means["label"][pruned].nunique() > 1

@@ -1,4 +1,4 @@
-"""What the figures share: size, styles, title, legend and files."""
+"""Size, styles, title, legend and files of all figures."""
 
 import contextlib
 import textwrap
@@ -10,14 +10,14 @@ from matplotlib.figure import Figure
 from experiment.layer_ratios import shortened
 from scnnb.files import replaced
 
-WIDTH = 4.8  # inches; scaled to a paper's column of 3.3 its letters are 5 to 6 points high
+WIDTH = 4.8  # inches; in a paper's column of 3.3 inches, letters are 5 to 6 points high
 PANEL = 2.4  # inches, height of a panel with its axis and title
 LINE = 0.16  # inches, height of a line of the legend
-LETTERS = 68  # of a line of a title
+LETTERS = 68  # most letters in a line of a title
 DPI = 250
 GREY = "0.55"
-NAMES = {"epoch2": "epochs of retraining"}  # of columns that a reader would not understand
-# Colours of Okabe and Ito, which differ for colour-blind readers; markers and dashes do in grey
+NAMES = {"epoch2": "epochs of retraining"}  # column: a name that a reader understands
+# Okabe and Ito's colours, which colour-blind readers can tell apart; markers and dashes for grey
 STYLES = [
     {"color": color, "marker": marker, "linestyle": dashes}
     for color, marker, dashes in (
@@ -34,7 +34,7 @@ STYLES = [
 
 @contextlib.contextmanager
 def styled():
-    """What is drawn in the `with`, or by a function that this decorates, looks as figures here."""
+    """Set the style of all figures inside the `with`, or inside the decorated function."""
     settings = matplotlib.rc_context(
         {
             "font.size": 8.5,
@@ -43,18 +43,18 @@ def styled():
             "grid.alpha": 0.3,
             "lines.linewidth": 1.2,
             "lines.markersize": 4.5,
-            "text.parse_math": False,  # a file's name may hold a dollar sign
-            "pdf.fonttype": 42,  # letters stay letters, as publishers want
+            "text.parse_math": False,  # the name of a file can contain a dollar sign
+            "pdf.fonttype": 42,  # text and not curves, as publishers want
         }
     )
     with settings, warnings.catch_warnings():
-        # it draws a box for a letter that the font lacks
+        # matplotlib draws a box for a letter that is not in the font
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         yield
 
 
 def grid(lines, columns, **options):
-    """A Figure of `lines` times `columns` panels, and these as a 2-D array."""
+    """A Figure of `lines` times `columns` panels, and the 2-D array of the panels."""
     figure = Figure(figsize=(WIDTH, PANEL * lines), dpi=DPI, layout="constrained")
     return figure, figure.subplots(lines, columns, squeeze=False, **options)
 
@@ -65,18 +65,20 @@ def add_reference(axes, accuracy, **options):
 
 
 def handles(panels):
-    """`{label: handle}` of what the panels hold, each label once."""
-    found = {}
+    """`{label: handle}` of the panels for the legend, each label once."""
+    handle_of = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
-    return found
+            handle_of.setdefault(label, handle)
+    return handle_of
 
 
 def add_legend(figure, handles, title=None):
-    """Put the legend of these `{label: handle}` below the panels, and fix the layout."""
+    """Add the legend of `{label: handle}` below the panels, and fix the layout."""
     longest = max(map(len, handles), default=0)
-    columns = max(1, int(WIDTH / (0.055 * longest + 0.5)))  # inches of a letter, of a handle
+    columns = max(
+        1, int(WIDTH / (0.055 * longest + 0.5))
+    )  # width of a letter and of a handle in inches
     lines = -(-len(handles) // columns) + len((title or "").splitlines())
     figure.set_figheight(figure.get_figheight() + LINE * lines + 0.1)
     figure.legend(
@@ -90,17 +92,17 @@ def add_legend(figure, handles, title=None):
         title_fontsize="small",
     )
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # labels are put where there is room in this layout
+    figure.set_layout_engine("none")  # labels are placed later and need a fixed layout
 
 
 def title(setting, names, of_network=(), of_training=()):
-    """The title above the panels of a network: what it is and on which images, how it was trained.
+    """The title of the panels of a network: one line about the network, one about its training.
 
     Args:
-        setting: a row of the CSV, by its columns.
-        names: columns that differ between networks, as `varying` returns them.
-        of_network: further texts of the first line, empty ones left out.
-        of_training: those of the second line.
+        setting: row of the CSV, a mapping of its columns.
+        names: columns that differ between networks, see `varying`.
+        of_network: more texts for the first line; empty ones are ignored.
+        of_training: texts for the second line; empty ones are ignored.
     """
     others = in_words(setting, [n for n in names if n not in ("dataset", "model", "epoch1")])
     network = f"{setting['model']} on {setting['dataset']}"
@@ -111,7 +113,7 @@ def title(setting, names, of_network=(), of_training=()):
 
 
 def varying(rows, names):
-    """The columns in which rows differ, the checksum only if no other tells these apart."""
+    """The columns in which rows differ; the checksum only if no other column differs."""
     others = [name for name in names if name != "content"]
     several = rows[names].drop_duplicates()
     return [
@@ -122,22 +124,22 @@ def varying(rows, names):
 
 
 def span(numbers):
-    """The number in words, or the lowest and the highest of several."""
+    """The number as a text, or the lowest and the highest of several."""
     low, high = min(numbers), max(numbers)
     return f"{low}" if low == high else f"{low} to {high}"
 
 
 def seeds(numbers):
-    """How many seeds there are, in words."""
+    """The number of seeds as a text."""
     return f"n = {span(numbers)} seed{'s' * (max(numbers) > 1)}"
 
 
 def in_words(setting, names):
-    """Settings in words, those that do not apply left out.
+    """Settings as a text, without empty ones.
 
     Args:
-        setting: a row of the CSV, by its columns.
-        names: the columns to name.
+        setting: row of the CSV, a mapping of its columns.
+        names: columns to name.
     """
     values = {name: setting[name] for name in names if setting[name] != ""}
     if "layer_ratios" in values:
@@ -148,7 +150,7 @@ def in_words(setting, names):
 
 @styled()
 def save(figure, png):
-    """Write the figure as PNG and as PDF, each only when it is complete.
+    """Write the figure as PNG and as PDF, each completely or not at all.
 
     Args:
         figure: matplotlib Figure.
@@ -156,5 +158,6 @@ def save(figure, png):
     """
     for path in (png, png.with_suffix(".pdf")):
         with replaced(path) as partial:
-            dated = {"CreationDate": None} if path.suffix == ".pdf" else None
-            figure.savefig(partial, metadata=dated)  # the same figure is the same file
+            # without a date, the same figure is the same file
+            metadata = {"CreationDate": None} if path.suffix == ".pdf" else None
+            figure.savefig(partial, metadata=metadata)

@@ -1,4 +1,4 @@
-"""Labels at the points of a panel and at the ends of its lines, none on another."""
+"""Write labels at points and at the ends of lines, so that they do not overlap."""
 
 import itertools
 
@@ -6,21 +6,21 @@ from matplotlib.transforms import Bbox
 
 from experiment import figures
 
-# 1/72 inch to the right of a point and away from it, and whether above or below
+# distances from the point in 1/72 inch, to the right and upwards or downwards, and 1 for upwards
 PLACES = list(itertools.product((0, 8, -8, 14, -14), (8, 12, 17), (1, -1)))
 NAME = 8.5  # 1/72 inch, height of a name at the end of a line
-WRONG = 1000  # more than lines that a label could cross
+WRONG = 1000  # cost of a label that overlaps another; more than the lines that it could cross
 
 
 def at_points(axes, points):
-    """Write the `text` of the points where it covers no other, and as few lines as can be.
+    """Write the `text` of points, so that labels do not overlap and cross few lines.
 
-    Points of one x and text share a label above the highest or below the lowest. A label for which
-    there is no room at all is left out.
+    Points with the same x and text have one label, above the highest or below the lowest. If there
+    is no room for a label, it is not written.
 
     Args:
         axes: matplotlib Axes in the final layout.
-        points: DataFrame as `panels.draw` takes it, with a column `text`.
+        points: DataFrame as for `panels.draw`, with the column `text`.
     """
     lines, markers = _obstacles(axes)
     texts = []
@@ -44,7 +44,7 @@ def at_points(axes, points):
 
 
 def at_ends(axes, names):
-    """Write names to the right of the ends of lines, none on another.
+    """Write names to the right of the ends of lines, so that they do not overlap.
 
     Args:
         axes: matplotlib Axes in the final layout.
@@ -58,7 +58,7 @@ def at_ends(axes, names):
     for (name, x, y, color), end, height in zip(names, ends, heights, strict=True):
         place = {"xytext": (12, height - end), "textcoords": "offset points", "va": "center"}
         thin = {"arrowstyle": "-", "color": color, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 1}
-        thin["relpos"] = (0, 0.5)  # from the name's left end
+        thin["relpos"] = (0, 0.5)  # the line starts at the left of the name
         axes.annotate(name, (x, y), **place, color=color, fontsize="small", arrowprops=thin)
 
 
@@ -68,7 +68,7 @@ def _note(axes, text):
 
 
 def _put(note, x, ends, place):
-    """Put the label at a place; returns its box in pixels."""
+    """Move the label to a place; returns its box in pixels."""
     right, away, side = place
     note.xy = x, ends[side]
     note.set_position((right, away * side))
@@ -76,20 +76,20 @@ def _put(note, x, ends, place):
 
 
 def _lead(axes, note):
-    """Draw a thin line from a label that is not close to its point."""
+    """Draw a thin line from a label to its point."""
     right, up = note.get_position()
     thin = {"arrowstyle": "-", "color": figures.GREY, "linewidth": 0.5, "shrinkA": 4, "shrinkB": 2}
     place = {"xytext": (right, up), "textcoords": "offset points"}
     axes.annotate("", note.xy, **place, arrowprops=thin)
 
 
-def _leaves(whole, box):
-    """Whether a box is not inside another."""
-    return not (whole.contains(box.x0, box.y0) and whole.contains(box.x1, box.y1))
+def _leaves(panel, box):
+    """Whether a part of the box is outside the panel."""
+    return not (panel.contains(box.x0, box.y0) and panel.contains(box.x1, box.y1))
 
 
 def _obstacles(axes):
-    """Lines and bars as paths, markers as boxes, all in pixels."""
+    """`(lines and bars as paths, markers as boxes)`, in pixels."""
     half = 3 / 72 * axes.figure.dpi
     paths, boxes = [], []
     for line in axes.lines:
@@ -104,7 +104,7 @@ def _obstacles(axes):
 
 
 def _apart(heights, bottom, top):
-    """The heights, in ascending order, moved until names of height `NAME` have room."""
+    """The ascending heights, moved apart by at least the height `NAME`, inside the panel."""
     heights, last = list(heights), len(heights) - 1
     for number in list(range(last)) * 50:
         lacking = max(0, NAME - heights[number + 1] + heights[number]) / 2

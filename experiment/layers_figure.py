@@ -1,4 +1,4 @@
-"""Filters that each layer keeps: the figure of a CSV of trials."""
+"""Draw the filters that each layer keeps, from the rows of a CSV of trials."""
 
 import matplotlib
 import pandas as pd
@@ -6,16 +6,20 @@ import pandas as pd
 from experiment import figures, lines, settings
 from experiment.study import RESULTS
 
-NAMES = 28  # of layers that have room below a panel
+NAMES = 28  # most names of layers below a panel
 COLUMNS = ["layer", "filters_before", "filters_after"]
 
 
 @figures.styled()
 def layers(rows):
-    """The Figure of these rows, a DataFrame as `record.read_rows` gives it; None without tables.
+    """The Figure of the filters of each layer, or None if there are no tables of layers.
 
-    A panel per network: grey is what each layer had, a line what it keeps. The numbers are those of
-    the `..._layers.csv` beside the stored models; networks without such a file are left out.
+    Each network has a panel. The grey area is the filters before pruning, and a line is the filters
+    that are kept. The numbers come from `..._layers.csv` beside the stored models. Networks without
+    such a file are not drawn.
+
+    Args:
+        rows: DataFrame that `record.read_rows` returned.
     """
     networks = [network for _, network in rows.groupby(lines.NETWORK, sort=False)]
     drawn = [(network.iloc[0], tables) for network in networks if (tables := _tables(network))]
@@ -31,7 +35,7 @@ def layers(rows):
 
 
 def _tables(network):
-    """`{what was removed: table}` of the pruned networks that differ in shape."""
+    """`{text about the removed part: table}` of the pruned networks that differ in shape."""
     tables = {}
     coupled = ["coupled"] if network["coupled"].nunique() > 1 else []
     for row in network.sort_values("pruning_ratio", kind="stable").to_dict("records"):
@@ -47,11 +51,11 @@ def _tables(network):
 
 
 def _draw(axes, tables):
-    """Draw what each layer had and what it keeps, layers from left to right."""
+    """Draw the filters of each layer before and after pruning, layers from left to right."""
     first, *_ = tables.values()
     names, edges = list(first["layer"]), [number - 0.5 for number in range(len(first) + 1)]
     axes.stairs(first["filters_before"], edges, fill=True, color="0.92", label="before pruning")
-    colors = matplotlib.colormaps["cividis"]  # from dark to bright, in grey too
+    colors = matplotlib.colormaps["cividis"]  # from dark to bright, also if printed in grey
     for number, (label, table) in enumerate(tables.items()):
         style = figures.STYLES[number % len(figures.STYLES)]["linestyle"]
         color = colors(0.7 * number / max(1, len(tables) - 1))

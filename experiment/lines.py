@@ -1,23 +1,23 @@
-"""Which trials share a line of a figure, and what is written at it and above it."""
+"""The lines of a figure of trials: their points, labels, styles and title."""
 
 import itertools
 
 from experiment import figures, log
 from experiment.columns import BASELINE_SETTINGS, TRIALS
 
-NETWORK = [name for name in BASELINE_SETTINGS if name != "seed"]  # a row of panels for each
-UNRANKED = ("criterion", "strategy", "coupled")  # shape nothing if nothing is removed
+NETWORK = [name for name in BASELINE_SETTINGS if name != "seed"]  # each network has its own panels
+UNRANKED = ("criterion", "strategy", "coupled")  # have no effect if no filter is removed
 LABELS = "at a point: filters removed from each layer, or the name of the layer ratios"
-LEAST_SPAN = 2  # percent of the accuracy axis, so that the noise of a seed looks like no trend
+LEAST_SPAN = 2  # percent on the accuracy axis, so that noise does not look like a trend
 
 
 def described(means):
-    """The rows of `summary.summarised`, pruned networks first, with what a figure shows of them.
+    """The rows of `summary.summarised` with four more columns for figures, pruned networks first.
 
     Returns:
-        DataFrame with four more columns: `label`, what distinguishes the row's line from the
-        others; `text`, the part of the filters that was removed, or the name of the layer ratios;
-        `joined`, whether a line leads from ratio to ratio; `kind`.
+        DataFrame with the new columns `label`, the settings that differ from other lines; `text`,
+        the part of the filters that was removed, or the name of the layer ratios; `joined`, whether
+        a line connects the points; and `kind`, "pruned", "unpruned" or "scratch".
     """
     named, control = means["layer_ratios"] != "", means["control"] != ""
     unpruned = (means["pruning_ratio"] == 0) & ~named & ~control
@@ -34,36 +34,36 @@ def described(means):
 
 
 def points(rows, x, accuracy):
-    """The points of these rows as `panels.draw` takes them.
+    """The points of these rows for `panels.draw`.
 
     Args:
-        rows: DataFrame as `described` returns it.
-        x: Series of where they are from left to right.
-        accuracy: the columns' name without `_mean` and `_std`.
+        rows: DataFrame that `described` returned.
+        x: Series of the values on the x axis.
+        accuracy: name of the columns of the y axis, without `_mean` and `_std`.
     """
-    found = rows[["label", "text", "joined"]].assign(x=x.astype(float), filled=False)
-    found["y"], found["error"] = 100 * rows[f"{accuracy}_mean"], 100 * rows[f"{accuracy}_std"]
-    return found[found["x"].notna() & found["y"].notna()]
+    points = rows[["label", "text", "joined"]].assign(x=x.astype(float), filled=False)
+    points["y"], points["error"] = 100 * rows[f"{accuracy}_mean"], 100 * rows[f"{accuracy}_std"]
+    return points[points["x"].notna() & points["y"].notna()]
 
 
 def styles(labels):
-    """`{label: style}`, each different as long as there are styles."""
+    """`{label: style}`; styles repeat if there are more labels than styles."""
     return dict(zip(labels, itertools.cycle(figures.STYLES), strict=False))
 
 
 def finish(axes, network, means, xlabels):
-    """Title, names and limits of the panels of a network, and the baseline's accuracy.
+    """Add title, names, limits and the baseline's accuracy to the panels of a network.
 
     Args:
-        axes: array of matplotlib Axes with a common accuracy.
-        network: the rows of `means` of this network.
-        means: DataFrame as `described` returns it.
-        xlabels: a text for each of the Axes.
+        axes: array of matplotlib Axes that share the accuracy axis.
+        network: rows of `means` of this network.
+        means: DataFrame that `described` returned.
+        xlabels: name of the x axis for each of the Axes.
     """
     axes[0].set_title(_title(network, means), loc="left")
     axes[0].set_ylabel("test accuracy (%)")
     for panel, xlabel in zip(axes, xlabels, strict=True):
-        if not panel.has_data():  # MACs that are not counted
+        if not panel.has_data():  # the MACs could not be counted
             panel.set_axis_off()
             continue
         label = "" if "baseline" in figures.handles([panel]) else "baseline"
@@ -71,14 +71,14 @@ def finish(axes, network, means, xlabels):
         figures.add_reference(panel, accuracy, label=label)
         panel.set_xlabel(xlabel)
         panel.set_xlim(0, 1.12 * panel.dataLim.x1)
-        panel.margins(y=0.2)  # for labels
+        panel.margins(y=0.2)  # room for labels
     low, high = axes[0].get_ylim()
     spare = max(0, LEAST_SPAN - (high - low)) / 2
     axes[0].set_ylim(max(0, low - spare), high + spare)
 
 
 def baseline(network):
-    """The row of a network, a DataFrame, whose baseline is that of most seeds."""
+    """The row of a network, as a DataFrame, whose baseline is the mean of most seeds."""
     return network.loc[[network["n"].idxmax()]]
 
 

@@ -1,23 +1,23 @@
-"""One panel of a figure: lines with error bars side by side."""
+"""Draw a panel of a figure: lines with error bars that do not overlap."""
 
 import itertools
 
 import numpy as np
 from matplotlib.transforms import ScaledTranslation
 
-STEP = 4  # 1/72 inch between two lines, so that bars at the same x stand side by side
-SPREAD = 16  # 1/72 inch from the first such line to the last
+STEP = 4  # 1/72 inch between two lines, so that bars at the same x do not overlap
+SPREAD = 16  # 1/72 inch, largest distance from the first such line to the last
 
 
 def draw(axes, points, styles):
-    """Draw points with their error bars, and lines through those that belong together.
+    """Draw points with their error bars, and the lines that connect them.
 
     Args:
         axes: matplotlib Axes.
-        points: DataFrame with a row per point: `x`, `y`, `error` (not a number for none), `label`
-            in the legend, whether a line is to join them (`joined`), and whether the marker is
-            `filled`.
-        styles: `{label: style}` as in `figures.STYLES`.
+        points: DataFrame with a row per point and the columns `x`, `y`, `error` (NaN for no bar),
+            `label` in the legend, `joined` (whether a line connects it), and `filled` (whether the
+            marker is filled).
+        styles: `{label: style}`, see `figures.STYLES`.
     """
     shifts = _shifts(axes, points)
     for (label, joined), line in points.groupby(["label", "joined"], sort=False):
@@ -38,13 +38,13 @@ def draw(axes, points, styles):
         )
         filled = line[line["filled"]]
         axes.plot(filled["x"], filled["y"], **style | {"linestyle": "none", "zorder": 3})
-    error = points["error"].fillna(0)  # moved lines are no part of the limits
+    error = points["error"].fillna(0)  # matplotlib ignores shifted lines when it sets the limits
     for y in (points["y"] - error, points["y"] + error):
         axes.update_datalim(list(zip(points["x"], y, strict=True)))
 
 
 def _shifts(axes, points):
-    """`{label: 1/72 inch to the right}`: lines with points of the same x stand side by side."""
+    """`{label: shift to the right in 1/72 inch}`, so that bars at the same x do not overlap."""
     xs = {label: np.unique(line["x"]) for label, line in points.groupby("label", sort=False)}
     rivals = {label: [each for each in xs if np.isin(xs[each], xs[label]).any()] for label in xs}
     slots = {}

@@ -1,27 +1,28 @@
-"""How sensitive each layer is: the figure of a CSV of sensitivities."""
+"""Draw how sensitive each layer is, from a CSV of sensitivities."""
 
 from experiment import figures, labels, log, record
 from experiment.columns import BASELINE_SETTINGS, NORMS, SENSITIVITY
 
-COLUMNS = 2  # panels side by side
-NAMED = len(figures.STYLES)  # layers of a colour of their own
+COLUMNS = 2  # panels in a row
+NAMED = len(figures.STYLES)  # layers with their own colour
 LETTER = 0.058  # inches, width of a letter of a name
 OTHERS = {"color": figures.GREY, "linewidth": 0.6}
 NETWORK = [*(name for name in BASELINE_SETTINGS if name != "seed"), "coupled", "images"]
 
 
 def draw(csv, norms_csv, png):
-    """Draw how sensitive each layer is: a block of panels per network, one line per layer.
+    """Draw how sensitive each layer is, with several panels per network and one line per layer.
 
-    The first panel holds the filters of each layer, sorted by their L1 norm (figure 2a of Li et al.
-    2017), then follows one for each criterion: accuracy over the part of a layer's filters that was
-    removed, nothing retrained (figures 2b and 8). Values are means over the seeds. The layers that
-    lose most, on average over parts and criteria, have colours and their names at the lines' ends.
+    The first panel shows the L1 norms of each layer's filters, sorted (figure 2a of Li et al.
+    2017). Each criterion has one more panel: accuracy against the part of a layer's filters that
+    was removed, without retraining (figures 2b and 8). Values are means over the seeds. The most
+    sensitive layers, on average over parts and criteria, have colours, and their names are at the
+    ends of their lines.
 
     Args:
         csv: pathlib.Path of a CSV of the table `SENSITIVITY`, with at least one row.
         norms_csv: pathlib.Path of a CSV of the table `NORMS`, for the same networks.
-        png: pathlib.Path of the picture; a PDF is written beside it.
+        png: pathlib.Path of the figure; a PDF is written beside it.
     """
     with record.lock(csv):
         rows = record.read_rows(csv, SENSITIVITY)
@@ -30,7 +31,7 @@ def draw(csv, norms_csv, png):
 
 @figures.styled()
 def sensitivities(rows, norms):
-    """The Figure of these rows, DataFrames as `record.read_rows` gives them."""
+    """The Figure of the sensitivities and norms, DataFrames that `record.read_rows` returned."""
     networks = [network for _, network in rows.groupby(NETWORK, sort=False)]
     heights = [-(-(1 + network["criterion"].nunique()) // COLUMNS) for network in networks]
     figure, grid = figures.grid(sum(heights), COLUMNS)
@@ -48,7 +49,7 @@ def sensitivities(rows, norms):
 
 
 def _draw_network(block, network, norms, varying):
-    """Draw the panels of a network; returns `(axes, [(name, x, y, color)])` of those with names."""
+    """Draw the panels of a network; returns `[(axes, [(name, x, y, color)])]` for the names."""
     setting = network.iloc[0]
     trained = log.epochs(setting["epoch1"]) if setting["epoch1"] else "trained before"
     seeds = figures.seeds([network["seed"].nunique()])
@@ -67,13 +68,13 @@ def _draw_network(block, network, norms, varying):
 
 
 def _draw_norms(axes, norms, styles):
-    """The filters of each layer of a network, from the largest L1 norm to the smallest."""
+    """Draw the L1 norms of each layer's filters, from the largest to the smallest."""
     axes.set(xlabel="filters, largest first (% of a layer's)", ylabel="L1 norm (% of largest)")
     of_layer = norms.groupby(["seed", "layer"], sort=False)["l1_norm"]
     largest = of_layer.transform("max")
     norms = norms.assign(
         rank=of_layer.rank(ascending=False, method="first"),
-        part=100 * norms["l1_norm"] / largest.where(largest > 0, 1),  # of zeros only
+        part=100 * norms["l1_norm"] / largest.where(largest > 0, 1),  # 1 if all are 0
     )
     styles = {name: style for names, style in styles.items() for name in names.split()}
     for layer, of_layer in norms.groupby("layer", sort=False):
@@ -82,7 +83,7 @@ def _draw_norms(axes, norms, styles):
 
 
 def _draw_accuracies(axes, curves, styles):
-    """Accuracy over the part of a layer's filters that is removed, of one criterion."""
+    """Draw accuracy against the removed part of each layer's filters, for one criterion."""
     baseline = 100 * curves.groupby("seed")["baseline_accuracy"].first().mean()
     axes.set(ylabel=f"{curves['images'].iloc[0]} accuracy (%)")
     figures.add_reference(axes, baseline, label="baseline")
@@ -96,14 +97,14 @@ def _draw_accuracies(axes, curves, styles):
         else:
             axes.plot(xs, ys, **style, markevery=2)
             ends.append((_shortened(layers), xs[-1], ys[-1], style["color"]))
-    room = 0.25 + LETTER * max(len(name) for name, *_ in ends)  # and a line that leads to it
+    room = 0.25 + LETTER * max(len(name) for name, *_ in ends)  # 0.25 for the line to the name
     axes.set(xlim=(0, 90 / (1 - room / 1.75)), xticks=range(0, 100, 30))
     axes.set_ylim(bottom=0)
     return ends
 
 
 def _styles(network):
-    """`{layers: style}`, one of their own for the most sensitive."""
+    """`{layers: style}`; the most sensitive layers have their own style."""
     accuracies = network.groupby("layers", sort=False)["accuracy"].mean()
     sensitive = accuracies.nsmallest(NAMED).index
     named = [layers for layers in accuracies.index if layers in sensitive]

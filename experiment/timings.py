@@ -1,4 +1,4 @@
-"""What the process takes of this machine: its memory; and the name of the machine."""
+"""The memory of this process, and the name and cores of the machine."""
 
 import math
 import os
@@ -10,7 +10,7 @@ from scnnb.backends import BACKEND
 
 
 def forget_peak():
-    """Begin to count `peak_memory_mb` anew."""
+    """Reset the peak that `peak_memory_mb` returns."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
@@ -18,9 +18,9 @@ def forget_peak():
 
 
 def peak_memory_mb():
-    """Most memory of this process that was resident at once, in 10^6 bytes.
+    """The peak of this process's resident memory since `forget_peak`, in 10^6 bytes.
 
-    Since `forget_peak`. Not a number where the system does not tell, which Linux does.
+    It is NaN if the system does not report it; Linux does.
     """
     try:
         (kilobytes,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
@@ -30,7 +30,7 @@ def peak_memory_mb():
 
 
 def name():
-    """Processor, number of its cores that the process may use, system; GPUs, if there are."""
+    """The processor, the number of cores that this process uses, the system, and the GPUs."""
     processor = platform.processor() or platform.machine()
     try:
         names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
@@ -43,11 +43,11 @@ def name():
 
 
 def cores():
-    """Number of the processor's cores that this process may use, or was told to."""
-    told = os.environ.get("TF_NUM_INTRAOP_THREADS", "")  # as TensorFlow reads it, 0 for all
-    if told.isdigit() and int(told):
-        return int(told)
+    """Number of cores that this process uses."""
+    limit = os.environ.get("TF_NUM_INTRAOP_THREADS", "")  # TensorFlow's limit, 0 for all
+    if limit.isdigit() and int(limit):
+        return int(limit)
     try:
         return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
+    except AttributeError:  # some systems do not have this function
         return os.cpu_count()

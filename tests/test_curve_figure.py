@@ -9,7 +9,7 @@ import pytest
 from experiment import curve_figure, figures, record
 from tests.rows import exported, row
 
-MACS = [  # of SCNNB, a tenth more of the filters removed from one to the next
+MACS = [  # of SCNNB with 0.1, 0.2, ... of the filters removed
     *(6600752, 5637020, 4635264, 3803832, 3035904, 2194672, 1569628, 934784, 442040),
 ]
 BASELINE = (4.04737, 7.865344)  # parameters and MACs in millions
@@ -23,13 +23,13 @@ def figure_of(csv, rows):
 
 
 def points(axes):
-    """`{label: [(x, y) of its points]}`, as they stand in the legend."""
+    """`{label: [(x, y) of its points]}`, in the order of the legend."""
     lines = {label: handle[0] for label, handle in figures.handles([axes]).items()}
     return {label: list(map(tuple, line.get_xydata())) for label, line in lines.items()}
 
 
 def texts(axes):
-    """What is written at points."""
+    """The texts at points."""
     return sorted(text.get_text() for text in axes.texts if text.get_text())
 
 
@@ -53,17 +53,17 @@ def test_points_are_in_millions_and_percent_and_a_star_is_the_baseline(tmp_path)
     assert labels == ["parameters (M)", "MACs per image (M)"]
     assert figure.axes[0].get_ylabel() == "test accuracy (%)"
     for axes, factor, size in zip(figure.axes, (1, 2), BASELINE, strict=True):
-        found = points(axes)
-        assert found.keys() == {"pruned, retrained", "baseline"}
-        np.testing.assert_allclose(found["pruned, retrained"], [(factor, 70), (2.5 * factor, 80)])
-        np.testing.assert_allclose(found["baseline"], [(size, 90)])
+        drawn = points(axes)
+        assert drawn.keys() == {"pruned, retrained", "baseline"}
+        np.testing.assert_allclose(drawn["pruned, retrained"], [(factor, 70), (2.5 * factor, 80)])
+        np.testing.assert_allclose(drawn["baseline"], [(size, 90)])
         assert texts(axes) == ["40%", "80%"]
         assert axes.get_xlim()[0] == 0 and axes.get_xscale() == "linear"
 
 
 def test_a_line_at_the_accuracy_of_the_baseline_goes_from_edge_to_edge(tmp_path):
     rows = [row(seed=seed, baseline_accuracy=0.6 + 0.1 * seed) for seed in (0, 1)]
-    rows += [row(pruning_ratio=0.2, baseline_accuracy=0.6)]  # of one seed so far
+    rows += [row(pruning_ratio=0.2, baseline_accuracy=0.6)]  # has one seed only
     for axes in figure_of(tmp_path / "a.csv", rows).axes:
         (line,) = (line for line in axes.lines if list(line.get_xdata()) == [0, 1])
         np.testing.assert_allclose(line.get_ydata(), [65, 65])
@@ -98,12 +98,12 @@ def test_every_network_has_a_row_of_panels_with_its_own_accuracies(tmp_path):
     assert titles[2][1].startswith("5 epochs, ")
     np.testing.assert_allclose(points(grid[1, 0])["pruned, retrained"], [(0.09, 50)])
     assert grid[0, 0].get_ylim() == grid[0, 1].get_ylim() != grid[1, 0].get_ylim()
-    rows = [row(), row(content="other")]  # nothing else tells them apart
+    rows = [row(), row(content="other")]  # all other settings are equal
     title = figure_of(tmp_path / "a.csv", rows).axes[2].get_title(loc="left")
     assert title.startswith("scnnb on fashion, content other, ")
 
 
-def test_seeds_share_a_marker_at_their_mean_with_a_bar_of_one_deviation(tmp_path):
+def test_a_marker_is_the_mean_over_seeds_and_its_bar_one_standard_deviation(tmp_path):
     rows = [
         row(seed=seed, accuracy=accuracy, baseline_accuracy=accuracy + 0.1)
         for seed, accuracy in enumerate((0.5, 0.6, 0.7))
@@ -138,7 +138,7 @@ def test_the_bars_of_several_criteria_do_not_overlap(criteria):
             assert apart or one[1] > other[2] or other[1] > one[2]
 
 
-def test_no_label_covers_another_or_leaves_its_panel(criteria):
+def test_labels_do_not_overlap_and_are_inside_their_panel(criteria):
     criteria.draw_without_rendering()
     for axes in criteria.axes:
         assert texts(axes) == [f"{ratio}0%" for ratio in range(1, 10)]
@@ -150,13 +150,13 @@ def test_no_label_covers_another_or_leaves_its_panel(criteria):
             assert axes.bbox.contains(box.x0, box.y0) and axes.bbox.contains(box.x1, box.y1)
 
 
-def test_the_legend_names_only_what_differs(criteria, tmp_path):
+def test_the_legend_names_only_the_settings_that_differ(criteria, tmp_path):
     labels = ["criterion l1", "criterion random", "criterion largest", "baseline"]
     (legend,) = criteria.legends
     assert [text.get_text() for text in legend.get_texts()] == labels
     assert "filters removed from each layer" in legend.get_title().get_text()
     rows = [row(), row(model="resnet20", coupled="skip", criterion="l2", epoch2=5)]
-    (legend,) = figure_of(tmp_path / "b.csv", rows).legends  # each network has one of them
+    (legend,) = figure_of(tmp_path / "b.csv", rows).legends  # one setting for each network
     assert {text.get_text() for text in legend.get_texts()} == {"pruned, retrained", "baseline"}
 
 
@@ -172,16 +172,16 @@ def test_a_point_of_layer_ratios_has_their_name_and_no_line(tmp_path):
         )
     ]
     for axes in figure_of(tmp_path / "a.csv", rows).axes:
-        found = texts(axes)
-        assert {"20%", "40%", "vgg16-A", "vgg16-A, rest 30%"} < set(found)
-        (checksum,) = set(found) - {"20%", "40%", "vgg16-A", "vgg16-A, rest 30%"}
+        written = set(texts(axes))
+        assert {"20%", "40%", "vgg16-A", "vgg16-A, rest 30%"} < written
+        (checksum,) = written - {"20%", "40%", "vgg16-A", "vgg16-A, rest 30%"}
         assert len(checksum) == 8
         lines = [(len(line.get_xdata()), line.get_linestyle()) for line in axes.lines]
         assert (3, "None") in lines and (2, "-") in lines
         assert {label for label in points(axes)} == {"pruned, retrained", "baseline"}
 
 
-def test_controls_have_lines_of_their_own(tmp_path):
+def test_controls_have_their_own_lines(tmp_path):
     scratch = {"control": "scratch", "criterion": "", "strategy": "", "schedule": ""}
     rows = [row(pruning_ratio=0.0, parameters=4047370, macs=7865344)]
     for changes in ({}, {"criterion": "random"}, scratch):
@@ -199,7 +199,7 @@ def test_controls_have_lines_of_their_own(tmp_path):
     assert list(points(figure.axes[0]))[0] == "criterion l1"
 
 
-def test_the_pareto_front_is_what_no_point_as_small_equals():
+def test_in_the_pareto_front_no_other_point_is_as_small_and_as_accurate():
     points = [(3, 0.9), (1, 0.5), (2, 0.5), (2, 0.7), (4, 0.9), (5, 0.95), (1, 0.4), (3, 0.9)]
     assert curve_figure.pareto_front(points) == [(1, 0.5), (2, 0.7), (3, 0.9), (5, 0.95)]
 
@@ -227,7 +227,7 @@ def test_the_noise_of_a_seed_does_not_look_like_a_trend(tmp_path):
     assert high - low >= 2
 
 
-def test_networks_whose_macs_are_not_counted_stand_on_no_axis_of_macs(tmp_path):
+def test_networks_whose_macs_are_not_counted_have_no_panel_of_macs(tmp_path):
     uncounted = {"macs": None, "baseline_macs": None}
     own = [row(model="own", seed=seed, **uncounted) for seed in (0, 1)]
     figure = figure_of(tmp_path / "a.csv", [row(), *own])

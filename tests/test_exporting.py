@@ -1,4 +1,4 @@
-"""Exports of stored networks, and formal.py --export: rows, files and messages."""
+"""experiment/exporting.py and formal.py --export: rows, files and messages."""
 
 import contextlib
 import dataclasses
@@ -26,7 +26,7 @@ NAMES = ["litert", "litert-int8", "onnx", "saved-model"]
 
 @pytest.fixture
 def export(few, small, call):
-    """Calls formal.py with these options: `export(*options)` -> status, stdout, stderr, rows."""
+    """Call formal.py with these options: `export(*options)` -> status, stdout, stderr, rows."""
 
     def run(*options, ratios=(0.0, 0.5)):
         result = call(small.parent, few, *SHORT, *ratios, "--model", small, *options)
@@ -37,7 +37,7 @@ def export(few, small, call):
 
 @pytest.fixture
 def stored(few, small):
-    """Exports a stored network: `stored(*names)` -> its record; what it uses are its attributes."""
+    """Export a stored network: `stored(*names)` -> its record; its Entry is `stored.entry`."""
     model, dataset = keras.models.load_model(small), data.load(few)
     entry = Entry(small.parent / "baseline", ({"accuracy": float}, *TRIALS.kinds[1:]))
     entry.save_model(model)
@@ -63,7 +63,7 @@ def test_size_accuracy_and_latency_of_every_format_are_in_the_record(stored):
     assert stored.entry.read_record() == measured
 
 
-def test_only_what_is_missing_is_exported(stored):
+def test_only_missing_files_are_exported(stored):
     before = stored("litert")
     file = stored.entry.export_file(FORMATS["litert"])
     stamp = file.stat().st_mtime_ns
@@ -74,7 +74,7 @@ def test_only_what_is_missing_is_exported(stored):
     assert file.exists()
 
 
-def test_a_file_of_other_input_is_missing(stored):
+def test_an_int8_file_with_another_input_type_is_missing(stored):
     measured = {"litert_int8_bytes": 1.0, "litert_int8_io": "float32"}
     formats = [FORMATS["litert-int8"]]
     stored.entry.export_file(*formats).touch()
@@ -82,9 +82,9 @@ def test_a_file_of_other_input_is_missing(stored):
     assert exporting.missing(stored.entry, measured, formats, int8_io=True) == formats
 
 
-def test_a_file_that_does_not_run_costs_no_other_format(stored, monkeypatch, capsys):
+def test_if_a_file_does_not_run_the_other_formats_are_exported(stored, monkeypatch, capsys):
     class InvalidGraph(Exception):
-        """As onnxruntime has it, of no class that says more."""
+        """An error of onnxruntime, whose classes are not known here."""
 
     change_onnx(monkeypatch, loader=fail(InvalidGraph("no such node;\nsorry")))
     measured = stored("onnx", "litert")
@@ -94,7 +94,7 @@ def test_a_file_that_does_not_run_costs_no_other_format(stored, monkeypatch, cap
 
 
 @pytest.mark.slow
-def test_every_row_holds_size_accuracy_and_latency_of_every_format(export, small):
+def test_every_row_has_size_accuracy_and_latency_of_every_format(export, small):
     status, out, err, rows = export("--export", *NAMES)
     assert (status, err) == (0, "")
     assert out.count("training the baseline") == 1
@@ -127,9 +127,9 @@ def test_finished_rows_are_exported_without_training_again(export, small):
     assert (rows["litert_bytes"] > 0).all() and rows["onnx_bytes"].isna().all()
     same = [name for name in before if name not in (*EXPORTED, "export_threads")]
     pd.testing.assert_frame_equal(rows[same], before[same])
-    gone, *files = sorted((small.parent / "results").glob("*/*.tflite"))
+    of_baseline, *files = sorted((small.parent / "results").glob("*/*.tflite"))
     stamps = [file.stat().st_mtime_ns for file in files]
-    gone.unlink()  # that of the baseline, which is in no row
+    of_baseline.unlink()  # no row depends on it
     _, out, _, again = export("--export", "litert", ratios=[0.5])
     assert out.count(".tflite: ") == 1
     assert [file.stat().st_mtime_ns for file in files] == stamps
@@ -137,7 +137,7 @@ def test_finished_rows_are_exported_without_training_again(export, small):
 
 
 @pytest.mark.slow
-def test_int8_files_are_made_anew_for_another_input(export):
+def test_int8_files_are_exported_again_for_another_input_type(export):
     assert export("--export", "litert-int8")[3]["litert_int8_io"].tolist() == ["float32"] * 2
     _, out, _, rows = export("--export", "litert-int8", "--int8-io")
     assert rows["litert_int8_io"].tolist() == ["int8"] * 2
@@ -145,7 +145,9 @@ def test_int8_files_are_made_anew_for_another_input(export):
 
 
 @pytest.mark.slow
-def test_a_file_that_answers_otherwise_is_a_failed_export_until_it_does_not(export, monkeypatch):
+def test_a_file_that_differs_from_keras_is_a_failed_export_and_is_exported_again(
+    export, monkeypatch
+):
     with monkeypatch.context() as patch:
         patch.setattr(checking, "TOLERANCE", -1.0)
         status, out, err, rows = export("--export", "onnx")
@@ -162,20 +164,20 @@ def test_a_file_that_answers_otherwise_is_a_failed_export_until_it_does_not(expo
 
 
 @pytest.mark.slow
-def test_a_format_that_cannot_be_written_costs_no_other(export, monkeypatch):
+def test_if_a_format_cannot_be_written_the_others_are_exported(export, monkeypatch):
     def refuse(*arguments):
         raise RuntimeError("no such operation; sorry\nand much more")
 
     change_onnx(monkeypatch, writer=refuse)
     status, out, err, rows = export("--export", "onnx", "litert")
     assert status == 1
-    told = r"onnx: functional_?\d* cannot be written as onnx: no such operation, sorry"
-    assert rows["failed_exports"].str.fullmatch(told).all()
+    reason = r"onnx: functional_?\d* cannot be written as onnx: no such operation, sorry"
+    assert rows["failed_exports"].str.fullmatch(reason).all()
     assert rows["onnx_bytes"].isna().all() and (rows["litert_bytes"] > 0).all()
 
 
 def change_onnx(monkeypatch, **changes):
-    """Have ONNX written or loaded by another function."""
+    """Replace the function that writes or loads ONNX."""
     monkeypatch.setitem(FORMATS, "onnx", dataclasses.replace(FORMATS["onnx"], **changes))
 
 
@@ -189,9 +191,9 @@ def fail(error):
 
 
 @pytest.mark.slow
-def test_a_file_that_does_not_run_costs_no_row_and_no_other_format(export, monkeypatch):
+def test_if_a_file_does_not_run_all_rows_and_other_formats_are_there(export, monkeypatch):
     class InvalidGraph(Exception):
-        """As onnxruntime has it, of no class that says more."""
+        """An error of onnxruntime, whose classes are not known here."""
 
     change_onnx(monkeypatch, loader=fail(InvalidGraph("no such node;\nsorry")))
     status, out, err, rows = export("--export", "onnx", "litert")
@@ -207,7 +209,7 @@ def test_a_file_that_does_not_run_costs_no_row_and_no_other_format(export, monke
 
 
 @pytest.mark.parametrize(
-    ("error", "why"),
+    ("error", "reason"),
     [
         (ValueError("bad  shape"), "bad shape"),
         (KeyError("name"), "KeyError: 'name'"),
@@ -218,8 +220,8 @@ def test_a_file_that_does_not_run_costs_no_row_and_no_other_format(export, monke
         (RuntimeError("word " * 1000), "RuntimeError: " + "word " * 56 + "..."),
     ],
 )
-def test_whatever_an_export_raises_is_told_in_one_line(error, why):
-    assert exporting._attempt(fail(error)) == (None, why)
+def test_the_reason_of_a_failed_export_is_one_line(error, reason):
+    assert exporting._attempt(fail(error)) == (None, reason)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +232,7 @@ def test_whatever_an_export_raises_is_told_in_one_line(error, why):
         pytest.param(KeyboardInterrupt(), 130, "stopped; finished", marks=pytest.mark.slow),
     ],
 )
-def test_what_ends_the_program_in_an_export_costs_no_row(
+def test_an_error_in_an_export_that_ends_the_program_keeps_the_row(
     export, monkeypatch, error, status, message
 ):
     change_onnx(monkeypatch, writer=fail(error))
@@ -241,7 +243,7 @@ def test_what_ends_the_program_in_an_export_costs_no_row(
 
 
 class Inline:
-    """A Cluster that calls at once, in this process; a call of exports dies."""
+    """A Cluster that runs calls at once in this process, and in which calls of exports die."""
 
     places, full = 1, False
 
@@ -249,24 +251,24 @@ class Inline:
         self.ended = []
 
     def put(self, value):
-        """The value itself."""
+        """Return the value itself."""
         return value
 
     def submit(self, name, function, *arguments):
-        """Call it."""
+        """Call the function."""
         died = name.endswith("exports")
-        made = None if died else function(*arguments, tell=lambda line: None)
-        self.ended.append((name, made, "the worker died; sorry" if died else None))
+        result = None if died else function(*arguments, tell=lambda line: None)
+        self.ended.append((name, result, "the worker died; sorry" if died else None))
 
     def finished(self):
-        """What the last calls came to."""
+        """Return the results of the last calls."""
         ended, self.ended = self.ended, []
         return ended
 
 
-def test_a_node_that_dies_in_an_export_costs_no_row(few, small, call, monkeypatch):
-    def pool(dataset, how, options, time_left):
-        return contextlib.nullcontext(Nodes(Inline(), dataset, how, None))
+def test_a_node_that_dies_in_an_export_keeps_the_row(few, small, call, monkeypatch):
+    def pool(dataset, shared, options, time_left):
+        return contextlib.nullcontext(Nodes(Inline(), dataset, shared, None))
 
     monkeypatch.setattr(curve, "_pool", pool)
     status, out, err = call(
@@ -299,12 +301,12 @@ def test_augmentation_and_mixed_precision_inside_the_network_are_exported(few, t
     assert (rows[EXPORTED] > 0).all(axis=None)
 
 
-def test_what_an_export_loses_is_told(tmp_path, capsys):
+def test_the_accuracy_that_an_export_loses_is_reported(tmp_path, capsys):
     entry = Entry(tmp_path / "pruned0.5", ({}, {}, ()))
     measured = {"accuracy": 0.5, "litert_int8_accuracy": 0.375, "litert_accuracy": 0.5}
     exporting.report_loss(entry, measured, list(FORMATS.values()))
-    told = "ATTENTION: pruned0.5_int8.tflite loses 12.5 points of accuracy\n"
-    assert capsys.readouterr().out == told
+    message = "ATTENTION: pruned0.5_int8.tflite loses 12.5 points of accuracy\n"
+    assert capsys.readouterr().out == message
 
 
 def test_a_missing_network_is_a_failed_export(stored):
@@ -315,7 +317,7 @@ def test_a_missing_network_is_a_failed_export(stored):
     assert "litert_bytes" not in measured
 
 
-def test_a_missing_runtime_is_named_before_training(export, monkeypatch, few, small, call):
+def test_a_missing_runtime_is_an_error_before_training(export, monkeypatch, few, small, call):
     original = importlib.import_module
 
     def without(name, *arguments):

@@ -23,23 +23,23 @@ def test_every_format_has_a_line_with_the_accuracy_of_its_files(tmp_path):
     (axes,) = figure.axes
     assert axes.get_title(loc="left").startswith("scnnb on fashion, pruned by l1\n35 epochs")
     assert axes.get_xlabel() == "exported file (MB)"
-    found = points(axes)
-    assert list(found) == EXPORTS
+    drawn = points(axes)
+    assert list(drawn) == EXPORTS
     for number, name in enumerate(EXPORTS, 1):
         accuracy = 90 - 10 * number
-        np.testing.assert_allclose(found[name], [(number, accuracy), (2 * number, accuracy)])
+        np.testing.assert_allclose(drawn[name], [(number, accuracy), (2 * number, accuracy)])
     (reference,) = (line for line in axes.lines if line.get_label() == "baseline")
     np.testing.assert_allclose(reference.get_ydata(), [90, 90])
     texts = sorted(text.get_text() for text in axes.texts if text.get_text())
-    assert texts == ["40%", "40%", "80%", "80%"]  # of the first format, and of int8
+    assert texts == ["40%", "40%", "80%", "80%"]  # at the first format and at int8
 
 
-def test_settings_have_lines_of_their_own_and_files_that_failed_no_point(tmp_path):
+def test_each_setting_has_a_line_and_failed_files_have_no_point(tmp_path):
     missing = dict.fromkeys(["onnx_bytes", "onnx_accuracy"], float("nan"))
     rows = [row(**exported()), row(criterion="l2", **exported() | missing)]
-    found = points(figure_of(tmp_path / "a.csv", rows).axes[0])
+    drawn = points(figure_of(tmp_path / "a.csv", rows).axes[0])
     names = {f"{name}, criterion {each}" for name in EXPORTS for each in ("l1", "l2")}
-    assert found.keys() == names - {"onnx, criterion l2"}
+    assert drawn.keys() == names - {"onnx, criterion l2"}
 
 
 def test_a_network_without_exports_has_no_panel(tmp_path):

@@ -21,8 +21,8 @@ def drawn(title="a"):
 
 
 def texts_of_pdf(path):
-    """All texts of a PDF of matplotlib, each a line."""
-    found = []
+    """List of the lines of text in a PDF of matplotlib."""
+    texts = []
     for stream in re.findall(rb"stream\r?\n(.*?)\r?\nendstream", path.read_bytes(), re.S):
         try:
             content = zlib.decompress(stream)
@@ -31,12 +31,12 @@ def texts_of_pdf(path):
         for text in re.findall(rb"BT\n(.*?)ET", content, re.S):
             letters = b"".join(re.findall(rb"\(((?:\\.|[^\\)])*)\)", text, re.S))
             letters = re.sub(rb"\\(.)", rb"\1", letters.replace(b"\0", b""))
-            found.append(letters.decode("latin-1"))
-    return found
+            texts.append(letters.decode("latin-1"))
+    return texts
 
 
-def test_a_figure_is_a_png_and_a_pdf_of_the_same_size_and_the_same_texts(tmp_path):
-    figure = drawn(title="accuracy (%) of $_$ and $^$")  # no formula
+def test_a_figure_is_a_png_and_a_pdf_with_the_same_size_and_texts(tmp_path):
+    figure = drawn(title="accuracy (%) of $_$ and $^$")  # must not be read as a formula
     figures.save(figure, tmp_path / "a.b.png")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.b.pdf", "a.b.png"]
     pdf = tmp_path / "a.b.pdf"
@@ -62,19 +62,19 @@ def test_the_same_figure_is_the_same_file(tmp_path):
         assert b"Date" not in files[0]
 
 
-def test_letters_that_the_font_lacks_are_drawn_without_a_warning(tmp_path):
+def test_letters_that_are_not_in_the_font_are_drawn_without_a_warning(tmp_path):
     figures.save(drawn(title="\u6a21\u578b"), tmp_path / "a.png")  # a warning would be an error
     assert (tmp_path / "a.png").exists() and (tmp_path / "a.pdf").exists()
 
 
-def test_lines_differ_without_colour_and_for_colour_blind_readers():
+def test_lines_differ_in_grey_and_for_colour_blind_readers():
     for what in ("marker", "linestyle", "color"):
         assert len({str(style[what]) for style in figures.STYLES}) == len(figures.STYLES)
     first, second, *_ = (matplotlib.colors.to_rgb(style["color"]) for style in figures.STYLES)
-    assert first[2] > first[0] and second[0] > second[2]  # blue, and orange: never red and green
+    assert first[2] > first[0] and second[0] > second[2]  # blue and orange, not red and green
 
 
-def test_panels_keep_their_height_however_many_lines_the_legend_has():
+def test_panels_have_the_same_height_with_a_long_legend():
     heights = []
     for number in (1, 30):
         with figures.styled():
@@ -100,7 +100,7 @@ def test_a_title_names_what_differs_between_networks_and_fits_into_the_figure():
     assert max(map(len, long.splitlines())) <= figures.LETTERS
 
 
-def test_numbers_of_seeds_in_words():
+def test_the_number_of_seeds_is_a_number_or_a_range():
     assert [figures.seeds(n) for n in ([1, 1], [3, 3], [1, 3])] == [
         "n = 1 seed",
         "n = 3 seeds",

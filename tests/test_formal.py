@@ -1,4 +1,4 @@
-"""formal.py as its users call it: the command line in processes of its own."""
+"""formal.py as its users call it: rows, files and printed lines of complete runs."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ SHORT = ("0.001", "100", "1", "2")  # lr, batchSz, Epoch1, Epoch2
 
 
 def results(rows):
-    """The rows without what differs from run to run."""
+    """The rows without the columns that differ from run to run."""
     rows = rows.sort_values("pruning_ratio", ignore_index=True)
     measured = ["baseline_seconds", "retrain_seconds", "finished_at", *MEASURED]
     return rows.drop(columns=measured)
@@ -33,7 +33,7 @@ def results(rows):
 
 @pytest.fixture(scope="module")
 def sweep(few, tmp_path_factory):
-    """One finished sweep over two percentages: its folder, its arguments and what it printed."""
+    """A finished sweep over two percentages: its folder, its arguments, and the result of `run`."""
     folder = tmp_path_factory.mktemp("sweep")
     keras.utils.set_random_seed(0)
     images = keras.Input((28, 28, 1))
@@ -44,7 +44,7 @@ def sweep(few, tmp_path_factory):
     return folder, arguments, run(folder, *arguments, 0.4, 0.0)
 
 
-def test_a_sweep_ends_well_and_writes_a_row_per_percentage(sweep):
+def test_a_sweep_writes_a_row_for_each_percentage(sweep):
     folder, _, (status, _, err) = sweep
     assert (status, err) == (0, "")
     rows = pd.read_csv(folder / "results" / "few.csv")
@@ -60,7 +60,7 @@ def test_a_sweep_ends_well_and_writes_a_row_per_percentage(sweep):
     assert rows["pruned_accuracy"][1] == rows["baseline_accuracy"][1]
 
 
-def test_what_it_prints_when_redirected_is_plain_lines(sweep):
+def test_the_output_into_a_file_is_lines_of_plain_text(sweep):
     _, _, (_, out, _) = sweep
     assert not re.search(r"[^\n -~]", out)
     assert "few: 40 training and 40 test images (28, 28, 1), 10 classes" in out
@@ -76,7 +76,7 @@ def test_what_it_prints_when_redirected_is_plain_lines(sweep):
     assert "conv1" not in out
 
 
-def test_it_leaves_a_figure_and_models_that_stock_keras_loads(sweep):
+def test_a_sweep_writes_figures_and_models_that_keras_alone_can_load(sweep):
     folder, (few, *_), _ = sweep
     assert (folder / "results" / "few.png").read_bytes().startswith(b"\x89PNG")
     (models,) = (folder / "results").glob("few_small.keras_lr0.001_batch100_epochs1_seed0_*")
@@ -86,7 +86,7 @@ def test_it_leaves_a_figure_and_models_that_stock_keras_loads(sweep):
     table = pd.read_csv(models / "pruned0.4_retrained2_layers.csv").set_index("layer")
     assert table["filters_after"].dropna().to_dict() == {"conv1": 2, "conv2": 3}
     assert table["parameters_after"]["total"] == 117
-    registered = keras.saving.get_custom_objects()  # other tests register layers of their own
+    registered = keras.saving.get_custom_objects()  # other tests register their own layers
     assert all(name.startswith("tests>") for name in registered)
     model = keras.models.load_model(models / "pruned0.4_retrained2.keras")
     with np.load(few) as stored:
@@ -96,7 +96,7 @@ def test_it_leaves_a_figure_and_models_that_stock_keras_loads(sweep):
     assert (model.count_params(), accuracy) == (117, rows["accuracy"][0])
 
 
-def test_a_finished_row_is_shown_and_not_computed_again(sweep, call):
+def test_a_finished_row_is_printed_and_not_computed_again(sweep, call):
     folder, arguments, _ = sweep
     csv = folder / "results" / "few.csv"
     before = csv.read_text()
@@ -115,7 +115,7 @@ def test_a_finished_row_is_shown_and_not_computed_again(sweep, call):
     assert re.search(r"^conv1 +4 -> 2 +40 -> 20 +50\.0 ", out, re.M)
 
 
-def test_calls_side_by_side_share_one_baseline_and_write_the_rows_of_the_sweep(sweep, tmp_path):
+def test_calls_at_the_same_time_share_a_baseline_and_write_the_rows_of_the_sweep(sweep, tmp_path):
     folder, arguments, _ = sweep
     processes = [start(tmp_path, *arguments, ratio) for ratio in (0.4, 0.0, 0.4)]
     ended = [finish(process) for process in processes]
@@ -128,20 +128,20 @@ def test_calls_side_by_side_share_one_baseline_and_write_the_rows_of_the_sweep(s
     pd.testing.assert_frame_equal(results(together), results(alone))
 
 
-def test_a_run_waits_for_the_one_that_makes_the_same(sweep, call, monkeypatch):
+def test_a_run_waits_for_another_run_that_computes_the_same_trial(sweep, call, monkeypatch):
     folder, arguments, _ = sweep
     (models,) = (folder / "results").glob("*_lr0.001_batch100_*")
-    other, said = filelock.FileLock(models / "pruned0.4_retrained2.lock"), []
+    other, printed = filelock.FileLock(models / "pruned0.4_retrained2.lock"), []
 
     def waiting(line):
-        said.append(line)
+        printed.append(line)
         other.release()  # the other run ends
 
     monkeypatch.setattr(store, "print", waiting, raising=False)
     with other:
         status, out, err = call(folder, *arguments, 0.4)
     assert (status, err) == (0, "")
-    assert said == ["waiting for another run that computes pruned0.4_retrained2"]
+    assert printed == ["waiting for another run that computes pruned0.4_retrained2"]
     assert "pruned0.4_retrained2 is finished since" in out
 
 
@@ -162,14 +162,14 @@ def test_scnnb_has_the_parameters_of_the_paper_and_learns(tmp_path):
     assert rows["pruned_accuracy"][0] != rows["baseline_accuracy"][0]
 
 
-def test_a_file_that_is_no_dataset_ends_with_1_and_one_line(tmp_path, call):
+def test_a_file_that_is_not_a_dataset_is_a_one_line_error(tmp_path, call):
     (tmp_path / "own.npz").write_bytes(b"")
     status, _, err = call(tmp_path, "own.npz", *SHORT, 0.4)
     assert status == 1
-    assert re.fullmatch(r"formal\.py: own\.npz: it is not an \.npz file; [^\n]*\n", err)
+    assert re.fullmatch(r"formal\.py: own\.npz: expected an \.npz file, [^\n]*\n", err)
 
 
-def test_a_name_that_the_terminal_lacks_is_written_as_its_code(tmp_path):
+def test_a_letter_that_the_terminal_cannot_show_is_printed_as_its_code(tmp_path):
     code = (
         "import sys, formal, types; formal.import_keras = lambda gpus: None;"
         "formal.arguments.parse = lambda argv: (print(sys.argv[1]), types.SimpleNamespace(ray=0));"
@@ -186,7 +186,7 @@ def test_a_name_that_the_terminal_lacks_is_written_as_its_code(tmp_path):
     assert done.stdout == "\\u6a21\\u578b.npz\n"
 
 
-def test_an_unwritable_place_ends_with_1_and_one_line(tmp_path, call):
+def test_a_folder_that_cannot_be_written_to_is_a_one_line_error(tmp_path, call):
     (tmp_path / "results").write_text("a file where the folder should be")
     status, out, err = call(tmp_path, SAMPLE, *SHORT, 0.4)
     assert status == 1
@@ -194,15 +194,13 @@ def test_an_unwritable_place_ends_with_1_and_one_line(tmp_path, call):
     assert "epoch" not in out
 
 
-def test_a_terminal_shows_the_bar_of_keras_once_per_epoch_and_the_time_left_below(
-    few, small, tmp_path
-):
+def test_a_terminal_shows_one_progress_bar_per_epoch_and_the_time_left_below(few, small, tmp_path):
     ours, theirs = pty.openpty()
     arguments = (few, "0.001", 10, 2, 1, 0.4, "--model", small)
     process = start(tmp_path, *arguments, stdout=theirs)
     os.close(theirs)
     seen = b""
-    with contextlib.suppress(OSError):  # Linux ends a closed terminal with an error
+    with contextlib.suppress(OSError):  # Linux raises an error at the end of a closed terminal
         while chunk := os.read(ours, 1000):
             seen += chunk
     status, _, err = finish(process)

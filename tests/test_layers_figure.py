@@ -16,7 +16,7 @@ BEFORE = [32, 64]
 
 @pytest.fixture
 def drawn(tmp_path, monkeypatch):
-    """The figure of rows, of which `tables` has the filters after pruning: `{file: filters}`."""
+    """Draw rows: `drawn(rows, {file: filters after pruning})` -> Figure."""
     monkeypatch.chdir(tmp_path)
 
     def figure(rows, tables, before=BEFORE):
@@ -39,13 +39,13 @@ def steps(axes):
     return {each.get_label(): each.get_data().values.tolist() for each in axes.patches}
 
 
-def test_every_ratio_has_a_line_of_steps_over_what_the_layers_had(drawn):
+def test_every_ratio_has_a_line_of_steps_over_the_filters_before_pruning(drawn):
     folder = FOLDER.format(0)
     rows = [row(pruning_ratio=ratio) for ratio in (0.8, 0.4, 0.0, 0.2)]
     tables = {
         f"{folder}/pruned0.8_retrained30_layers.csv": [6, 12],
         f"{folder}/pruned0.4_retrained30_layers.csv": [19, 38],
-        f"{folder}/pruned0.0_retrained30_layers.csv": BEFORE,  # nothing went
+        f"{folder}/pruned0.0_retrained30_layers.csv": BEFORE,  # no filter is removed
     }
     (axes,) = drawn(rows, tables).axes
     assert steps(axes) == {
@@ -53,15 +53,15 @@ def test_every_ratio_has_a_line_of_steps_over_what_the_layers_had(drawn):
         "40% removed": [19, 38],
         "80% removed": [6, 12],
     }
-    assert list(steps(axes))[1] == "40% removed"  # the largest first
+    assert list(steps(axes))[1] == "40% removed"  # the line with most filters first
     assert [label.get_text() for label in axes.get_xticklabels()] == ["conv1", "conv2"]
     assert (axes.get_ylabel(), axes.get_ylim()[0]) == ("filters", 0)
     assert axes.get_title(loc="left") == "scnnb on fashion, filters of each layer"
     colors = [np.mean(each.get_edgecolor()[:3]) for each in axes.patches[1:]]
-    assert colors[0] < colors[1] - 0.2  # in grey, too
+    assert colors[0] < colors[1] - 0.2  # also if printed in grey
 
 
-def test_networks_of_one_shape_share_a_line_whatever_the_seed_and_criterion(drawn):
+def test_networks_of_the_same_shape_have_one_line_for_all_seeds_and_criteria(drawn):
     rows = [row(seed=seed, criterion=name) for seed in (0, 1) for name in ("l1", "random")]
     tables = {
         f"{FOLDER.format(seed)}/pruned0.4_{name}retrained30_layers.csv": [19, 38]
@@ -72,7 +72,7 @@ def test_networks_of_one_shape_share_a_line_whatever_the_seed_and_criterion(draw
     assert steps(axes).keys() == {"before pruning", "40% removed"}
 
 
-def test_layer_ratios_and_ways_to_couple_are_named(drawn):
+def test_labels_name_layer_ratios_and_the_treatment_of_coupled_layers(drawn):
     rows = [row(layer_ratios="vgg16-A", pruning_ratio=0.0), row(), row(coupled="skip")]
     tables = {
         f"{FOLDER.format(0)}/{name}_retrained30_layers.csv": [number, 10]
@@ -87,7 +87,7 @@ def test_layer_ratios_and_ways_to_couple_are_named(drawn):
     }
 
 
-def test_no_name_of_many_layers_covers_another(drawn):
+def test_the_names_of_many_layers_do_not_overlap(drawn):
     table = {f"{FOLDER.format(0)}/pruned0.4_retrained30_layers.csv": [10] * 57}
     figure = drawn([row()], table, before=[16] * 57)
     figure.draw_without_rendering()
@@ -97,7 +97,7 @@ def test_no_name_of_many_layers_covers_another(drawn):
         assert not one.overlaps(other)
 
 
-def test_rows_without_a_table_are_left_out(drawn):
+def test_rows_without_a_table_are_not_drawn(drawn):
     assert drawn([row()], {}) is None
     folder = FOLDER.format(0).replace("scnnb", "other")
     tables = {f"{folder}/pruned0.4_retrained30_layers.csv": [19, 38]}

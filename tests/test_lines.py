@@ -1,4 +1,4 @@
-"""experiment/lines.py: which trials share a line, and what is written at it."""
+"""experiment/lines.py: which trials share a line, and the texts of points and lines."""
 
 import pytest
 
@@ -22,13 +22,13 @@ def described(csv, *rows):
         (0.0, '{"conv1": 0.5}', "cbf67724"),  # printf '{"conv1": 0.5}' | sha256sum
     ],
 )
-def test_a_point_says_what_was_removed(ratio, layer_ratios, text):
+def test_the_text_of_a_point_is_the_removed_part_or_the_layer_ratios(ratio, layer_ratios, text):
     assert lines.removed(row(pruning_ratio=ratio, layer_ratios=layer_ratios)) == text
 
 
-def test_lines_are_named_by_what_differs_within_a_network_and_the_pruned_come_first(tmp_path):
+def test_labels_name_the_settings_that_differ_and_pruned_networks_come_first(tmp_path):
     scratch = {"control": "scratch", "criterion": "", "strategy": "", "schedule": ""}
-    found = described(
+    rows = described(
         tmp_path / "a.csv",
         row(pruning_ratio=0.0, retrain_learning_rate=0.5),
         row(**scratch, epoch2=5),
@@ -36,7 +36,7 @@ def test_lines_are_named_by_what_differs_within_a_network_and_the_pruned_come_fi
         row(coupled="skip"),
         row(model="other", optimizer="sgd", precision="bfloat16"),  # in the title
     )
-    assert found["label"].tolist() == [
+    assert rows["label"].tolist() == [
         "coupled joint, criterion random, epochs of retraining 5",
         "coupled skip, criterion l1, epochs of retraining 30",
         "coupled joint, criterion l1, epochs of retraining 30",

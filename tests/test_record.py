@@ -1,4 +1,4 @@
-"""experiment/record.py: CSVs with one row per setting."""
+"""experiment/record.py: CSVs with one row for each combination of settings."""
 
 import math
 import os
@@ -28,7 +28,7 @@ TABLES = {"sensitivity": SENSITIVITY, "sensitivity-norms": NORMS} | dict.fromkey
 )
 
 
-def test_a_csv_and_a_row_from_before_a_column_was_added_are_read(tmp_path):
+def test_a_csv_and_a_row_without_columns_that_were_added_later_are_read(tmp_path):
     csv = tmp_path / "a.csv"
     old = {name: row()[RENAMED.get(name, name)] for name in FIRST.split(",")}
     pd.DataFrame([old]).to_csv(csv, index=False)
@@ -38,9 +38,9 @@ def test_a_csv_and_a_row_from_before_a_column_was_added_are_read(tmp_path):
     unmeasured |= COMPARED
     for rows in (1, 2):
         assert record.read_rows(csv)[MEASURED].isna().all(axis=None)
-        found = record.read_rows(csv).fillna(-1.0)
+        table = record.read_rows(csv).fillna(-1.0)
         expected = [row() | unmeasured, row(seed=1) | unmeasured]
-        assert found.to_dict("records") == expected[:rows]
+        assert table.to_dict("records") == expected[:rows]
         record.append_rows(csv, [old | {"seed": 1}])
 
 
@@ -54,11 +54,11 @@ def test_a_record_of_an_older_release_is_read_cell_by_cell(name):
         column = RENAMED.get(header, header)
         kind = str if TABLES[name].columns[column] is str else float
         written = [kind(each[header] or (math.nan if kind is float else "")) for each in cells]
-        found = rows[column].to_numpy(kind, na_value=math.nan)
-        np.testing.assert_array_equal(found, written)
+        values = rows[column].to_numpy(kind, na_value=math.nan)
+        np.testing.assert_array_equal(values, written)
 
 
-def test_every_record_in_the_documents_is_among_those_read():
+def test_every_csv_in_the_documents_is_tested():
     headers = {
         name: file.read_text().splitlines()[0].split(",") for name, file in PUBLISHED.items()
     }
@@ -68,7 +68,7 @@ def test_every_record_in_the_documents_is_among_those_read():
 
 
 @pytest.mark.parametrize("dataset", ["fashion", "001", "NA", "a,b", 'a"b', "1e5"])
-def test_a_row_comes_back_as_it_was_written(tmp_path, dataset):
+def test_a_row_is_read_as_it_was_written(tmp_path, dataset):
     written = row(dataset=dataset, **exported())
     record.append_rows(tmp_path / "a.csv", [written])
     (found,) = record.read_rows(tmp_path / "a.csv").to_dict("records")
@@ -96,18 +96,18 @@ def values(name, kind):
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.fixed_dictionaries({name: values(name, kind) for name, kind in TRIALS.columns.items()}))
-def test_every_row_comes_back_with_equal_values_of_equal_types(tmp_path, written):
+def test_every_row_is_read_with_the_same_values_and_types(tmp_path, written):
     csv = tmp_path / "a.csv"
     csv.unlink(missing_ok=True)
     record.append_rows(csv, [written])
-    (found,) = record.read_rows(csv).to_dict("records")
-    found = {name: None if pd.isna(value) else value for name, value in found.items()}
-    assert found == written
-    assert [type(found[name]) for name in written] == [type(value) for value in written.values()]
+    (cells,) = record.read_rows(csv).to_dict("records")
+    cells = {name: None if pd.isna(value) else value for name, value in cells.items()}
+    assert cells == written
+    assert [type(cells[name]) for name in written] == [type(value) for value in written.values()]
 
 
 @pytest.mark.parametrize("name", TRIALS.settings)
-def test_a_row_of_other_settings_is_another_row(tmp_path, name):
+def test_a_row_with_another_setting_is_another_row(tmp_path, name):
     csv = tmp_path / "a.csv"
     record.append_rows(csv, [row()])
     value = row()[name]
@@ -116,7 +116,7 @@ def test_a_row_of_other_settings_is_another_row(tmp_path, name):
     assert len(record.read_rows(csv)) == 2
 
 
-def test_a_row_without_content_stays_beside_one_of_known_content(tmp_path):
+def test_a_row_without_checksum_is_not_replaced_by_one_with_a_checksum(tmp_path):
     csv = tmp_path / "a.csv"
     old = {name: value for name, value in row().items() if name != "content"}
     record.append_rows(csv, [old])
@@ -125,34 +125,33 @@ def test_a_row_without_content_stays_beside_one_of_known_content(tmp_path):
     assert record.read_rows(csv)["content"].tolist() == ["", "0123456789ab"]
 
 
-def test_a_new_result_takes_the_place_of_the_old_one_of_the_same_settings(tmp_path):
+def test_a_new_row_replaces_the_old_one_with_the_same_settings(tmp_path):
     csv = tmp_path / "a.csv"
     for changes in ({"accuracy": 0.5}, {"pruning_ratio": 0.2}, {"accuracy": 0.75}):
         record.append_rows(csv, [row(**changes)])
     assert record.read_rows(csv)["accuracy"].tolist() == [0.1 + 0.2, 0.75]
 
 
-def test_a_row_that_is_there_already_changes_nothing(tmp_path):
+def test_the_same_row_again_changes_nothing(tmp_path):
     csv = tmp_path / "a.csv"
     for ratio in (0.2, 0.4, 0.2):
         record.append_rows(csv, [row(pruning_ratio=ratio)])
     assert record.read_rows(csv)["pruning_ratio"].tolist() == [0.2, 0.4]
 
 
-def test_a_csv_that_can_be_written_passes_the_check_and_no_file_is_left(tmp_path):
+def test_the_check_of_a_csv_leaves_no_file(tmp_path):
     record.check(tmp_path / "a.csv")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_to_fails_the_check(tmp_path):
-    (
-        tmp_path / "a.csv.partial.csv"
-    ).mkdir()  # root may write anywhere, but not make a folder a file
+def test_a_folder_that_cannot_be_written_to_fails_the_check(tmp_path):
+    # a folder of this name stops even root, who may write to any folder
+    (tmp_path / "a.csv.partial.csv").mkdir()
     with pytest.raises(OSError, match="partial"):
         record.check(tmp_path / "a.csv")
 
 
-def test_rows_written_at_the_same_time_all_arrive_once(tmp_path):
+def test_rows_appended_at_the_same_time_are_all_written_once(tmp_path):
     csv = tmp_path / "a.csv"
     seeds = list(range(20))
     with ThreadPoolExecutor(8) as pool:
@@ -165,7 +164,7 @@ def test_rows_written_at_the_same_time_all_arrive_once(tmp_path):
     "content",
     ["", "foreign", "a,b\n1,2\n", ",".join(TRIALS.columns) + "\nfashion,scnnb,0.4\n"],
 )
-def test_a_csv_that_is_not_ours_is_refused_and_left_alone(tmp_path, content):
+def test_another_file_is_rejected_and_not_changed(tmp_path, content):
     csv = tmp_path / "a.csv"
     csv.write_text(content)
     with pytest.raises(ValueError, match=r"a\.csv is not a record of this program"):
@@ -196,7 +195,7 @@ def test_a_csv_that_is_not_ours_is_refused_and_left_alone(tmp_path, content):
         ("epoch1", "many"),
     ],
 )
-def test_a_csv_with_a_number_that_cannot_be_is_refused(tmp_path, name, cell):
+def test_a_csv_with_an_impossible_number_is_rejected(tmp_path, name, cell):
     csv = tmp_path / "a.csv"
     record.append_rows(csv, [row(**exported())])
     cells = pd.read_csv(csv, dtype=str, keep_default_na=False)
@@ -210,7 +209,7 @@ def test_a_csv_with_a_number_that_cannot_be_is_refused(tmp_path, name, cell):
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(name=st.sampled_from([*TRIALS.columns]), cell=st.text(st.characters(codec="utf-8")))
-def test_any_text_in_a_cell_is_read_and_summarised_or_refused_in_one_line(tmp_path, name, cell):
+def test_any_text_in_a_cell_is_read_and_summarised_or_is_a_one_line_error(tmp_path, name, cell):
     csv = tmp_path / "a.csv"
     csv.unlink(missing_ok=True)
     record.append_rows(csv, [row()])
@@ -227,27 +226,27 @@ def test_any_text_in_a_cell_is_read_and_summarised_or_refused_in_one_line(tmp_pa
         assert record.read_rows(csv)[:1].equals(rows)
 
 
-def test_a_pipe_in_place_of_a_csv_is_refused(tmp_path):
+def test_a_pipe_in_place_of_a_csv_is_rejected(tmp_path):
     os.mkfifo(tmp_path / "a.csv")
     with pytest.raises(record.NotARecordError, match=r"a\.csv is not a record .*it is not a file"):
         record.check(tmp_path / "a.csv")
 
 
-def test_a_link_to_a_csv_stays_and_what_it_leads_to_is_replaced(tmp_path):
+def test_the_target_of_a_link_is_replaced_and_the_link_is_kept(tmp_path):
     link, target = tmp_path / "a.csv", tmp_path / "other" / "b.csv"
     target.parent.mkdir()
     link.symlink_to(target)
-    for seed in (0, 1):  # the file is made, then replaced
+    for seed in (0, 1):  # the file is created, then replaced
         record.check(link)
         record.append_rows(link, [row(seed=seed)])
     assert link.is_symlink()
     assert record.read_rows(target)["seed"].tolist() == [0, 1]
     files = sorted(file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*.*"))
-    assert files == ["a.csv", "other/b.csv", "other/b.csv.lock"]  # the lock of both names
+    assert files == ["a.csv", "other/b.csv", "other/b.csv.lock"]  # one lock for link and target
 
 
 @pytest.mark.parametrize("missing", [1, 3, 40, 200])
-def test_a_csv_that_is_cut_short_is_never_read_as_rows(tmp_path, missing):
+def test_a_truncated_csv_is_rejected(tmp_path, missing):
     csv = tmp_path / "a.csv"
     record.append_rows(csv, [row(), row(seed=1)])
     csv.write_bytes(csv.read_bytes()[:-missing])
@@ -255,7 +254,7 @@ def test_a_csv_that_is_cut_short_is_never_read_as_rows(tmp_path, missing):
         record.read_rows(csv)
 
 
-def test_macs_that_cannot_be_counted_stay_empty_and_others_whole_numbers(tmp_path):
+def test_macs_that_cannot_be_counted_are_empty_and_others_are_whole_numbers(tmp_path):
     csv, uncounted = tmp_path / "a.csv", {"macs": None, "baseline_macs": None}
     rows = [
         row(),
@@ -272,6 +271,6 @@ def test_macs_that_cannot_be_counted_stay_empty_and_others_whole_numbers(tmp_pat
     assert summary.summarised(record.read_rows(csv))["n"].tolist() == [2, 2]
 
 
-def test_a_row_without_a_column_is_refused(tmp_path):
+def test_a_row_without_a_column_is_rejected(tmp_path):
     with pytest.raises(ValueError, match="row has the columns .*seed; give dataset, model"):
         record.append_rows(tmp_path / "a.csv", [{"seed": 1}])

@@ -27,12 +27,12 @@ def figure_of(folder, curves, norms):
 
 
 def many_layers(folder, number=57):
-    """The figure of so many layers, the later the more sensitive, all ending close together."""
+    """The figure of many layers; the last are the most sensitive, and all lines end close by."""
     curves = [
         ([0.8 - 0.01 * layer] * 8 + [0.1 + 0.0001 * layer], {"layers": f"conv{layer}"})
         for layer in range(number)
     ]
-    return figure_of(folder, curves, [("conv0", [0.0], {})])  # a dead layer
+    return figure_of(folder, curves, [("conv0", [0.0], {})])  # a layer whose norms are 0
 
 
 def names(axes):
@@ -40,7 +40,7 @@ def names(axes):
     return [text for text in axes.texts if text.get_text()]
 
 
-def test_a_network_has_a_panel_of_its_norms_and_one_per_criterion(tmp_path):
+def test_a_network_has_a_panel_of_norms_and_one_per_criterion(tmp_path):
     resnet = {"model": "resnet20"}
     curves = (
         ([0.8, 0.7], {"layers": "conv1"}),
@@ -90,7 +90,7 @@ def test_values_are_means_over_the_seeds(tmp_path):
     assert norms.get_title(loc="left").endswith("n = 2 seeds")
 
 
-def test_the_layers_that_lose_most_have_a_style_of_their_own_and_a_name(tmp_path):
+def test_the_most_sensitive_layers_have_their_own_style_and_a_name(tmp_path):
     axes = many_layers(tmp_path).axes[1]
     sensitive = [f"conv{layer}" for layer in range(50, 57)]
     assert sorted(name.get_text() for name in names(axes)) == sensitive
@@ -102,7 +102,7 @@ def test_the_layers_that_lose_most_have_a_style_of_their_own_and_a_name(tmp_path
     assert labels.keys() == {"baseline", "less sensitive layers"}
 
 
-def test_no_name_covers_another_or_a_line_or_leaves_its_panel(tmp_path):
+def test_names_do_not_overlap_each_other_or_lines_and_are_inside_their_panel(tmp_path):
     figure = many_layers(tmp_path)
     figure.draw_without_rendering()
     axes = figure.axes[1]
@@ -116,7 +116,7 @@ def test_no_name_covers_another_or_a_line_or_leaves_its_panel(tmp_path):
         assert axes.bbox.y0 < box.y0 and box.y1 < axes.bbox.y1
 
 
-def test_many_layers_leave_room_for_the_curves_and_a_dead_layer_is_at_0(tmp_path):
+def test_many_layers_leave_room_for_the_curves_and_norms_of_0_are_drawn(tmp_path):
     figure = many_layers(tmp_path)
     np.testing.assert_array_equal(figure.axes[0].lines[0].get_ydata(), [0])
     inch = figure.dpi
