@@ -91,8 +91,11 @@ def test_trials_on_ray_have_the_rows_of_a_sequential_run(few, network, tmp_path)
     pd.testing.assert_frame_equal(rows(tmp_path), rows(tmp_path / "alone"))
     assert_same_networks(tmp_path / "alone", tmp_path)
     first, *lines, last = out.splitlines()
-    for done, (line, left) in enumerate(zip(lines[::2], lines[1::2], strict=True), 1):
-        assert re.match(r"seed 0 pruned\S+: 590 -> ", line), line
+    for done, (removed, measured, left) in enumerate(
+        zip(*(lines[n::3] for n in range(3)), strict=True), 1
+    ):
+        assert re.match(r"(pruned 50 % by l1|not pruned) \(seed 0\): filters 14 ", removed), removed
+        assert re.match("test accuracy: baseline .* after retraining ", measured), measured
         assert left.startswith(f"{done} of 2 trials done, ")
     assert done == 2
     written = {path.parent.parent.name for path in (tmp_path / "logs").rglob("events*")}
