@@ -49,7 +49,7 @@ def _checked(kind, holds, accepted, guess=lambda text: ""):
 learning_rate = _checked(
     float, lambda value: 0 < value < math.inf, "a number above 0, such as 0.001"
 )
-count = _checked(int, lambda value: 1 <= value < 2**31, "a whole number from 1, such as 128")
+count = _checked(int, lambda value: 1 <= value < 2**31, "a whole number from 1, such as 35")
 ratio = _checked(
     lambda text: float(text) + 0.0,  # -0.0 becomes 0.0
     lambda value: 0 <= value < 1,

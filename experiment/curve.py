@@ -119,7 +119,7 @@ def _recorded(outcome: Outcome, csv, formats, left, verbose):
             print(f"{job.name}: {why or 'done'}")
         return [f"{job.name}: {why}"] if why else []
     if not outcome.made:
-        print(f"{job.name} is finished since {row['finished_at']}:")
+        print(f"{job.name} was finished at {row['finished_at']}; it is not trained again:")
     table = layer_tables.read(job.entry.layers_file)
     if verbose and table:
         print(table)

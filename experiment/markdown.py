@@ -36,7 +36,9 @@ def table(heads, rows):
 
 def _section(network, varying):
     """The heading and the table of a network."""
-    network = network.sort_values(["kind", "label", "pruning_ratio"], kind="stable")
+    # what was not pruned stands beside the baseline
+    network = network.assign(pruned=network["kind"] != "unpruned")
+    network = network.sort_values(["pruned", "kind", "label", "pruning_ratio"], kind="stable")
     setting = network.iloc[0]
     others = [name for name in varying if name not in ("dataset", "model", "epoch1")]
     trained = f"{log.epochs(setting['epoch1'])} of training" if setting["epoch1"] else ""
@@ -62,7 +64,10 @@ def _columns(network):
             _accuracy(first, "baseline_accuracy", best),
             *(_accuracy(row, "accuracy", best) for row in rows),
         ],
-        "change (points)": ["", *(f"{-100 * row['accuracy_drop_mean']:+z.2f}" for row in rows)],
+        "change from baseline (points)": [
+            "",
+            *(f"{-100 * row['accuracy_drop_mean']:+z.2f}" for row in rows),
+        ],
         "n": [str(first["n"]), *(str(row["n"]) for row in rows)],
     }
     for each in FORMATS.values():

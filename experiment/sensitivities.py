@@ -87,7 +87,7 @@ def _analysed(model, baseline, dataset, criterion, coupled, options):
         found = _measured(model, dataset, baseline.seed, **how)
         entry.save_record(found)
     else:
-        print(f"{entry.name} is finished since {found['finished_at']}")
+        print(f"{entry.name} was finished at {found['finished_at']}; it is not measured again")
     lock.release()
     layers = found.pop("layers")
     if options.max_drop is not None:

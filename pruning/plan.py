@@ -144,7 +144,9 @@ def check_any_goes(structure, wanted: Request, any_goes):
     unsupported = [e.reason for e in structure.channels.not_prunable if e.unsupported]
     if any(member.flow.filters.prunable for member in structure.members.values()):
         reasons = [each.not_prunable for each in structure.groups if each.not_prunable]
-        why = f"no convolution has a filter that can be removed with coupled {wanted.coupled!r}"
+        why = "no convolution has a filter that can be removed"
+        if wanted.coupled != "joint":
+            why += f" with coupled {wanted.coupled!r}"
     else:
         reasons, why = [], "it has no convolution"
     reasons = list(dict.fromkeys([*reasons, *unsupported]))[:3]

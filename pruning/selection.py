@@ -64,9 +64,10 @@ def removed(
         if not deciding or not count or not now:
             continue
         if group.unsupported:
-            names = ", ".join(member.call.path for member in group.members)
+            names = [member.call.path for member in group.members]
             raise ValueError(
-                f"{group.not_prunable}; filters of {names} reach it: give these layers ratio 0"
+                f"{group.not_prunable}; filters of {', '.join(names)} reach it: give these layers "
+                f"ratio 0, as in layer_ratios={{{names[0]!r}: 0}}"
             )
         left_out = (gone if strategy == "greedy" else earlier)[structure.unit_of]
         scores = sum(_scores(each, structure.unit_of, criterion, left_out) for each in deciding)

@@ -104,7 +104,8 @@ def test_a_finished_row_is_printed_and_not_computed_again(sweep, call):
     status, out, err = call(folder, *arguments, 0.4)
     assert (status, err) == (0, "")
     assert re.search(
-        r"seed 0 pruned0\.4_retrained2 is finished since 20.*:\npruned 40 % by l1 \(seed 0\): ",
+        r"seed 0 pruned0\.4_retrained2 was finished at 20.*; it is not trained again:\n"
+        r"pruned 40 % by l1 \(seed 0\): ",
         out,
     )
     assert "epoch " not in out
@@ -142,7 +143,7 @@ def test_a_run_waits_for_another_run_that_computes_the_same_trial(sweep, call, m
         status, out, err = call(folder, *arguments, 0.4)
     assert (status, err) == (0, "")
     assert printed == ["waiting for another run that computes pruned0.4_retrained2"]
-    assert "pruned0.4_retrained2 is finished since" in out
+    assert "pruned0.4_retrained2 was finished at" in out
 
 
 @pytest.mark.slow

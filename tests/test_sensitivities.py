@@ -108,7 +108,7 @@ def test_sensitivity_measures_each_layer_alone_and_retrains_nothing(few, small, 
     before = (results / "few-sensitivity.csv").read_text()
     status, out, err = call(small.parent, *arguments)
     assert (status, err) == (0, "")
-    assert "sensitivity_l1_joint_test is finished since" in out
+    assert "sensitivity_l1_joint_test was finished at" in out
     assert (results / "few-sensitivity.csv").read_text() == before
 
 
