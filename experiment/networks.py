@@ -1,4 +1,4 @@
-"""The network of a call: built or read, and what it is called by."""
+"""The network of a call: built or read from a file; and its checksum."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from experiment.errors import as_the_users
 from scnnb import reading, training
 
 PIXEL_IMAGES = 500  # training images on which ranges of pixel values are compared
-CLEARLY = 0.1  # of accuracy, by which another range must be better to be named
+CLEARLY = 0.1  # accuracy, 0..1, by which another range must be better to be reported
 
 
 def build(network, dataset):
@@ -36,7 +36,7 @@ def build(network, dataset):
 
 
 def content(dataset, model, network):
-    """The start of a checksum of what dataset and network are called and hold.
+    """The start of a checksum of the names and contents of dataset and network.
 
     Args:
         dataset: Dataset.

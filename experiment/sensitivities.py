@@ -1,4 +1,4 @@
-"""Each layer of each baseline alone, by each criterion: rows and figure; nothing is retrained."""
+"""Accuracy when a single layer is pruned, for each baseline and criterion: rows and figure."""
 
 import math
 import time

@@ -89,7 +89,7 @@ def test_every_setting_shapes_the_baseline_and_stands_in_the_row(few, small, cal
     assert len(list(results.glob(name))) == 1
 
 
-def test_a_file_system_without_locks_is_told(few, small, call, monkeypatch):
+def test_a_file_system_without_locks_is_reported(few, small, call, monkeypatch):
     def acquire(*args, **kwargs):
         raise NotImplementedError("FileSystem does not appear to support flock")
 

@@ -15,7 +15,7 @@ from experiment import networks, record
 
 SAMPLE = str(Path(__file__).parent / "fashion_sample.npz")
 SHORT = ("0.001", "40", "1", "1")  # lr, batchSz, Epoch1, Epoch2
-TOLD = (
+MESSAGE = (
     "ATTENTION: own.keras is right on 100.0% of 50 training images with pixels 0..255, "
     "on 10.0% with 0..1; give --pixels 0..255\n"
 )
@@ -129,7 +129,7 @@ def bright(path):
 
 
 @pytest.mark.slow
-def test_a_trained_network_fed_pixels_of_the_wrong_range_is_told_and_pixels_mends_it(
+def test_a_trained_network_fed_pixels_of_the_wrong_range_is_reported_and_pixels_corrects_it(
     tmp_path, call
 ):
     network_of_bytes(tmp_path / "own.keras")
@@ -137,8 +137,8 @@ def test_a_trained_network_fed_pixels_of_the_wrong_range_is_told_and_pixels_mend
     arguments = ("bright.npz", *SHORT, 0, "--model", "own.keras", "--trained")
     status, out, err = call(tmp_path, *arguments)
     assert (status, err) == (0, "")
-    (told,) = (line for line in out.splitlines() if line.startswith("ATTENTION"))
-    assert told == TOLD.strip()
+    (message,) = (line for line in out.splitlines() if line.startswith("ATTENTION"))
+    assert message == MESSAGE.strip()
     status, out, err = call(tmp_path, *arguments, "--pixels", "0..255")
     assert (status, err) == (0, "")
     assert "ATTENTION" not in out
@@ -173,12 +173,12 @@ def test_a_stored_network_that_does_not_fit_ends_with_1_and_one_line(tmp_path, c
     assert "epoch" not in out
 
 
-def test_pixels_of_the_wrong_range_are_told_and_of_the_right_one_not(tmp_path, capsys):
+def test_pixels_of_the_wrong_range_are_reported_and_of_the_right_range_not(tmp_path, capsys):
     network_of_bytes(tmp_path / "own.keras")
     bright(tmp_path / "bright.npz")
     model = keras.models.load_model(tmp_path / "own.keras")
     dataset = data.load(tmp_path / "bright.npz")
-    for pixels, told in (("0..255", ""), ("0..1", TOLD)):
+    for pixels, message in (("0..255", ""), ("0..1", MESSAGE)):
         given = {"model": "own.keras", "pixels": pixels, "seed": [0]}
         networks.warn_of_pixels(model, dataset.between(pixels), given)
-        assert capsys.readouterr().out == told
+        assert capsys.readouterr().out == message

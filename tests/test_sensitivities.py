@@ -60,7 +60,9 @@ def asked(monkeypatch):
 
 
 @pytest.mark.parametrize(("options", "part"), [([], "test"), (["--max-drop", "0.1"], "train")])
-def test_layers_are_measured_on_the_images_told(few, trained, call, asked, options, part):
+def test_layers_are_measured_on_the_images_that_are_asked_for(
+    few, trained, call, asked, options, part
+):
     judged, analysed = asked(pruning, "judge"), asked(sensitivity, "analyse")
     arguments = (few, *SHORT, 0, "--model", trained, "--trained", "--sensitivity")
     options = ("--coupled", "skip", "--criterion", "mean-l1", "--seed", 3, *options)
@@ -75,7 +77,9 @@ def test_layers_are_measured_on_the_images_told(few, trained, call, asked, optio
     assert (analysed[-1]["coupled"], judged[-1]["seed"]) == ("skip", 3)
 
 
-def test_a_layer_that_cannot_be_pruned_is_left_out_of_the_analysis_and_told(few, tmp_path, call):
+def test_a_layer_that_cannot_be_pruned_is_left_out_of_the_analysis_and_reported(
+    few, tmp_path, call
+):
     first, last = layers.Conv2D(4, 9, 9, name="first"), layers.Conv2D(4, 1, name="last")
     save_network(tmp_path / "mixed.keras", [first, layers.Activation("softmax"), last])
     arguments = (few, *SHORT, 0.5, "--model", "mixed.keras", "--trained", "--sensitivity")

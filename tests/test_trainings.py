@@ -61,7 +61,7 @@ def test_every_training_gets_its_weights_epochs_and_learning_rate(few, small, ca
         (RuntimeError("a fault"), False),
     ],
 )
-def test_too_little_memory_is_told_in_one_line_on_every_backend(
+def test_too_little_memory_is_reported_in_one_line_on_every_backend(
     few, small, call, monkeypatch, error, is_of_memory
 ):
     def train(*args, **options):
