@@ -485,7 +485,7 @@ def test_a_custom_activation_can_be_added_to_the_elementwise_ones(monkeypatch):
     model = network(stack(lambda: [layers.Conv2D(6, 1, activation=doubled_swish, name="own")]))
     with pytest.raises(ValueError, match=r"own \(Conv2D\): its activation may mix channels"):
         prune(model, 0.5)
-    monkeypatch.setattr(rules.flow, "ELEMENTWISE", rules.ELEMENTWISE | {doubled_swish})
+    monkeypatch.setattr(rules.flow, "ELEMENTWISE", [*rules.ELEMENTWISE, doubled_swish])
     pruned = assert_equals_the_silenced_network(model)
     assert pruned.get_layer("own").activation is doubled_swish
 

@@ -15,7 +15,7 @@ ELEMENTWISE_NAMES = (
     "tanh_shrink sparse_plus sparse_sigmoid"
 ).split()
 # activations that compute each value from that value alone; you may add your own function
-ELEMENTWISE = {getattr(keras.activations, name) for name in ELEMENTWISE_NAMES}
+ELEMENTWISE = [getattr(keras.activations, name) for name in ELEMENTWISE_NAMES]
 
 
 class Features(NamedTuple):
