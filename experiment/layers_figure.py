@@ -7,6 +7,7 @@ from experiment import figures, lines, settings
 from experiment.study import RESULTS
 
 NAMES = 28  # most names of layers below a panel
+LETTERS = 20  # of a name; longer names would leave no room for the panel
 COLUMNS = ["layer", "filters_before", "filters_after"]
 
 
@@ -61,7 +62,14 @@ def _draw(axes, tables):
         color = colors(0.7 * number / max(1, len(tables) - 1))
         axes.stairs(table["filters_after"], edges, color=color, linestyle=style, label=label)
     step = -(-len(names) // NAMES)
-    axes.set_xticks(range(0, len(names), step), names[::step], fontsize="small")
+    shown = [_short(name) for name in names[::step]]
+    axes.set_xticks(range(0, len(names), step), shown, fontsize="small")
     axes.tick_params("x", rotation=90 if len(names) > 6 else 0)
     axes.grid(axis="x", visible=False)
     axes.set(ylabel="filters", xlim=(edges[0], edges[-1]), ylim=(0, None))
+
+
+def _short(name):
+    """The name of a layer without those of the models around it, and only the end if it is long."""
+    name = name.rsplit("/", 1)[-1]
+    return name if len(name) <= LETTERS else f"...{name[3 - LETTERS :]}"

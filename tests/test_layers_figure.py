@@ -103,3 +103,11 @@ def test_rows_without_a_table_are_not_drawn(drawn):
     tables = {f"{folder}/pruned0.4_retrained30_layers.csv": [19, 38]}
     (axes,) = drawn([row(model="other")], tables).axes
     assert axes.get_title(loc="left").startswith("other on fashion")
+
+
+def test_of_a_long_name_of_a_layer_only_the_end_is_shown():
+    assert layers_figure._short("backbone/conv1") == "conv1"
+    assert (
+        layers_figure._short("block_" * 9 + "expand_depthwise")
+        == "...pand_depthwise"[:3] + ("block_" * 9 + "expand_depthwise")[-17:]
+    )

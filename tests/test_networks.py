@@ -66,7 +66,7 @@ def test_a_file_that_is_no_network_ends_with_1_and_one_line(few, tmp_path, call)
 
 @pytest.mark.slow
 def test_another_network_is_trained_and_pruned_by_its_name(few, tmp_path, call):
-    status, out, err = call(tmp_path, few, *SHORT, 0.5, "--model", "scnnb-b")
+    status, out, err = call(tmp_path, few, *SHORT, 0.5, "--model", "scnnb-b", "--verbose")
     assert (status, err) == (0, "")
     assert re.search(r"conv1 +32 -> 16 .*\nconv2 ", out)
     (row,) = record.read_rows(tmp_path / "results" / "few.csv").to_dict("records")
