@@ -7,7 +7,8 @@ import pytest
 
 from experiment import progress, study
 from experiment.preflight import Size, Sizes
-from experiment.settings import BaselineSettings, Recipe, TrialSettings
+from experiment.settings import Recipe
+from tests import studies
 
 SIZES = Sizes(Size(9, 300), {0.0: [Size(9, 300)], 0.5: [Size(5, 100)]})
 
@@ -16,21 +17,7 @@ SIZES = Sizes(Size(9, 300), {0.0: [Size(9, 300)], 0.5: [Size(5, 100)]})
 def grid(tmp_path, monkeypatch):
     """A Study of two seeds and the ratios 0.5 and 0.0, with 7 + 60 epochs."""
     monkeypatch.setattr(study, "RESULTS", tmp_path)
-    recipe = Recipe(learning_rate=0.1, batch_size=1, epochs=7)
-    trials = [
-        TrialSettings(
-            baseline=BaselineSettings(dataset="d", model="m", seed=seed, recipe=recipe),
-            pruning_ratio=ratio,
-            epoch2=60,
-            retrain_learning_rate=0.1,
-        )
-        for seed in (0, 1)
-        for ratio in (0.5, 0.0)
-    ]
-    result = study.study(trials)
-    for baseline in result.baselines:
-        baseline.entry.path.parent.mkdir()
-    return result
+    return studies.of_two_seeds(Recipe(learning_rate=0.1, batch_size=1, epochs=7), (0.5, 0.0), 60)
 
 
 def under_way(subject, epoch_seconds):

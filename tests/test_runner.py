@@ -7,8 +7,9 @@ import pytest
 from experiment import settings, study
 from experiment.columns import TRIALS
 from experiment.runner import Job, Runner, jobs
-from experiment.settings import BaselineSettings, Recipe, TrialSettings
+from experiment.settings import Recipe
 from pruning.exports import FORMATS
+from tests import studies
 
 RECIPE = Recipe(learning_rate=0.1, batch_size=1, epochs=1)
 ONNX = [FORMATS["onnx"]]
@@ -55,20 +56,7 @@ def finished(subject):
 def grid(tmp_path, monkeypatch):
     """A Study of two seeds and two ratios, below a temporary folder."""
     monkeypatch.setattr(study, "RESULTS", tmp_path)
-    trials = [
-        TrialSettings(
-            baseline=BaselineSettings(dataset="d", model="m", seed=seed, recipe=RECIPE),
-            pruning_ratio=ratio,
-            epoch2=1,
-            retrain_learning_rate=0.1,
-        )
-        for seed in (0, 1)
-        for ratio in (0.0, 0.5)
-    ]
-    result = study.study(trials)
-    for baseline in result.baselines:
-        baseline.entry.path.parent.mkdir()
-    return result
+    return studies.of_two_seeds(RECIPE, (0.0, 0.5), 1)
 
 
 @pytest.fixture(autouse=True)

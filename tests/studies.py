@@ -1,0 +1,22 @@
+"""A small Study, not computed yet."""
+
+from experiment import study
+from experiment.settings import BaselineSettings, TrialSettings
+
+
+def of_two_seeds(recipe, ratios, epoch2):
+    """A Study of the seeds 0 and 1 whose folders exist; `study.RESULTS` is their parent."""
+    trials = [
+        TrialSettings(
+            baseline=BaselineSettings(dataset="d", model="m", seed=seed, recipe=recipe),
+            pruning_ratio=ratio,
+            epoch2=epoch2,
+            retrain_learning_rate=0.1,
+        )
+        for seed in (0, 1)
+        for ratio in ratios
+    ]
+    result = study.study(trials)
+    for baseline in result.baselines:
+        baseline.entry.path.parent.mkdir()
+    return result
