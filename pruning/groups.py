@@ -23,6 +23,7 @@ is a group of its own, with one unit per filter. A concatenation couples no chan
 inputs stays in its own group.
 """
 
+import functools
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -30,7 +31,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from pruning import graph
+from pruning import graph, shortcuts
 from pruning.channels import Channels, number
 
 
@@ -69,6 +70,11 @@ class Structure:
     channels: Channels
     unit_of: np.ndarray
     groups: list
+
+    @functools.cached_property
+    def computed_from(self):
+        """As `shortcuts.computed_from`; a plan for each ratio and layer asks for it."""
+        return shortcuts.computed_from(self)
 
     @property
     def members(self):

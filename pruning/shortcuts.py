@@ -20,7 +20,7 @@ def projections(convolutions, structure):
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.3.
     """
-    computed_from = _computed_from(structure)
+    computed_from = structure.computed_from
     outputs = {member.call.path: member.call.outputs[0] for member in convolutions}
 
     def is_around(projection, other):
@@ -35,7 +35,7 @@ def projections(convolutions, structure):
     ]
 
 
-def _computed_from(structure):
+def computed_from(structure):
     """`{tensor: frozenset of the outputs of convolutions that it is computed from}`.
 
     The output of a convolution is in its own set.
