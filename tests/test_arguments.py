@@ -13,6 +13,7 @@ from experiment import settings
 from experiment.arguments import parse
 from pruning import criteria
 from pruning.exports import FORMATS
+from tests.test_settings import GIVEN
 
 ROOT = Path(__file__).parent.parent
 RIGHT = ["fashion", "0.001", "128", "35", "30", "0.4"]
@@ -341,3 +342,42 @@ def help_words(capsys):
         parse(["--help"])
     # a line may end after a dash
     return set(re.findall(r"[\w-]+", re.sub(r"-\n\s*", "-", capsys.readouterr().out)))
+
+
+@pytest.fixture
+def help_entries(monkeypatch, capsys):
+    """`{flag or position: help}` of the parser."""
+    monkeypatch.setenv("COLUMNS", "2000")  # no entry is broken
+    with pytest.raises(SystemExit):
+        parse(["--help"])
+    usage, *sections = capsys.readouterr().out.split("\n\n")
+    entries = re.findall(r"^  (\S+)(.*(?:\n   .*)*)", "\n".join(sections), re.M)
+    return {name.rstrip(","): " ".join(text.split()) for name, text in entries}
+
+
+def test_every_argument_has_help_that_ends_with_an_example(help_entries):
+    del help_entries["-h"]
+    assert len(help_entries) > 25
+    for name, text in help_entries.items():
+        example = re.search(r" Example: (.+)$", text)
+        assert example, name
+        assert not name.startswith("-") or f"{name} " in f"{example[1]} "
+
+
+def test_every_setting_of_the_parser_is_a_field_and_has_its_default():
+    given, _ = parse(["fashion", "0.001", "128", "35", "30", "0.4"])
+    names = {field.name for field in settings.fields(settings.TrialSettings).values()}
+    assert given.keys() == names - {"content"} | {"trained"}
+    assert given == GIVEN | {"seed": [0]}
+
+
+def test_an_analysis_of_sensitivities_takes_a_default_that_is_written_out_and_nothing_else(capsys):
+    right = ["fashion", "0.001", "128", "35", "30", "0.4", "--sensitivity"]
+    for flag, default, other in (
+        ("--strategy", "independent", "greedy"),
+        ("--schedule", "one-shot", "iterative"),
+    ):
+        assert parse([*right, flag, default])[1].sensitivity
+        with pytest.raises(SystemExit):
+            parse([*right, flag, other])
+        assert f"{flag} does not fit --sensitivity, which does not use" in capsys.readouterr().err
