@@ -101,8 +101,7 @@ def _recorded(outcome: Outcome, csv, formats, left, verbose):
     job, row = outcome.job, outcome.record
     if job.kind == "baseline":
         if row and not outcome.made:
-            folder = job.entry.path.parent
-            print(f"baseline read from {folder}/: test accuracy {log.percent(row['accuracy'])}")
+            print(log.baseline_read(job.entry.path.parent, row))
         return []  # a failure is reported with each of its trials
     if row is None:
         failed = f"{job.name}: {outcome.error}"

@@ -29,6 +29,11 @@ def in_words(row, filters=None):
     return f"{how(row)}: {removed}\ntest accuracy: {', '.join(parts)}"
 
 
+def baseline_read(folder, record):
+    """A line about a baseline that is stored: its folder, and the accuracy in its record."""
+    return f"baseline read from {folder}/: test accuracy {percent(record['accuracy'])}"
+
+
 def stage(*, layers, parameters, pruned_accuracy, accuracy, before):
     """What became of one stage of an iterative schedule, in one line.
 

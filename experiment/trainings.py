@@ -20,11 +20,8 @@ from experiment.study import Baseline, Trial
 from pruning import cost, timing
 from scnnb import training
 
-OUT_OF_MEMORY = (
-    re.compile(  # class or words of TensorFlow, JAX, PyTorch on a GPU and on a processor
-        "ResourceExhausted|RESOURCE_EXHAUSTED|OutOfMemory|can't allocate memory"
-    )
-)
+# class or words of TensorFlow, JAX, PyTorch on a GPU and on a processor
+OUT_OF_MEMORY = re.compile("ResourceExhausted|RESOURCE_EXHAUSTED|OutOfMemory|can't allocate memory")
 
 
 class Trained(NamedTuple):
@@ -79,10 +76,7 @@ def train_or_read(baseline: Baseline, dataset, network, fresh, callbacks=()):
     record = None if fresh else entry.read_record()
     if record and entry.read_model() is not None:
         entry.remove_backups()  # of a run that was killed just after its end
-        print(
-            f"baseline read from {entry.path.parent}/: "
-            f"test accuracy {log.percent(record['accuracy'])}"
-        )
+        print(log.baseline_read(entry.path.parent, record))
     else:
         train_baseline(baseline, dataset, network, callbacks)
     lock.release()
