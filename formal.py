@@ -12,7 +12,7 @@ import signal
 import sys
 
 import data
-from experiment import arguments, settings, signals
+from experiment import arguments, grid, signals
 from experiment.backend import import_keras
 from experiment.errors import as_the_users, in_one_line, is_the_users
 
@@ -69,7 +69,7 @@ def experiment(given, options):
     if given["trained"]:
         networks.warn_of_pixels(network, dataset, given)
     content = networks.content(dataset, network, given["model"])
-    trials = study(settings.grid(given, dataset=dataset.name, content=content))
+    trials = study(grid.trials(given, dataset=dataset.name, content=content))
     if options.sensitivity:
         sensitivities.check(network, given["coupled"])
         sensitivities.analyse(trials, dataset, given, options)

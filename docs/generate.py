@@ -8,9 +8,9 @@ import functools
 import re
 from pathlib import Path
 
-from experiment import arguments
+from experiment import arguments, fields
 from experiment.columns import MEANINGS, TRIALS
-from experiment.settings import TrialSettings, fields
+from experiment.settings import TrialSettings
 
 FOLDER = Path(__file__).parent
 
@@ -31,7 +31,7 @@ def columns():
     """Tables of the columns of the CSV: the settings with their flags, then what is measured."""
     settings = [
         (_code(name), _code(field.metadata["flag"]), _first_sentence(field))
-        for name, field in fields(TrialSettings).items()
+        for name, field in fields.of(TrialSettings).items()
     ]
     measured = [(_code(name), MEANINGS[name]) for name in TRIALS.columns if name in MEANINGS]
     return "\n\n".join(

@@ -6,9 +6,10 @@ import re
 
 import scnnb
 from data.dataset import PIXELS
-from experiment import backend, checks, options
+from experiment import backend, checks, fields, options
+from experiment.fields import PRUNE, TRAIN
 from experiment.options import Options
-from experiment.settings import PRUNE, TRAIN, TrialSettings, fields
+from experiment.settings import TrialSettings
 from pruning import criteria
 from pruning.exports import FORMATS
 
@@ -39,7 +40,7 @@ def parse(argv):
         argv: list of texts.
 
     Returns:
-        `(given, options)`: what `settings.grid` takes, and Options.
+        `(given, options)`: what `grid.trials` takes, and Options.
     """
     parser = make_parser()
     # A blank in front keeps argparse from taking -inf, -1e-3 or -1..1 for an option
@@ -83,7 +84,7 @@ def make_parser():
 
 def _add_settings(parser, groups):
     """The fields of the settings: positions first, in their order; `_defaults` comes after."""
-    flags = {f.metadata["flag"]: f for f in fields(TrialSettings).values() if f.metadata["flag"]}
+    flags = {f.metadata["flag"]: f for f in fields.of(TrialSettings).values() if f.metadata["flag"]}
     for flag in [*POSITIONS, *(flag for flag in flags if flag not in POSITIONS)]:
         field = flags[flag]
         parsed = field.metadata["parsed"]
@@ -96,7 +97,7 @@ def _add_settings(parser, groups):
 def _defaults():
     """`{name: value}` of the settings whose flags may be left out; a list if it takes several."""
     found = {}
-    for field in fields(TrialSettings).values():
+    for field in fields.of(TrialSettings).values():
         default, parsed = field.metadata["default"], field.metadata["parsed"]
         if field.metadata["flag"] and default is not dataclasses.MISSING and not callable(default):
             found[field.name] = [default] if "nargs" in parsed else default

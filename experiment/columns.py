@@ -6,7 +6,7 @@ import operator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from experiment import settings
+from experiment import fields
 from experiment.settings import BaselineSettings, TrialSettings
 from pruning.exports import FORMATS
 
@@ -147,9 +147,9 @@ _DERIVED = {  # columns worked out from others: meaning, function of the row
         _compared("accuracy", operator.sub),
     ),
 }
-_BASELINE = settings.fields(BaselineSettings)
-_TRIAL = settings.fields(TrialSettings)
-_MEASURED = settings.fields(Measured)
+_BASELINE = fields.of(BaselineSettings)
+_TRIAL = fields.of(TrialSettings)
+_MEASURED = fields.of(Measured)
 BASELINE_SETTINGS = list(_BASELINE)
 MEASURED = [
     name for name, value in _added(_MEASURED).items() if value != value

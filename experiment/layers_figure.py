@@ -3,7 +3,7 @@
 import matplotlib
 import pandas as pd
 
-from experiment import figures, lines, settings
+from experiment import figures, lines, names
 from experiment.study import RESULTS
 
 NAMES = 28  # most names of layers below a panel
@@ -40,7 +40,7 @@ def _tables(network):
     tables = {}
     coupled = ["coupled"] if network["coupled"].nunique() > 1 else []
     for row in network.sort_values("pruning_ratio", kind="stable").to_dict("records"):
-        file = RESULTS / f"{settings.file_of(row)}_layers.csv"
+        file = RESULTS / f"{names.files(row)}_layers.csv"
         if not file.exists():
             continue
         table = pd.read_csv(file, usecols=COLUMNS).dropna()

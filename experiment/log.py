@@ -1,6 +1,6 @@
 """Texts for people: what became of a trial, numbers, times."""
 
-from experiment import settings
+from experiment import fields
 from experiment.layer_ratios import shortened
 from experiment.settings import TrialSettings
 
@@ -54,13 +54,13 @@ def how(row):
     """How a network was pruned, in words: ratio, criterion, seed, and what is not the usual.
 
     Args:
-        row: of the CSV, by its columns; or `settings.row` of a trial.
+        row: of the CSV, by its columns; or `fields.row` of a trial.
     """
-    fields = settings.fields(TrialSettings)
+    known = fields.of(TrialSettings)
     others = [
         f"{name.replace('_', ' ')} {row[name]}"
         for name in SAID_IF_UNUSUAL
-        if row.get(name) not in (None, "", settings.usual(fields[name], row))
+        if row.get(name) not in (None, "", fields.usual(known[name], row))
     ]
     seed = ", ".join([*others, f"seed {row['seed']}"])
     if row.get("control"):

@@ -9,11 +9,11 @@ import numpy as np
 import pruning
 from experiment import (
     backend,
+    fields,
     preflight,
     record,
     samples,
     sensitivity_figure,
-    settings,
     trainings,
 )
 from experiment.columns import NORMS, SENSITIVITY
@@ -95,7 +95,7 @@ def _analysed(model, baseline, dataset, criterion, coupled, options):
         chosen = Entry(path.with_name(f"{entry.name}_drop{options.max_drop}"), ({}, {}, ()))
         chosen.save_record(ratios)
         print(f"for --layer-ratios: {chosen.record_file}")
-    shared = settings.row(baseline.settings) | how | found
+    shared = fields.row(baseline.settings) | how | found
     return [shared | row | {"layers": " ".join(row["layers"])} for row in layers]
 
 
@@ -126,7 +126,7 @@ def _measured(model, dataset, seed, *, criterion, coupled, images):
 
 
 def _norms(model, baseline):
-    shared = settings.row(baseline.settings)
+    shared = fields.row(baseline.settings)
     return [
         shared | {"layer": layer, "filter": number, "l1_norm": norm}
         for layer, of_layer in sensitivity.norms(model).items()

@@ -1,91 +1,15 @@
-"""Settings that change the result of a training or a trial; each is one field of a dataclass.
-
-A field gives the flag with type and help, the CSV column and its value in older rows, the part of
-the key of a row, and the part of the names of folders and files. Default values stay out of names.
-"""
+"""Settings of a baseline and of a trial."""
 
 import dataclasses
-import itertools
 from dataclasses import dataclass
-from pathlib import Path
 
 import data
 import scnnb
 from data.dataset import PIXELS
 from experiment import checks, layer_ratios
+from experiment.fields import TRAIN, setting
+from experiment.recipe import Recipe
 from pruning import criteria
-
-PRUNE, TRAIN = "what to prune", "how to train"  # groups of --help
-
-
-def setting(flag="", *, default=dataclasses.MISSING, column="", name="{}", group=PRUNE, **parsed):
-    """A field that changes results.
-
-    Args:
-        flag: name of its position on the command line, or `--flag`; "" if it has none.
-        default: value if the flag is not given, and of an older row that lacks the column; or a
-            function of the row. Without one, the flag must be given and every row has the column.
-        column: of the CSV, if it is not the field's name.
-        name: how a value that is not the default stands in names; or a function of it.
-        group: heading in `--help` of a flag that may be left out.
-        parsed: `help`, and if it has a flag, more keyword arguments of `add_argument`. With
-            `nargs="+"` each value makes trials.
-    """
-    metadata = {"flag": flag, "default": default, "column": column, "name": name, "group": group}
-    metadata["parsed"] = parsed
-    fixed = dataclasses.MISSING if callable(default) else default
-    return dataclasses.field(default=fixed, metadata=metadata)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Settings of one training."""
-
-    optimizer: str = setting(
-        "--optimizer",
-        group=TRAIN,
-        default="adam",
-        choices=["adam", "sgd"],
-        help="Optimizer: adam (default), or sgd with momentum 0.9 and weight decay 5e-6 as in the "
-        "SCNNB paper. Example: --optimizer sgd",
-    )
-    learning_rate: float = setting(
-        "lr",
-        name="lr{}",
-        type=checks.learning_rate,
-        help="Learning rate, a number above 0; it is constant. Example: 0.001",
-    )
-    batch_size: int = setting(
-        "batchSz",
-        name="batch{}",
-        type=checks.count,
-        help="Batch size: images per training step. Example: 128",
-    )
-    augment: str = setting(
-        "--augment",
-        group=TRAIN,
-        default="",
-        action="store_const",
-        const="crop-flip",
-        help="Shift training images by up to 4 pixels and flip half of them left to right, at "
-        "random in every epoch. Example: --augment",
-    )
-    precision: str = setting(
-        "--precision",
-        group=TRAIN,
-        default="float32",
-        choices=["float32", "bfloat16"],
-        help="Number format of the training: float32 (default) or bfloat16. bfloat16 is about "
-        "twice as fast on processors that support it, and an error on others. Stored weights and "
-        "accuracies are always float32. Example: --precision bfloat16",
-    )
-    epochs: int = setting(
-        "Epoch1",
-        column="epoch1",
-        name="epochs{}",
-        type=checks.count,
-        help="Epochs of training before pruning. Example: 35",
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,131 +162,8 @@ class TrialSettings:
         return dataclasses.replace(self.baseline.recipe, epochs=epochs)
 
 
-def fields(kind):
-    """`{column: field}` of a dataclass of settings and those nested in it, in their order."""
-    found = {}
-    for field in dataclasses.fields(kind):
-        if dataclasses.is_dataclass(field.type):
-            found |= fields(field.type)
-        else:
-            found[_column(field)] = field
-    return found
-
-
-def row(settings):
-    """`{column: value}` of settings and those nested in them."""
-    found = {}
-    for field in dataclasses.fields(settings):
-        value = getattr(settings, field.name)
-        if dataclasses.is_dataclass(value):
-            found |= row(value)
-        else:
-            found[_column(field)] = value
-    return found
-
-
-def usual(field, row):
-    """Value of a field if its flag is not given, and in older rows that lack its column."""
-    default = field.metadata["default"]
-    return default(row) if callable(default) else default
-
-
-def folder_name(baseline: BaselineSettings):
-    """Name of the folder of a baseline and its trials: all settings that are not the default."""
-    return _name(fields(BaselineSettings), row(baseline))
-
-
-def trial_name(trial: TrialSettings):
-    """Name of a trial in its folder: all its own settings that are not the default."""
-    return file_of(row(trial)).name
-
-
-def file_of(row):
-    """pathlib.Path of the files of a trial below the results folder, without suffix.
-
-    Args:
-        row: `{column: value}` of its settings, such as a row of the CSV.
-    """
-    of_baseline = fields(BaselineSettings)
-    own = {name: field for name, field in fields(TrialSettings).items() if name not in of_baseline}
-    return Path(_name(of_baseline, row)) / _name(own, row)
-
-
-def grid(given, *, dataset, content):
-    """Settings of all trials of a call, seed by seed.
-
-    Args:
-        given: dict of the parsed arguments and the backend, by the names of the fields; `seed`,
-            `pruning_ratio` and `criterion` are lists; `trained` says that the network is.
-        dataset: name of the dataset.
-        content: as `BaselineSettings` has it.
-
-    Returns:
-        List of TrialSettings.
-    """
-    how = {field.name: given[field.name] for field in dataclasses.fields(Recipe)}
-    if given["trained"]:
-        how["epochs"] = 0
-    shared = {
-        "dataset": dataset,
-        "model": Path(given["model"]).name,
-        "pixels": given["pixels"],
-        "backend": given["backend"],
-        "content": content,
-    }
-    baselines = [
-        BaselineSettings(seed=seed, recipe=Recipe(**how), **shared)
-        for seed in dict.fromkeys(given["seed"])
-    ]
-    ratios = dict.fromkeys(given["pruning_ratio"])
-    return [
-        trial
-        for baseline, ratio in itertools.product(baselines, ratios)
-        for trial in _trials(given, baseline, ratio)
-    ]
-
-
 def unranked(trial: TrialSettings):
     """The trial with the default ranking, for questions about the shape of the network."""
     return dataclasses.replace(
         trial, criterion=TrialSettings.criterion, strategy=TrialSettings.strategy
     )
-
-
-def _trials(given, baseline: BaselineSettings, ratio):
-    """Trials of one baseline and ratio: one for each criterion, and the control."""
-    shared = ("layer_ratios", "coupled", "strategy", "schedule", "epoch2")
-    rate = baseline.recipe.learning_rate
-    trial = TrialSettings(
-        baseline=baseline,
-        pruning_ratio=ratio,
-        retrain_learning_rate=given["retrain_learning_rate"] or rate,
-        **{name: given[name] for name in shared},
-    )
-    if ratio or any(trial.ratios.values()):
-        for criterion in given["criterion"]:
-            yield dataclasses.replace(trial, criterion=criterion)
-    else:  # nothing is removed, whatever the ranking
-        yield unranked(trial)
-    if given["control"]:
-        yield dataclasses.replace(
-            trial,
-            control=given["control"],
-            criterion="",
-            strategy="",
-            schedule="",
-            retrain_learning_rate=rate,
-        )
-
-
-def _name(fields, row):
-    parts = []
-    for column, field in fields.items():
-        if row[column] not in ("", usual(field, row)):
-            how = field.metadata["name"]
-            parts.append(how(row[column]) if callable(how) else how.format(row[column]))
-    return "_".join(parts)
-
-
-def _column(field):
-    return field.metadata.get("column") or field.name

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from experiment import names
 from experiment.columns import TRIALS
-from experiment.settings import BaselineSettings, TrialSettings, folder_name, trial_name
+from experiment.settings import BaselineSettings, TrialSettings
 from experiment.store import Entry
 
 RESULTS = Path("results")
@@ -67,7 +68,7 @@ def study(settings):
     of_baseline = {"accuracy": float, "seconds": float}, optional, unmeasured
     trials = []
     for each in settings:
-        folder = RESULTS / folder_name(each.baseline)
+        folder = RESULTS / names.folder(each.baseline)
         baseline = Baseline(each.baseline, Entry(folder / "baseline", of_baseline))
-        trials.append(Trial(each, Entry(folder / trial_name(each), TRIALS.kinds), baseline))
+        trials.append(Trial(each, Entry(folder / names.trial(each), TRIALS.kinds), baseline))
     return Study(tuple(trials))

@@ -11,10 +11,11 @@ import keras
 import numpy as np
 import pandas as pd
 
-from experiment import backend, gap, layer_tables, log, networks, settings, timings
+from experiment import backend, fields, gap, layer_tables, log, networks, timings
 from experiment.columns import Measured
 from experiment.errors import UserError
 from experiment.pruned import cuts, macs, renewed
+from experiment.recipe import Recipe
 from experiment.store import Entry
 from experiment.study import Baseline, Trial
 from pruning import cost, timing
@@ -127,7 +128,7 @@ def make_trial(trial: Trial, dataset, callbacks=()):
         peak_memory_mb=round(timings.peak_memory_mb(), 1),
         machine=timings.name(),
     )
-    row = settings.row(trial.settings) | dataclasses.asdict(measured)
+    row = fields.row(trial.settings) | dataclasses.asdict(measured)
     entry.save_record(row)
     entry.remove_backups()
     return row
@@ -148,7 +149,7 @@ def prune_and_retrain(baseline, dataset, trial: Trial, callbacks=()):
         its retraining, "retrain_seconds": of all})`.
     """
     how, stages, seconds = trial.settings, [], 0.0
-    print(f"\n{log.how(settings.row(how))}")
+    print(f"\n{log.how(fields.row(how))}")
     for layers, model in cuts(baseline, how, images=dataset.train_images):
         pruned_accuracy = training.accuracy(model, *dataset.test)
         of_stage = f"{layers} pruned: " if how.schedule == "iterative" else ""
@@ -178,7 +179,7 @@ def train_from_scratch(baseline, dataset, trial: Trial, callbacks=()):
     weights, `retrain_seconds` the time of their training.
     """
     how = trial.settings
-    print(f"\n{log.how(settings.row(how))}; training, {log.epochs(how.from_scratch.epochs)}")
+    print(f"\n{log.how(fields.row(how))}; training, {log.epochs(how.from_scratch.epochs)}")
     model = renewed(baseline, how)
     untrained = training.accuracy(model, *dataset.test)
     backup = trial.entry.backup_file()
@@ -198,7 +199,7 @@ def now():
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def _train(model, dataset, recipe: settings.Recipe, backup, callbacks):
+def _train(model, dataset, recipe: Recipe, backup, callbacks):
     """The seconds of all epochs, and the training accuracy of the last; None if it was stored."""
     how, last = dataclasses.asdict(recipe), {}
     watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: last.update(logs))

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from experiment import settings
+from experiment import fields, grid, names
 from experiment.arguments import parse
+from experiment.settings import TrialSettings
 from pruning import criteria
 from pruning.exports import FORMATS
-from tests.test_settings import GIVEN
+from tests.test_grid import GIVEN
 
 ROOT = Path(__file__).parent.parent
 RIGHT = ["fashion", "0.001", "128", "35", "30", "0.4"]
@@ -241,7 +242,7 @@ def test_criteria_and_controls_make_a_trial_each_of_every_ratio():
     options = ["--criterion", "random", "mean-std", "--control", "scratch", "--retrain-lr", "0.002"]
     given, _ = parse([*RIGHT[:5], "0", "0.5", "--schedule", "iterative", *options])
     names = ["pruning_ratio", "criterion", "schedule", "control", "retrain_learning_rate"]
-    rows = map(settings.row, settings.grid(given, dataset="fashion", content=""))
+    rows = map(fields.row, grid.trials(given, dataset="fashion", content=""))
     assert [[row[name] for name in names] for row in rows] == [
         [0.0, "l1", "iterative", "", 0.002],  # by whatever criterion, nothing is removed
         [0.0, "", "", "scratch", 0.001],
@@ -265,9 +266,9 @@ def test_criteria_and_controls_make_a_trial_each_of_every_ratio():
 )
 def test_what_is_not_the_default_stands_in_the_names_of_files(options, folder, trial):
     given, _ = parse([*RIGHT, *options])
-    (only,) = settings.grid(given, dataset="fashion", content="c")
-    assert folder in (None, settings.folder_name(only.baseline))
-    assert trial in (None, settings.trial_name(only))
+    (only,) = grid.trials(given, dataset="fashion", content="c")
+    assert folder in (None, names.folder(only.baseline))
+    assert trial in (None, names.trial(only))
 
 
 @pytest.mark.parametrize("variable", ["tensorflow", "jax", "torch", "", None])
@@ -366,7 +367,7 @@ def test_every_argument_has_help_that_ends_with_an_example(help_entries):
 
 def test_every_setting_of_the_parser_is_a_field_and_has_its_default():
     given, _ = parse(["fashion", "0.001", "128", "35", "30", "0.4"])
-    names = {field.name for field in settings.fields(settings.TrialSettings).values()}
+    names = {field.name for field in fields.of(TrialSettings).values()}
     assert given.keys() == names - {"content"} | {"trained"}
     assert given == GIVEN | {"seed": [0]}
 

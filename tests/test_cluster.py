@@ -22,8 +22,9 @@ from ray.cluster_utils import Cluster as Nodes
 from experiment import cluster, nodes, record, timings
 from experiment.columns import MEASURED, TRIALS
 from experiment.errors import UserError
+from experiment.recipe import Recipe
 from experiment.runner import Job
-from experiment.settings import BaselineSettings, Recipe, TrialSettings
+from experiment.settings import BaselineSettings, TrialSettings
 from experiment.study import study
 from experiment.work import Shared
 from tests.program import HANGS, finish, run, start

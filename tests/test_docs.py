@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from docs import generate
-from experiment import arguments
+from experiment import arguments, fields
 from experiment.columns import MEANINGS, TRIALS
-from experiment.settings import TrialSettings, fields
+from experiment.settings import TrialSettings
 
 ROOT = Path(__file__).parent.parent
 PAGES = {
@@ -51,7 +51,7 @@ def test_the_generated_part_of_a_page_is_what_the_code_says(page, part):
 
 
 def test_every_column_is_a_setting_or_has_a_meaning():
-    assert sorted([*fields(TrialSettings), *MEANINGS]) == sorted(TRIALS.columns)
+    assert sorted([*fields.of(TrialSettings), *MEANINGS]) == sorted(TRIALS.columns)
 
 
 def test_a_generated_table_has_a_line_for_every_argument_and_column():

@@ -7,7 +7,7 @@ import pytest
 
 from experiment import progress, study
 from experiment.preflight import Size, Sizes
-from experiment.settings import Recipe
+from experiment.recipe import Recipe
 from tests import studies
 
 SIZES = Sizes(Size(9, 300), {0.0: [Size(9, 300)], 0.5: [Size(5, 100)]})

@@ -5,14 +5,14 @@ import pytest
 from keras import layers
 
 import pruning
-from experiment import arguments, pruned, settings
+from experiment import arguments, grid, pruned
 from experiment.errors import UserError
 
 
 def trial(*options):
     """The settings of the first trial of a call with these options."""
     given, _ = arguments.parse(["fashion", "0.01", "40", "1", "1", "0.5", *options])
-    return settings.grid(given, dataset="few", content="")[0]
+    return grid.trials(given, dataset="few", content="")[0]
 
 
 @pytest.mark.parametrize("schedule", ["one-shot", "iterative"])

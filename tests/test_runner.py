@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from experiment import settings, study
+from experiment import fields, study
 from experiment.columns import TRIALS
+from experiment.recipe import Recipe
 from experiment.runner import Job, Runner, jobs
-from experiment.settings import Recipe
 from pruning.exports import FORMATS
 from tests import studies
 
@@ -48,7 +48,7 @@ class _Pool:
 def finished(subject):
     """The record of a baseline or trial; measured values are 0 or empty."""
     required, *_ = subject.entry.kinds
-    values = settings.row(subject.settings) if isinstance(subject, study.Trial) else {}
+    values = fields.row(subject.settings) if isinstance(subject, study.Trial) else {}
     return {name: kind() for name, kind in required.items()} | values
 
 

@@ -14,7 +14,7 @@ import data
 import pruning
 from experiment import record
 from experiment.columns import NORMS, SENSITIVITY
-from experiment.settings import Recipe
+from experiment.recipe import Recipe
 from pruning import sensitivity
 from scnnb import training
 from tests.test_networks import bright, network_of_bytes

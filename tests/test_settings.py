@@ -1,4 +1,4 @@
-"""experiment/settings.py: the settings of trials, their names and the grid of a call."""
+"""experiment/settings.py, fields.py and names.py: settings of trials, their columns and names."""
 
 import dataclasses
 import hashlib
@@ -9,9 +9,10 @@ import pytest
 from hypothesis import strategies as st
 
 from data.dataset import PIXELS
-from experiment import settings
+from experiment import fields, names, settings
 from experiment.columns import BASELINE_SETTINGS, TRIALS
-from experiment.settings import BaselineSettings, Recipe, TrialSettings
+from experiment.recipe import Recipe
+from experiment.settings import BaselineSettings, TrialSettings
 from experiment.store import Entry
 from pruning import criteria
 from pruning.exports import FORMATS
@@ -77,8 +78,8 @@ def pairs(draw):
 
 
 def entry(each):
-    folder = Path(settings.folder_name(each.baseline))
-    return Entry(folder / settings.trial_name(each), TRIALS.kinds)
+    folder = Path(names.folder(each.baseline))
+    return Entry(folder / names.trial(each), TRIALS.kinds)
 
 
 def files(entry):
@@ -90,16 +91,16 @@ def files(entry):
 
 
 def test_every_setting_is_drawn():
-    assert [*VALUES] == [*settings.fields(TrialSettings)] == TRIALS.settings
+    assert [*VALUES] == [*fields.of(TrialSettings)] == TRIALS.settings
 
 
 @hypothesis.settings(max_examples=300, deadline=None)
 @hypothesis.given(pairs())
 def test_settings_that_differ_share_no_row_no_folder_and_no_file(both):
     one, other = both
-    rows = [tuple(settings.row(each).values()) for each in both]
+    rows = [tuple(fields.row(each).values()) for each in both]
     assert (rows[0] == rows[1]) == (one == other)
-    folders = [settings.folder_name(each.baseline) for each in both]
+    folders = [names.folder(each.baseline) for each in both]
     assert (folders[0] == folders[1]) == (one.baseline == other.baseline)
     written = [files(entry(each)) for each in both]
     written += [files(Entry(entry(one).path.with_name("baseline"), ()))]
@@ -110,7 +111,7 @@ def test_settings_that_differ_share_no_row_no_folder_and_no_file(both):
 @hypothesis.settings(max_examples=100, deadline=None)
 @hypothesis.given(pairs())
 def test_a_name_is_one_part_of_a_path(both):
-    for name in (settings.folder_name(both[0].baseline), settings.trial_name(both[0])):
+    for name in (names.folder(both[0].baseline), names.trial(both[0])):
         assert name and "/" not in name and name not in (".", "..")
 
 
@@ -136,9 +137,9 @@ CONTROL = dataclasses.replace(TRIAL, control="scratch", criterion="", strategy="
 def test_a_folder_is_named_after_what_shapes_the_baseline_but_defaults(recipe, pixels, name):
     recipe = dataclasses.replace(RECIPE, **recipe)
     baseline = dataclasses.replace(BASELINE, recipe=recipe, pixels=pixels)
-    assert settings.folder_name(baseline) == name
+    assert names.folder(baseline) == name
     elsewhere = dataclasses.replace(baseline, backend="jax")
-    assert settings.folder_name(elsewhere) == name.replace("_seed3_", "_jax_seed3_")
+    assert names.folder(elsewhere) == name.replace("_seed3_", "_jax_seed3_")
 
 
 @pytest.mark.parametrize(
@@ -167,13 +168,13 @@ def test_a_folder_is_named_after_what_shapes_the_baseline_but_defaults(recipe, p
     ],
 )
 def test_a_trial_is_named_after_what_shapes_it_but_defaults(trial, name):
-    assert settings.trial_name(trial) == name
-    folder = settings.folder_name(trial.baseline)
-    assert settings.file_of(settings.row(trial)) == Path(folder, name)
+    assert names.trial(trial) == name
+    folder = names.folder(trial.baseline)
+    assert names.files(fields.row(trial)) == Path(folder, name)
 
 
 def test_a_row_holds_every_setting_by_its_column():
-    assert settings.row(TRIAL) == {
+    assert fields.row(TRIAL) == {
         "dataset": "fashion",
         "model": "scnnb",
         "optimizer": "adam",
@@ -196,20 +197,20 @@ def test_a_row_holds_every_setting_by_its_column():
         "epoch2": 30,
         "retrain_learning_rate": 0.001,
     }
-    assert [*settings.row(BASELINE)] == [*settings.row(TRIAL)][:12] == BASELINE_SETTINGS
+    assert [*fields.row(BASELINE)] == [*fields.row(TRIAL)][:12] == BASELINE_SETTINGS
 
 
 def test_fields_are_found_by_their_columns_in_the_dataclasses_that_are_nested():
-    fields = settings.fields(TrialSettings)
-    assert [*fields] == [*settings.row(TRIAL)]
-    assert fields["epoch1"].name == "epochs"
-    assert fields["seed"].type is int
+    known = fields.of(TrialSettings)
+    assert [*known] == [*fields.row(TRIAL)]
+    assert known["epoch1"].name == "epochs"
+    assert known["seed"].type is int
 
 
 def test_a_setting_that_is_not_given_is_the_default_or_follows_another():
     usual = {
-        column: settings.usual(field, {"learning_rate": 0.5})
-        for column, field in settings.fields(TrialSettings).items()
+        column: fields.usual(field, {"learning_rate": 0.5})
+        for column, field in fields.of(TrialSettings).items()
     }
     assert {column for column, value in usual.items() if value is dataclasses.MISSING} == {
         *("dataset", "model", "learning_rate", "batch_size", "epoch1", "seed"),
@@ -222,90 +223,6 @@ def test_recipes_of_retraining_and_of_a_control_are_the_baselines_but_epochs_and
     slower = dataclasses.replace(TRIAL, retrain_learning_rate=0.0001)
     assert slower.retraining == Recipe(learning_rate=0.0001, batch_size=128, epochs=30)
     assert CONTROL.from_scratch == Recipe(learning_rate=0.001, batch_size=128, epochs=65)
-
-
-GIVEN = {
-    "dataset": "fashion",
-    "model": "scnnb",
-    "optimizer": "adam",
-    "learning_rate": 0.001,
-    "batch_size": 128,
-    "augment": "",
-    "precision": "float32",
-    "epochs": 35,
-    "pixels": "0..1",
-    "backend": "tensorflow",
-    "pruning_ratio": [0.4],
-    "layer_ratios": "",
-    "coupled": "joint",
-    "criterion": ["l1"],
-    "strategy": "independent",
-    "schedule": "one-shot",
-    "control": "",
-    "epoch2": 30,
-    "retrain_learning_rate": None,
-    "seed": [3],
-    "trained": False,
-}
-
-
-def grid(**changes):
-    return settings.grid(GIVEN | changes, dataset="fashion", content="0123456789ab")
-
-
-def in_short(trials):
-    return [(t.baseline.seed, t.pruning_ratio, t.criterion, t.control) for t in trials]
-
-
-def test_a_call_of_one_ratio_is_one_trial():
-    assert grid() == [TRIAL]
-
-
-def test_the_grid_is_seeds_by_ratios_by_criteria_each_once():
-    trials = grid(seed=[1, 0, 1], pruning_ratio=[0.8, 0.4, 0.8], criterion=["l2", "l1"])
-    assert in_short(trials) == [
-        (seed, ratio, criterion, "")
-        for seed in (1, 0)
-        for ratio in (0.8, 0.4)
-        for criterion in ("l2", "l1")
-    ]
-
-
-def test_a_ratio_of_nothing_is_one_trial_with_the_usual_ranking():
-    trials = grid(pruning_ratio=[0.0, 0.4], criterion=["l2", "random"], strategy="greedy")
-    assert in_short(trials) == [(3, 0.0, "l1", ""), (3, 0.4, "l2", ""), (3, 0.4, "random", "")]
-    assert [each.strategy for each in trials] == ["independent", "greedy", "greedy"]
-
-
-@pytest.mark.parametrize(
-    ("ratios", "criteria"), [('{"conv1": 0.5}', ["l2", "random"]), ('{"conv1": 0}', ["l1"])]
-)
-def test_layer_ratios_alone_are_ranked_if_any_of_them_removes_something(ratios, criteria):
-    trials = grid(pruning_ratio=[0.0], layer_ratios=ratios, criterion=["l2", "random"])
-    assert [each.criterion for each in trials] == criteria
-    assert {each.layer_ratios for each in trials} == {ratios}
-
-
-def test_each_ratio_has_one_control_that_is_not_ranked_and_trained_at_the_first_rate():
-    trials = grid(
-        pruning_ratio=[0.0, 0.4],
-        criterion=["l1", "l2"],
-        schedule="iterative",
-        control="scratch",
-        retrain_learning_rate=0.0001,
-    )
-    assert in_short(trials) == [
-        *[(3, 0.0, "l1", ""), (3, 0.0, "", "scratch")],
-        *[(3, 0.4, "l1", ""), (3, 0.4, "l2", ""), (3, 0.4, "", "scratch")],
-    ]
-    assert trials[-1] == CONTROL
-    assert [each.retrain_learning_rate for each in trials[:1] + trials[2:4]] == [0.0001] * 3
-
-
-def test_a_baseline_that_is_trained_already_has_no_epochs_and_a_file_its_name():
-    (each,) = grid(trained=True, model="some/where/mine.keras")
-    recipe = dataclasses.replace(RECIPE, epochs=0)
-    assert each.baseline == dataclasses.replace(BASELINE, model="mine.keras", recipe=recipe)
 
 
 def test_without_a_ranking_a_trial_has_the_usual_one():
