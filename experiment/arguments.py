@@ -18,6 +18,7 @@ UNUSED = {  # with --sensitivity: flag and its name in the code
     "--strategy": "strategy",
     "--schedule": "schedule",
     "--retrain-lr": "retrain_learning_rate",
+    "--retrain-schedule": "retrain_schedule",
     "--control": "control",
     "--layer-ratios": "layer_ratios",
     "--dry-run": "dry_run",
@@ -55,6 +56,7 @@ def parse(argv):
     except ValueError as error:
         parser.error(str(error))
     _refuse_what_does_not_fit(parser, argparse.Namespace(**given))
+    given |= {name: value for name, value in _following(given).items() if given[name] is None}
     others = {field.name: given.pop(field.name) for field in dataclasses.fields(Options)}
     return given, Options(**others)
 
@@ -104,6 +106,15 @@ def _defaults():
     return found
 
 
+def _following(given):
+    """`{name: value}` of the settings whose default depends on others."""
+    return {
+        field.name: fields.usual(field, given)
+        for field in fields.of(TrialSettings).values()
+        if callable(field.metadata["default"])
+    }
+
+
 def _refuse_what_does_not_fit(parser, args):
     """End the program if arguments do not fit together."""
     if args.int8_io and not any(each.quantised for each in args.export):
@@ -132,8 +143,20 @@ def _refuse_what_does_not_fit(parser, args):
             f"--strategy greedy requires a --criterion of weights ({', '.join(criteria.OF_KERNELS)}"
             f"), got {of_maps[0]}"
         )
+    for flag in ("momentum", "nesterov"):
+        if getattr(args, flag) and args.optimizer != "sgd":
+            parser.error(f"--{flag} requires --optimizer sgd, got {args.optimizer}")
+    for name, epochs in _epochs(args).items():
+        if 0 < epochs <= args.warmup:
+            parser.error(f"--warmup: expected fewer epochs than {name} {epochs}, got {args.warmup}")
     if args.augment and args.dataset == "mnist":
         parser.error("--augment does not fit dataset mnist: a flipped digit is no digit")
+
+
+def _epochs(args):
+    """`{name: number}` of the epochs of each training of the call."""
+    trainings = {} if args.trained else {"Epoch1": args.epochs}
+    return trainings if args.sensitivity else trainings | {"Epoch2": args.epoch2}
 
 
 class _Parser(argparse.ArgumentParser):

@@ -44,13 +44,10 @@ def trials(given, *, dataset, content):
 
 def _trials(given, baseline: BaselineSettings, ratio):
     """Trials of one baseline and ratio: one for each criterion, and the control."""
-    shared = ("layer_ratios", "coupled", "strategy", "schedule", "epoch2")
-    rate = baseline.recipe.learning_rate
+    shared = ["layer_ratios", "coupled", "strategy", "schedule", "epoch2"]
+    shared += ["retrain_learning_rate", "retrain_schedule"]
     trial = TrialSettings(
-        baseline=baseline,
-        pruning_ratio=ratio,
-        retrain_learning_rate=given["retrain_learning_rate"] or rate,
-        **{name: given[name] for name in shared},
+        baseline=baseline, pruning_ratio=ratio, **{name: given[name] for name in shared}
     )
     if ratio or any(trial.ratios.values()):
         for criterion in given["criterion"]:
@@ -64,5 +61,6 @@ def _trials(given, baseline: BaselineSettings, ratio):
             criterion="",
             strategy="",
             schedule="",
-            retrain_learning_rate=rate,
+            retrain_learning_rate=baseline.recipe.learning_rate,
+            retrain_schedule=baseline.recipe.lr_schedule,
         )

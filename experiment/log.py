@@ -4,7 +4,7 @@ from experiment import fields
 from experiment.layer_ratios import shortened
 from experiment.settings import TrialSettings
 
-SAID_IF_UNUSUAL = ("coupled", "strategy", "schedule", "retrain_learning_rate")
+SAID_IF_UNUSUAL = ("coupled", "strategy", "schedule", "retrain_learning_rate", "retrain_schedule")
 UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 

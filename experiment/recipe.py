@@ -15,14 +15,61 @@ class Recipe:
         group=TRAIN,
         default="adam",
         choices=["adam", "sgd"],
-        help="Optimizer: adam (default), or sgd with momentum 0.9 and weight decay 5e-6 as in the "
-        "SCNNB paper. Example: --optimizer sgd",
+        help="Optimizer: adam (default) or sgd. Example: --optimizer sgd",
     )
     learning_rate: float = setting(
         "lr",
         name="lr{}",
         type=checks.learning_rate,
-        help="Learning rate, a number above 0; it is constant. Example: 0.001",
+        help="Learning rate, a number above 0; its highest with --lr-schedule or --warmup. "
+        "Example: 0.001",
+    )
+    lr_schedule: str = setting(
+        "--lr-schedule",
+        group=TRAIN,
+        default="constant",
+        choices=["constant", "cosine", "step"],
+        help="Learning rate during each training: constant (default); cosine, which falls to 0 "
+        "along half a cosine; or step, a tenth after half of the epochs and a hundredth after "
+        "three quarters. Example: --lr-schedule cosine",
+    )
+    warmup: int = setting(
+        "--warmup",
+        group=TRAIN,
+        default=0,
+        name="warmup{}",
+        type=checks.count_from_0,
+        metavar="EPOCHS",
+        help="Epochs at the start of each training in which the learning rate rises from 0 "
+        "(default 0). Example: --warmup 5",
+    )
+    weight_decay: float = setting(
+        "--weight-decay",
+        group=TRAIN,
+        default=lambda row: (row.get("optimizer") == "sgd") * 5e-6,  # of one row or of many
+        name="decay{}",
+        type=checks.from_0,
+        metavar="PART",
+        help="Weight decay: before each step, every weight loses this part of itself times the "
+        "learning rate (default 0, with sgd 5e-6). PyTorch's weight_decay with momentum 0.9 "
+        "is about a tenth of it. Example: --weight-decay 0.001",
+    )
+    momentum: float = setting(
+        "--momentum",
+        group=TRAIN,
+        default=lambda row: (row.get("optimizer") == "sgd") * 0.9,
+        name="momentum{}",
+        type=checks.ratio,
+        metavar="PART",
+        help="Momentum of sgd, 0 <= momentum < 1 (default 0.9). Example: --momentum 0.95",
+    )
+    nesterov: str = setting(
+        "--nesterov",
+        group=TRAIN,
+        default="",
+        action="store_const",
+        const="nesterov",
+        help="The momentum of sgd is that of Nesterov. Example: --nesterov",
     )
     batch_size: int = setting(
         "batchSz",

@@ -139,8 +139,9 @@ def _check_numbers(rows, table):
 def _completed(row, table):
     """The row with the columns that it lacks."""
     row = {RENAMED.get(name, name): value for name, value in row.items()}
-    lacking = {name: value for name, value in table.added.items() if name not in row}
-    row = {n: value(row) if callable(value) else value for n, value in lacking.items()} | row
+    for name, value in table.added.items():  # some follow from others before them
+        if name not in row:
+            row[name] = value(row) if callable(value) else value
     if set(row) != set(table.columns):
         raise ValueError(f"row has the columns {', '.join(row)}; give {', '.join(table.columns)}")
     return row

@@ -142,6 +142,14 @@ class TrialSettings:
         metavar="LR",
         help="Learning rate of the retraining, above 0 (default: lr). Example: --retrain-lr 0.0001",
     )
+    retrain_schedule: str = setting(
+        "--retrain-schedule",
+        group=TRAIN,
+        default=lambda row: row.get("lr_schedule"),
+        choices=["constant", "cosine", "step"],
+        help="Learning rate during the retraining, as --lr-schedule has it (default: the same). "
+        "Example: --retrain-schedule constant",
+    )
 
     @property
     def ratios(self):
@@ -152,7 +160,10 @@ class TrialSettings:
     def retraining(self):
         """The Recipe of the retraining, of each stage if there are several."""
         return dataclasses.replace(
-            self.baseline.recipe, epochs=self.epoch2, learning_rate=self.retrain_learning_rate
+            self.baseline.recipe,
+            epochs=self.epoch2,
+            learning_rate=self.retrain_learning_rate,
+            lr_schedule=self.retrain_schedule,
         )
 
     @property

@@ -9,16 +9,16 @@ import time
 import keras
 import numpy as np
 
+from scnnb import schedules
 from scnnb.backends import BACKEND
 from scnnb.backup import Backup
 from scnnb.batches import batches
 from scnnb.precision import computing_in
 
 OPTIMIZERS = {
-    "adam": BACKEND.adam,
-    # Lei et al. 2020: momentum 0.9, regularization weight 5e-6
-    "sgd": lambda learning_rate: keras.optimizers.SGD(
-        learning_rate, momentum=0.9, weight_decay=5e-6
+    "adam": lambda rate, decay, momentum, nesterov: BACKEND.adam(rate, weight_decay=decay),
+    "sgd": lambda rate, decay, momentum, nesterov: keras.optimizers.SGD(
+        rate, momentum=momentum, nesterov=nesterov, weight_decay=decay
     ),
 }
 EVALUATION_PIXELS = 200 * 28 * 28  # per batch, for images of any size; more are not faster
@@ -36,6 +36,11 @@ def train(
     batch_size,
     optimizer,
     learning_rate,
+    lr_schedule="constant",
+    warmup=0,
+    weight_decay=0.0,
+    momentum=0.0,
+    nesterov=False,
     augment,
     precision="float32",
     backup=None,
@@ -58,7 +63,13 @@ def train(
         epochs: passes over the training images, at least 1.
         batch_size: images per step, at least 1.
         optimizer: a key of `OPTIMIZERS`.
-        learning_rate: constant, above 0.
+        learning_rate: the highest, above 0.
+        lr_schedule: a key of `schedules.SCHEDULES`.
+        warmup: epochs at the start in which the learning rate rises, fewer than `epochs`.
+        weight_decay: as Keras' optimizers take it, from 0: before each step, a weight loses this
+            part of itself times the learning rate.
+        momentum: of SGD, 0..1; Adam does not use it.
+        nesterov: whether SGD's momentum is that of Nesterov.
         augment: whether images are randomly shifted and flipped by `augmentation.crop_and_flip`.
         precision: `float32` or `bfloat16`, see `precision.computing_in`; weights are float32.
         backup: None, or pathlib.Path of an `.npz` file that is written after every epoch; its
@@ -74,13 +85,19 @@ def train(
     gc.collect()  # frees the optimizer of an earlier training, whose variables form a cycle
     images, labels = dataset.train_images, dataset.train_labels
     copy = keras.Model(model.inputs[0], model.outputs[0])  # same layers; model is not compiled
+    steps = math.ceil(len(labels) / batch_size)  # of an epoch
+    rate = schedules.learning_rate(
+        lr_schedule, learning_rate, steps=epochs * steps, warmup_steps=warmup * steps
+    )
+    how = (rate, weight_decay or None, momentum, bool(nesterov))
     copy.compile(
-        optimizer=OPTIMIZERS[optimizer](learning_rate),
+        optimizer=OPTIMIZERS[optimizer](*how),
         loss=BACKEND.loss,
         metrics=["accuracy"],
         jit_compile=BACKEND.jit_compile(),
     )
     settings = (epochs, batch_size, optimizer, learning_rate, augment, precision, images.shape)
+    settings += (lr_schedule, warmup, weight_decay, momentum, nesterov)
     state = Backup(backup, copy, settings)
     if state.done:
         print(f"continuing after epoch {state.done} of {epochs}")
@@ -103,7 +120,7 @@ def train(
         history = copy.fit(
             BACKEND.source(generator, images.shape[1:]),
             shuffle=False,  # the generator shuffles
-            steps_per_epoch=math.ceil(len(labels) / batch_size),
+            steps_per_epoch=steps,
             initial_epoch=state.done,
             epochs=epochs,
             verbose=1 if terminal else 0,

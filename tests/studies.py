@@ -1,7 +1,13 @@
 """A small Study, not computed yet."""
 
 from experiment import study
+from experiment.recipe import Recipe
 from experiment.settings import BaselineSettings, TrialSettings
+
+
+def recipe(**changes):
+    """A Recipe of Adam, with what a call without other flags has."""
+    return Recipe(weight_decay=0.0, momentum=0.0, **changes)
 
 
 def of_two_seeds(recipe, ratios, epoch2):
@@ -12,6 +18,7 @@ def of_two_seeds(recipe, ratios, epoch2):
             pruning_ratio=ratio,
             epoch2=epoch2,
             retrain_learning_rate=0.1,
+            retrain_schedule="constant",
         )
         for seed in (0, 1)
         for ratio in ratios

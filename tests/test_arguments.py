@@ -105,6 +105,11 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
         ),
         (["--ray", "--gpus-per-trial", "0"], "argument --gpus-per-trial: expected .*, got '0'"),
         (["--gpus-per-trial", "0.5"], "--gpus-per-trial requires --ray;"),
+        (["--momentum", "0.9"], "--momentum requires --optimizer sgd, got adam; see"),
+        (["--nesterov"], "--nesterov requires --optimizer sgd, got adam; see"),
+        (["--warmup", "30"], "--warmup: expected fewer epochs than Epoch2 30, got 30; see"),
+        (["--warmup", "1.5"], "argument --warmup: expected a whole number from 0, such as 5, got"),
+        (["--weight-decay", "-1"], "argument --weight-decay: expected a number from 0, such as"),
         (["--sensitivity", "--verbose"], "--verbose does not fit --sensitivity, which"),
         (["--sensitivity", "--ray"], "--ray does not fit --sensitivity, which does not use it"),
         (["--sensitivity", "--export", "onnx"], "--export does not fit --sensitivity, which"),
@@ -203,7 +208,13 @@ def test_right_arguments_are_taken_in_any_order_with_options():
         "pixels": "0..1",
         "backend": "tensorflow",
         "layer_ratios": "",
-        "retrain_learning_rate": None,
+        "retrain_learning_rate": 0.001,
+        "lr_schedule": "constant",
+        "warmup": 0,
+        "weight_decay": 5e-6,
+        "momentum": 0.9,
+        "nesterov": "",
+        "retrain_schedule": "constant",
     }
     assert (options.csv, options.fresh, options.export, options.int8_io) == (None, False, [], False)
 
@@ -261,6 +272,16 @@ def test_criteria_and_controls_make_a_trial_each_of_every_ratio():
             ["--augment", "--precision", "bfloat16", "--optimizer", "sgd", "--pixels", "0..255"],
             "fashion_scnnb_sgd_lr0.001_batch128_crop-flip_bfloat16_epochs35_0..255_seed0_c",
             None,
+        ),
+        (
+            ["--lr-schedule", "cosine", "--warmup", "2", "--weight-decay", "0.01"],
+            "fashion_scnnb_lr0.001_cosine_warmup2_decay0.01_batch128_epochs35_seed0_c",
+            "pruned0.4_retrained30",
+        ),
+        (
+            ["--lr-schedule", "step", "--retrain-schedule", "constant"],
+            "fashion_scnnb_lr0.001_step_batch128_epochs35_seed0_c",
+            "pruned0.4_retrained30_constant",
         ),
     ],
 )

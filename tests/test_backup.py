@@ -60,11 +60,18 @@ def kill_in(epoch, batch):
     return keras.callbacks.LambdaCallback(on_epoch_begin=begin, on_train_batch_end=end)
 
 
-@pytest.mark.parametrize(("optimizer", "augment"), [("adam", False), ("sgd", True)])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"lr_schedule": "cosine", "warmup": 2, "weight_decay": 0.1},
+        {"optimizer": "sgd", "augment": True, "momentum": 0.9, "lr_schedule": "step"},
+    ],
+)
 def test_a_resumed_training_has_exactly_the_weights_of_an_uninterrupted_one(
-    dataset, tmp_path, capsys, optimizer, augment
+    dataset, tmp_path, capsys, changes
 ):
-    options = OPTIONS | {"augment": augment, "optimizer": optimizer}
+    options = OPTIONS | changes
     unbroken = built()
     training.train(unbroken, dataset, **options)
     expected = capsys.readouterr().out

@@ -22,11 +22,11 @@ from ray.cluster_utils import Cluster as Nodes
 from experiment import cluster, nodes, record, timings
 from experiment.columns import MEASURED, TRIALS
 from experiment.errors import UserError
-from experiment.recipe import Recipe
 from experiment.runner import Job
 from experiment.settings import BaselineSettings, TrialSettings
 from experiment.study import study
 from experiment.work import Shared
+from tests import studies
 from tests.program import HANGS, finish, run, start
 
 ROOT = Path(__file__).parent.parent
@@ -215,7 +215,7 @@ def test_ray_that_is_not_installed_is_an_error_before_training(few, network, cal
 
 @pytest.mark.parametrize("package", ["keras", "tensorflow"])
 def test_a_node_with_another_version_is_rejected(package):
-    recipe = Recipe(learning_rate=0.1, batch_size=1, epochs=1)
+    recipe = studies.recipe(learning_rate=0.1, batch_size=1, epochs=1)
     baseline = BaselineSettings(dataset="d", model="m", seed=0, recipe=recipe)
     trial = TrialSettings(baseline=baseline, pruning_ratio=0.5, epoch2=1, retrain_learning_rate=0.1)
     job = Job("baseline", study([trial]).baselines[0])

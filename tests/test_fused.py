@@ -11,7 +11,7 @@ from keras import layers
 
 import data
 import scnnb
-from scnnb import precision, training
+from scnnb import precision, schedules, training
 from scnnb.backends import fused
 from scnnb.leaves import leaves
 
@@ -99,8 +99,10 @@ def test_the_first_50_losses_and_the_statistics_are_those_of_keras(dataset, name
     assert len(losses) == len(expected) == 50
     np.testing.assert_allclose(losses[:3], expected[:3], rtol=2e-5)
     np.testing.assert_allclose(losses, expected, rtol=1e-2)
-    training.train(one := built(name), dataset, **OPTIONS | {"optimizer": "sgd"}, epochs=1)
-    stock(other := built(name), dataset, epochs=1, optimizer=training.OPTIMIZERS["sgd"](0.001))
+    sgd = {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 5e-6}
+    training.train(one := built(name), dataset, **OPTIONS | sgd, epochs=1)
+    same = keras.optimizers.SGD(0.001, momentum=0.9, weight_decay=5e-6)
+    stock(other := built(name), dataset, epochs=1, optimizer=same)
     for weight, same in zip(one.weights, other.weights, strict=True):
         np.testing.assert_allclose(weight, same, rtol=1e-4, atol=1e-5, err_msg=weight.path)
 
@@ -240,4 +242,21 @@ def test_on_a_gpu_nothing_is_fused(monkeypatch):
     model = built("scnnb")
     with fused.fused(model):
         assert type(model.get_layer("norm1")) is layers.BatchNormalization
-    assert type(training.OPTIMIZERS["adam"](0.1)) is keras.optimizers.Adam
+    assert type(training.OPTIMIZERS["adam"](0.1, None, 0.0, False)) is keras.optimizers.Adam
+
+
+@pytest.mark.parametrize("schedule", schedules.SCHEDULES)
+@pytest.mark.parametrize("decay", [None, 0.1])
+def test_fused_adam_changes_weights_as_keras_does_with_schedule_and_weight_decay(schedule, decay):
+    gradients = np.random.default_rng(0).normal(size=(6, 3, 4)).astype("float32")
+    ended = []
+    for optimizer in (fused.FusedAdam, keras.optimizers.Adam):
+        weight = keras.Variable(np.arange(12, dtype="float32").reshape(3, 4))
+        rate = schedules.learning_rate(schedule, 0.5, steps=6, warmup_steps=2)
+        adam = optimizer(rate, weight_decay=decay)
+        adam.build([weight])
+        for gradient in gradients:
+            adam.apply([tf.constant(gradient)], [weight])
+        ended.append(weight.numpy())
+    np.testing.assert_allclose(*ended, rtol=1e-5, atol=1e-5)
+    assert abs(ended[0] - np.arange(12).reshape(3, 4)).max() > 1

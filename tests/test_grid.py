@@ -12,6 +12,11 @@ GIVEN = {
     "model": "scnnb",
     "optimizer": "adam",
     "learning_rate": 0.001,
+    "lr_schedule": "constant",
+    "warmup": 0,
+    "weight_decay": 0.0,
+    "momentum": 0.0,
+    "nesterov": "",
     "batch_size": 128,
     "augment": "",
     "precision": "float32",
@@ -26,7 +31,8 @@ GIVEN = {
     "schedule": "one-shot",
     "control": "",
     "epoch2": 30,
-    "retrain_learning_rate": None,
+    "retrain_learning_rate": 0.001,
+    "retrain_schedule": "constant",
     "seed": [3],
     "trained": False,
 }
@@ -76,6 +82,7 @@ def test_each_ratio_has_one_control_that_is_not_ranked_and_trained_at_the_first_
         schedule="iterative",
         control="scratch",
         retrain_learning_rate=0.0001,
+        retrain_schedule="cosine",
     )
     assert in_short(made) == [
         *[(3, 0.0, "l1", ""), (3, 0.0, "", "scratch")],

@@ -7,7 +7,6 @@ import pytest
 
 from experiment import progress, study
 from experiment.preflight import Size, Sizes
-from experiment.recipe import Recipe
 from tests import studies
 
 SIZES = Sizes(Size(9, 300), {0.0: [Size(9, 300)], 0.5: [Size(5, 100)]})
@@ -17,7 +16,9 @@ SIZES = Sizes(Size(9, 300), {0.0: [Size(9, 300)], 0.5: [Size(5, 100)]})
 def grid(tmp_path, monkeypatch):
     """A Study of two seeds and the ratios 0.5 and 0.0, with 7 + 60 epochs."""
     monkeypatch.setattr(study, "RESULTS", tmp_path)
-    return studies.of_two_seeds(Recipe(learning_rate=0.1, batch_size=1, epochs=7), (0.5, 0.0), 60)
+    return studies.of_two_seeds(
+        studies.recipe(learning_rate=0.1, batch_size=1, epochs=7), (0.5, 0.0), 60
+    )
 
 
 def under_way(subject, epoch_seconds):

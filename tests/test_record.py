@@ -272,5 +272,5 @@ def test_macs_that_cannot_be_counted_are_empty_and_others_are_whole_numbers(tmp_
 
 
 def test_a_row_without_a_column_is_rejected(tmp_path):
-    with pytest.raises(ValueError, match="row has the columns .*seed; give dataset, model"):
+    with pytest.raises(ValueError, match="row has the columns seed, .*; give dataset, model"):
         record.append_rows(tmp_path / "a.csv", [{"seed": 1}])

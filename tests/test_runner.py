@@ -6,12 +6,11 @@ import pytest
 
 from experiment import fields, study
 from experiment.columns import TRIALS
-from experiment.recipe import Recipe
 from experiment.runner import Job, Runner, jobs
 from pruning.exports import FORMATS
 from tests import studies
 
-RECIPE = Recipe(learning_rate=0.1, batch_size=1, epochs=1)
+RECIPE = studies.recipe(learning_rate=0.1, batch_size=1, epochs=1)
 ONNX = [FORMATS["onnx"]]
 
 

@@ -14,9 +14,9 @@ import data
 import pruning
 from experiment import record
 from experiment.columns import NORMS, SENSITIVITY
-from experiment.recipe import Recipe
 from pruning import sensitivity
 from scnnb import training
+from tests import studies
 from tests.test_networks import bright, network_of_bytes
 from tests.test_preflight import save_network
 
@@ -30,7 +30,7 @@ def better_than_chance(few, tmp_path_factory):
     file = tmp_path_factory.mktemp("trained") / "trained.keras"
     save_network(file, [layers.Conv2D(4, 3, 2, name="conv1"), layers.Conv2D(6, 3, 2, name="conv2")])
     model = keras.models.load_model(file)
-    recipe = Recipe(learning_rate=0.01, batch_size=10, epochs=15)
+    recipe = studies.recipe(learning_rate=0.01, batch_size=10, epochs=15)
     training.train(model, data.load(few), **dataclasses.asdict(recipe))
     model.save(file)
     return file

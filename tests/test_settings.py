@@ -11,21 +11,28 @@ from hypothesis import strategies as st
 from data.dataset import PIXELS
 from experiment import fields, names, settings
 from experiment.columns import BASELINE_SETTINGS, TRIALS
-from experiment.recipe import Recipe
 from experiment.settings import BaselineSettings, TrialSettings
 from experiment.store import Entry
 from pruning import criteria
 from pruning.exports import FORMATS
 from scnnb.files import partial_path
+from tests import studies
 
 NAMES = st.text("ab_.", min_size=1, max_size=4)
+SGD = ("weight_decay", "momentum")
 RATES = st.sampled_from([0.001, 0.01, 1e-05, 0.1])
 COUNTS = st.integers(1, 12)
+SCHEDULES = st.sampled_from(["constant", "cosine", "step"])
 VALUES = {
     "dataset": NAMES,
     "model": NAMES.map("{}.keras".format),
     "optimizer": st.sampled_from(["adam", "sgd"]),
     "learning_rate": RATES,
+    "lr_schedule": SCHEDULES,
+    "warmup": st.integers(0, 2),
+    "weight_decay": st.sampled_from([0.0, 5e-06, 0.001]),
+    "momentum": st.sampled_from([0.0, 0.9, 0.95]),
+    "nesterov": st.sampled_from(["", "nesterov"]),
     "batch_size": COUNTS,
     "augment": st.sampled_from(["", "crop-flip"]),
     "precision": st.sampled_from(["float32", "bfloat16"]),
@@ -43,6 +50,7 @@ VALUES = {
     "control": st.sampled_from(["", "scratch"]),
     "epoch2": COUNTS,
     "retrain_learning_rate": RATES | st.none(),
+    "retrain_schedule": SCHEDULES | st.none(),
 }
 
 
@@ -52,8 +60,9 @@ def trial(values):
     values = values | {"content": hashlib.sha256(named.encode()).hexdigest()[:12]}
     if values["control"]:  # nothing is ranked
         ranking = dict.fromkeys(["criterion", "strategy", "schedule"], "")
-        values |= ranking | {"retrain_learning_rate": None}
+        values |= ranking | {"retrain_learning_rate": None, "retrain_schedule": None}
     values["retrain_learning_rate"] = values["retrain_learning_rate"] or values["learning_rate"]
+    values["retrain_schedule"] = values["retrain_schedule"] or values["lr_schedule"]
     return filled(TrialSettings, values)
 
 
@@ -115,11 +124,17 @@ def test_a_name_is_one_part_of_a_path(both):
         assert name and "/" not in name and name not in (".", "..")
 
 
-RECIPE = Recipe(learning_rate=0.001, batch_size=128, epochs=35)
+RECIPE = studies.recipe(learning_rate=0.001, batch_size=128, epochs=35)
 BASELINE = BaselineSettings(
     dataset="fashion", model="scnnb", recipe=RECIPE, seed=3, content="0123456789ab"
 )
-TRIAL = TrialSettings(baseline=BASELINE, pruning_ratio=0.4, epoch2=30, retrain_learning_rate=0.001)
+TRIAL = TrialSettings(
+    baseline=BASELINE,
+    pruning_ratio=0.4,
+    epoch2=30,
+    retrain_learning_rate=0.001,
+    retrain_schedule="constant",
+)
 CONTROL = dataclasses.replace(TRIAL, control="scratch", criterion="", strategy="", schedule="")
 
 
@@ -128,9 +143,17 @@ CONTROL = dataclasses.replace(TRIAL, control="scratch", criterion="", strategy="
     [
         ({}, "0..1", "fashion_scnnb_lr0.001_batch128_epochs35_seed3_0123456789ab"),
         (
-            {"optimizer": "sgd", "augment": "crop-flip", "precision": "bfloat16", "epochs": 0},
+            {"optimizer": "sgd", "augment": "crop-flip", "precision": "bfloat16", "epochs": 0}
+            | {"weight_decay": 5e-6, "momentum": 0.9},
             "-1..1",
             "fashion_scnnb_sgd_lr0.001_batch128_crop-flip_bfloat16_epochs0_-1..1_seed3_0123456789ab",
+        ),
+        (
+            {"lr_schedule": "step", "warmup": 5, "weight_decay": 0.001, "momentum": 0.5}
+            | {"nesterov": "nesterov"},
+            "0..1",
+            "fashion_scnnb_lr0.001_step_warmup5_decay0.001_momentum0.5_nesterov_batch128_epochs35"
+            "_seed3_0123456789ab",
         ),
     ],
 )
@@ -157,8 +180,9 @@ def test_a_folder_is_named_after_what_shapes_the_baseline_but_defaults(recipe, p
                 strategy="greedy",
                 schedule="iterative",
                 retrain_learning_rate=1e-5,
+                retrain_schedule="cosine",
             ),
-            "pruned0.4_vgg16-A_skip_l2_greedy_iterative_retrained30_lr1e-05",
+            "pruned0.4_vgg16-A_skip_l2_greedy_iterative_retrained30_lr1e-05_cosine",
         ),
         # printf '{"conv1": 0.5}' | sha256sum
         (
@@ -179,6 +203,11 @@ def test_a_row_holds_every_setting_by_its_column():
         "model": "scnnb",
         "optimizer": "adam",
         "learning_rate": 0.001,
+        "lr_schedule": "constant",
+        "warmup": 0,
+        "weight_decay": 0.0,
+        "momentum": 0.0,
+        "nesterov": "",
         "batch_size": 128,
         "augment": "",
         "precision": "float32",
@@ -196,8 +225,9 @@ def test_a_row_holds_every_setting_by_its_column():
         "control": "",
         "epoch2": 30,
         "retrain_learning_rate": 0.001,
+        "retrain_schedule": "constant",
     }
-    assert [*fields.row(BASELINE)] == [*fields.row(TRIAL)][:12] == BASELINE_SETTINGS
+    assert [*fields.row(BASELINE)] == [*fields.row(TRIAL)][:17] == BASELINE_SETTINGS
 
 
 def test_fields_are_found_by_their_columns_in_the_dataclasses_that_are_nested():
@@ -209,7 +239,7 @@ def test_fields_are_found_by_their_columns_in_the_dataclasses_that_are_nested():
 
 def test_a_setting_that_is_not_given_is_the_default_or_follows_another():
     usual = {
-        column: fields.usual(field, {"learning_rate": 0.5})
+        column: fields.usual(field, {"learning_rate": 0.5, "lr_schedule": "step"})
         for column, field in fields.of(TrialSettings).items()
     }
     assert {column for column, value in usual.items() if value is dataclasses.MISSING} == {
@@ -217,12 +247,20 @@ def test_a_setting_that_is_not_given_is_the_default_or_follows_another():
         *("pruning_ratio", "epoch2"),
     }
     assert (usual["optimizer"], usual["retrain_learning_rate"]) == ("adam", 0.5)
+    assert (usual["retrain_schedule"], usual["weight_decay"], usual["momentum"]) == ("step", 0, 0)
+
+
+def test_an_older_row_of_sgd_had_the_constants_of_the_scnnb_paper():
+    known = fields.of(TrialSettings)
+    decay, momentum = (fields.usual(known[n], {"optimizer": "sgd"}) for n in SGD)
+    assert (decay, momentum) == (5e-6, 0.9)
 
 
 def test_recipes_of_retraining_and_of_a_control_are_the_baselines_but_epochs_and_rate():
-    slower = dataclasses.replace(TRIAL, retrain_learning_rate=0.0001)
-    assert slower.retraining == Recipe(learning_rate=0.0001, batch_size=128, epochs=30)
-    assert CONTROL.from_scratch == Recipe(learning_rate=0.001, batch_size=128, epochs=65)
+    other = dataclasses.replace(TRIAL, retrain_learning_rate=0.0001, retrain_schedule="step")
+    changes = {"learning_rate": 0.0001, "lr_schedule": "step", "epochs": 30}
+    assert other.retraining == dataclasses.replace(RECIPE, **changes)
+    assert CONTROL.from_scratch == dataclasses.replace(RECIPE, epochs=65)
 
 
 def test_without_a_ranking_a_trial_has_the_usual_one():

@@ -121,11 +121,10 @@ def test_a_training_learns_an_easy_dataset(dataset):
     assert seconds > 0
 
 
-def test_sgd_has_the_constants_of_the_paper():
-    optimizer = training.OPTIMIZERS["sgd"](0.02)
-    assert optimizer.get_config()["momentum"] == 0.9
-    assert optimizer.get_config()["weight_decay"] == 5e-6
-    assert not optimizer.get_config()["nesterov"]
+def test_sgd_gets_momentum_and_weight_decay():
+    config = training.OPTIMIZERS["sgd"](0.5, 0.01, 0.75, True).get_config()
+    expected = {"learning_rate": 0.5, "weight_decay": 0.01, "momentum": 0.75, "nesterov": True}
+    assert config | expected == config
 
 
 @pytest.mark.parametrize("wrong", [1.0, 30.0, 80.0])

@@ -34,7 +34,7 @@ class Backend:
 
     Attributes:
         gpus: function that returns the list of the GPUs that Keras uses.
-        adam: function of the learning rate, returns the optimizer.
+        adam: function of `learning_rate` and `weight_decay`, returns the optimizer.
         loss: sparse categorical cross-entropy of probabilities, an argument of `compile`.
         jit_compile: function that returns the argument `jit_compile` of `compile`.
         source: function that returns the training data for `fit`. It takes a function that returns

@@ -79,9 +79,9 @@ class FusedAdam(keras.optimizers.Optimizer):
 
     BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 
-    def __init__(self, learning_rate):
-        """Take the constant learning rate, above 0."""
-        super().__init__(learning_rate=learning_rate, name="adam")
+    def __init__(self, learning_rate, weight_decay=None):
+        """Take a learning rate or Keras' schedule of it, and the weight decay as Keras' Adam."""
+        super().__init__(learning_rate=learning_rate, weight_decay=weight_decay, name="adam")
 
     def build(self, variables):
         """Create the two moments of every variable."""
@@ -103,9 +103,12 @@ class FusedAdam(keras.optimizers.Optimizer):
         Keras' own method sums the gradients of all devices. TensorFlow keeps the graph of that
         function for ever, and with it the moments of every finished training in memory.
         """
+        rate = self.learning_rate
         for gradient, variable in zip(grads, trainable_variables or self.trained, strict=True):
             if gradient is not None:  # None for a layer that the loss does not depend on
-                self.update_step(gradient, variable.value, self.learning_rate)
+                if self.weight_decay:
+                    variable.assign_sub(variable * self.weight_decay * rate)
+                self.update_step(gradient, variable.value, rate)
             if variable.constraint is not None:
                 variable.assign(variable.constraint(variable))
         self.iterations.assign_add(1)

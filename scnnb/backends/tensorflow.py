@@ -9,9 +9,10 @@ from scnnb.backends.fused import FusedAdam, fused
 AHEAD = 4  # number of prefetched batches
 
 
-def adam(learning_rate):
+def adam(learning_rate, weight_decay):
     """Adam, fused on a CPU."""
-    return (keras.optimizers.Adam if devices() else FusedAdam)(learning_rate)
+    optimizer = keras.optimizers.Adam if devices() else FusedAdam
+    return optimizer(learning_rate, weight_decay=weight_decay)
 
 
 def jit_compile():
