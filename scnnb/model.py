@@ -3,13 +3,15 @@
 import keras
 from keras import layers
 
+from scnnb.norms import batch_norm
+
 
 def build_scnnb(image_shape, num_classes):
     """SCNNB as described in its paper, with new weights, not compiled.
 
     The paper does not give the initialiser, the bias of convolutions and the constants of
-    BatchNormalization; they are Keras' defaults. The padding is "same", so `fc1` has
-    7 * 7 * 64 = 3136 inputs for 28x28 images.
+    BatchNormalization; they are Keras' defaults, but its momentum (see `norms`). The padding is
+    "same", so `fc1` has 7 * 7 * 64 = 3136 inputs for 28x28 images.
 
     Args:
         image_shape: `(height, width, channels)` of one image, at least 4x4.
@@ -43,12 +45,12 @@ def _build(name, image_shape, num_classes, normalized):
     images = keras.Input(image_shape, name="images")
     x = layers.Conv2D(32, 3, padding="same", name="conv1")(images)
     if 1 in normalized:
-        x = layers.BatchNormalization(name="norm1")(x)
+        x = batch_norm("norm1")(x)
     x = layers.ReLU(name="relu1")(x)
     x = layers.MaxPooling2D(2, name="pool1")(x)  # 28x28 -> 14x14
     x = layers.Conv2D(64, 3, padding="same", name="conv2")(x)
     if 2 in normalized:
-        x = layers.BatchNormalization(name="norm2")(x)
+        x = batch_norm("norm2")(x)
     x = layers.ReLU(name="relu2")(x)
     x = layers.MaxPooling2D(2, name="pool2")(x)  # 14x14 -> 7x7
     x = layers.Flatten(name="flatten")(x)

@@ -81,3 +81,10 @@ def test_a_pruned_network_can_be_trained_and_then_loaded_with_only_keras(name, t
     pruned.fit(images, np.arange(4), verbose=0)
     outputs = fresh_process.answers(pruned, images, tmp_path)
     np.testing.assert_array_equal(outputs, pruned(images))
+
+
+@pytest.mark.parametrize("name", scnnb.NETWORKS)
+def test_every_batch_normalization_has_the_momentum_of_pytorch(name):
+    model = scnnb.NETWORKS[name]((32, 32, 3), 10)
+    momenta = {getattr(layer, "momentum", 0.9) for layer in model.layers}
+    assert momenta == {0.9}  # 1 - 0.1, PyTorch's default

@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from scnnb.norms import batch_norm
+
 STAGE_FILTERS = (16, 32, 64)
 
 
@@ -60,7 +62,7 @@ def _build(blocks, image_shape, num_classes):
 
 def _convolution(x, number, filters, stride):
     x = layers.Conv2D(filters, 3, stride, padding="same", use_bias=False, name=f"conv{number}")(x)
-    return layers.BatchNormalization(name=f"norm{number}")(x)
+    return batch_norm(f"norm{number}")(x)
 
 
 def _narrowed(x, number, filters):

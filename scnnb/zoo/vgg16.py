@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from scnnb.norms import batch_norm
+
 STAGES = [[64, 64], [128, 128], [256] * 3, [512] * 3, [512] * 3]  # filters; each ends in a pool
 
 
@@ -29,12 +31,12 @@ def build_vgg16(image_shape, num_classes):
         for filters in widths:
             number += 1
             x = layers.Conv2D(filters, 3, padding="same", name=f"conv{number}")(x)
-            x = layers.BatchNormalization(name=f"norm{number}")(x)
+            x = batch_norm(f"norm{number}")(x)
             x = layers.ReLU(name=f"relu{number}")(x)
         x = layers.MaxPooling2D(2, padding="same", name=f"pool{stage}")(x)
     x = layers.Flatten(name="flatten")(x)  # 32x32 -> 1x1, 512 features
     x = layers.Dense(512, name="fc1")(x)
-    x = layers.BatchNormalization(name="norm14")(x)
+    x = batch_norm("norm14")(x)
     x = layers.ReLU(name="relu14")(x)
     probabilities = layers.Dense(num_classes, activation="softmax", name="fc2")(x)
     return keras.Model(images, probabilities, name="vgg16")
