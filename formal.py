@@ -65,7 +65,7 @@ def experiment(given, options):
         f"{dataset.name}: {len(dataset.train_labels):,} training and {len(dataset.test_labels):,} "
         f"test images {dataset.image_shape}, {dataset.num_classes} classes"
     )
-    network = networks.build(given["model"], dataset)
+    network = networks.build(given["model"], dataset, given["normalize"])
     if given["trained"]:
         networks.warn_of_pixels(network, dataset, given)
     content = networks.content(dataset, network, given["model"])

@@ -1,12 +1,14 @@
 """A dataset in memory, made from raw images and labels."""
 
 import hashlib
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 _IMAGES = ("train_images", "test_images")
 
+BLOCK = 1000  # images that are float arrays at the same time
 PIXELS = {  # range of a network's input: (number a byte is divided by, number added after that)
     "0..1": (255, 0),
     "0..255": (1, 0),
@@ -77,6 +79,18 @@ class Dataset:
     def test(self):
         """The test images and their labels."""
         return self.test_images, self.test_labels
+
+    def channel_statistics(self):
+        """Mean and variance of each channel of the training images, two lists of floats."""
+        count, _, _, channels = self.train_images.shape
+        total, squares = np.zeros(channels), np.zeros(channels)
+        for start in range(0, count, BLOCK):
+            values = self.train_images[start : start + BLOCK].reshape(-1, channels)
+            total += values.sum(axis=0, dtype=np.float64)
+            squares += np.square(values, dtype=np.float64).sum(axis=0)
+        pixels = math.prod(self.train_images.shape[:3])
+        means = total / pixels
+        return means.tolist(), (squares / pixels - means**2).tolist()
 
     def between(self, values):
         """The same dataset with image values in another range, a key of `PIXELS`."""

@@ -149,6 +149,11 @@ def _refuse_what_does_not_fit(parser, args):
     for name, epochs in _epochs(args).items():
         if 0 < epochs <= args.warmup:
             parser.error(f"--warmup: expected fewer epochs than {name} {epochs}, got {args.warmup}")
+    if args.normalize and args.model not in scnnb.NETWORKS:
+        parser.error(
+            f"--normalize requires --model {', '.join(scnnb.NETWORKS)}, got {args.model}; put a "
+            "Normalization layer into your network"
+        )
     if args.augment and args.dataset == "mnist":
         parser.error("--augment does not fit dataset mnist: a flipped digit is no digit")
 

@@ -27,6 +27,7 @@ def trials(given, *, dataset, content):
         "dataset": dataset,
         "model": Path(given["model"]).name,
         "pixels": given["pixels"],
+        "normalize": given["normalize"],
         "backend": given["backend"],
         "content": content,
     }

@@ -16,13 +16,14 @@ PIXEL_IMAGES = 500  # training images on which ranges of pixel values are compar
 CLEARLY = 0.1  # accuracy, 0..1, by which another range must be better to be reported
 
 
-def build(network, dataset):
+def build(network, dataset, normalize=""):
     """The network for images and classes of the dataset, not compiled.
 
     Args:
         network: a key of `scnnb.NETWORKS`, with new weights; or the path of a `.keras` or `.h5`
             file, with those it holds.
         dataset: Dataset.
+        normalize: as `BaselineSettings` has it; "" for a network in a file.
 
     Raises:
         UserError: the file cannot be read, or does not fit the dataset.
@@ -32,7 +33,8 @@ def build(network, dataset):
             images = dataset.test_images[:1]
             return reading.read_network(Path(network), images, dataset.num_classes)
         keras.utils.clear_session()  # the names Keras gives count from 0 for every network
-        return scnnb.NETWORKS[network](dataset.image_shape, dataset.num_classes)
+        statistics = dataset.channel_statistics() if normalize else None
+        return scnnb.NETWORKS[network](dataset.image_shape, dataset.num_classes, statistics)
 
 
 def content(dataset, model, network):

@@ -45,6 +45,16 @@ class BaselineSettings:
         "network that begins with Rescaling(1/255), as many of keras.applications do, expects "
         "0..255. Example: --pixels 0..255",
     )
+    normalize: str = setting(
+        "--normalize",
+        group=TRAIN,
+        default="",
+        action="store_const",
+        const="normalize",
+        help="The first layer of a network given by name normalises each channel by mean and "
+        "variance of the training images. So exported files take the same pixels as without. "
+        "Example: --normalize",
+    )
     backend: str = setting(
         default="tensorflow",
         help="Backend of Keras: tensorflow, jax or torch; set by the environment variable "

@@ -50,7 +50,7 @@ def train_baseline(baseline: Baseline, dataset, network, callbacks=()):
     """
     entry, recipe = baseline.entry, baseline.settings.recipe
     keras.utils.set_random_seed(baseline.seed)
-    model, seconds, last = networks.build(network, dataset), 0.0, None
+    model, seconds, last = networks.build(network, dataset, baseline.settings.normalize), 0.0, None
     if recipe.epochs:
         print(f"training the baseline of seed {baseline.seed}, {log.epochs(recipe.epochs)}")
         seconds, last = _train(model, dataset, recipe, entry.backup_file(), callbacks)

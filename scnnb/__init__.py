@@ -4,9 +4,9 @@ import functools
 import importlib
 
 
-def _build(module, function, image_shape, num_classes):
+def _build(module, function, image_shape, num_classes, statistics=None):
     # imported here: the command line reads the names and must not wait seconds for Keras
-    return getattr(importlib.import_module(module), function)(image_shape, num_classes)
+    return getattr(importlib.import_module(module), function)(image_shape, num_classes, statistics)
 
 
 NETWORKS = {

@@ -3,10 +3,11 @@
 import keras
 from keras import layers
 
+from scnnb.inputs import network_input
 from scnnb.norms import batch_norm
 
 
-def build_scnnb(image_shape, num_classes):
+def build_scnnb(image_shape, num_classes, statistics=None):
     """SCNNB as described in its paper, with new weights, not compiled.
 
     The paper does not give the initialiser, the bias of convolutions and the constants of
@@ -16,6 +17,7 @@ def build_scnnb(image_shape, num_classes):
     Args:
         image_shape: `(height, width, channels)` of one image, at least 4x4.
         num_classes: number of classes, the units of the last layer.
+        statistics: of the channels, as `inputs.network_input` takes them.
 
     Returns:
         Functional model, `(batch, height, width, channels)` in 0..1 to class probabilities
@@ -26,24 +28,24 @@ def build_scnnb(image_shape, num_classes):
 
     Source: Lei et al. 2020, Shallow convolutional neural network for image classification.
     """
-    return _build("scnnb", image_shape, num_classes, normalized=(1, 2))
+    return _build("scnnb", image_shape, num_classes, statistics, normalized=(1, 2))
 
 
-def build_scnnb_a(image_shape, num_classes):
+def build_scnnb_a(image_shape, num_classes, statistics=None):
     """SCNNB-a: SCNNB without BatchNormalization after the first convolution."""
-    return _build("scnnb-a", image_shape, num_classes, normalized=(2,))
+    return _build("scnnb-a", image_shape, num_classes, statistics, normalized=(2,))
 
 
-def build_scnnb_b(image_shape, num_classes):
+def build_scnnb_b(image_shape, num_classes, statistics=None):
     """SCNNB-b: SCNNB without BatchNormalization."""
-    return _build("scnnb-b", image_shape, num_classes, normalized=())
+    return _build("scnnb-b", image_shape, num_classes, statistics, normalized=())
 
 
-def _build(name, image_shape, num_classes, normalized):
+def _build(name, image_shape, num_classes, statistics, normalized):
     if min(image_shape[:2]) < 4:
         raise ValueError(f"{name}: expected images of at least 4x4 pixels, got {image_shape}")
-    images = keras.Input(image_shape, name="images")
-    x = layers.Conv2D(32, 3, padding="same", name="conv1")(images)
+    images, x = network_input(image_shape, statistics)
+    x = layers.Conv2D(32, 3, padding="same", name="conv1")(x)
     if 1 in normalized:
         x = batch_norm("norm1")(x)
     x = layers.ReLU(name="relu1")(x)

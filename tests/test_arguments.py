@@ -161,6 +161,15 @@ def test_a_control_from_scratch_needs_the_epochs_of_the_baseline(small, capsys):
     assert "--control scratch does not fit --trained: it needs Epoch1" in capsys.readouterr().err
 
 
+def test_only_networks_by_name_are_normalised(small, capsys):
+    assert parse([*RIGHT, "--normalize", "--model", "vgg16"])[0]["normalize"] == "normalize"
+    with pytest.raises(SystemExit) as ended:
+        parse([*RIGHT, "--normalize", "--model", str(small)])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search("--normalize requires --model scnnb, .*, got .*; put a Normalization", line)
+
+
 def test_digits_are_not_flipped(capsys):
     assert parse(["mnist", *RIGHT[1:]])[0]["augment"] == ""
     assert parse(["cifar100", *RIGHT[1:], "--augment"])[0]["augment"] == "crop-flip"
@@ -206,6 +215,7 @@ def test_right_arguments_are_taken_in_any_order_with_options():
         "augment": "",
         "precision": "float32",
         "pixels": "0..1",
+        "normalize": "",
         "backend": "tensorflow",
         "layer_ratios": "",
         "retrain_learning_rate": 0.001,

@@ -96,3 +96,15 @@ def test_the_fingerprint_depends_on_the_content_and_not_on_the_type():
 def test_the_error_names_the_wrong_array(changes, message):
     with pytest.raises(ValueError, match=message):
         raw(**changes)
+
+
+@pytest.mark.parametrize("values", dataset.PIXELS)
+def test_statistics_of_channels_are_those_of_all_training_images(monkeypatch, values):
+    monkeypatch.setattr(dataset, "BLOCK", 2)  # so that 5 images are 3 blocks
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (5, 3, 4, 2)).astype("uint8"), np.arange(5) % 2
+    five = dataset.from_raw("d", images, labels, images[:2], labels[:2]).between(values)
+    means, variances = five.channel_statistics()
+    pixels = five.train_images[:].astype("float64")
+    np.testing.assert_allclose(means, pixels.mean(axis=(0, 1, 2)), rtol=1e-9)
+    np.testing.assert_allclose(variances, pixels.var(axis=(0, 1, 2)), rtol=1e-9)

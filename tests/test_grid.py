@@ -22,6 +22,7 @@ GIVEN = {
     "precision": "float32",
     "epochs": 35,
     "pixels": "0..1",
+    "normalize": "",
     "backend": "tensorflow",
     "pruning_ratio": [0.4],
     "layer_ratios": "",

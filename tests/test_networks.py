@@ -10,6 +10,7 @@ import pytest
 from keras import layers
 
 import data
+import pruning
 import scnnb
 from experiment import networks, record
 
@@ -45,6 +46,19 @@ def test_the_names_of_a_network_do_not_depend_on_what_was_built_before(name, few
     dataset = data.load(few)
     first, second = (networks.build(name, dataset).to_json() for _ in range(2))
     assert first == second
+
+
+@pytest.mark.parametrize("name", ["scnnb-a", "vgg16", "alexnet", "resnet20"])  # of each file
+def test_a_normalised_network_answers_as_one_without_to_normalised_images(name, few):
+    dataset = data.load(few)
+    normalised, plain = (networks.build(name, dataset, how) for how in ("normalize", ""))
+    plain.set_weights(normalised.get_weights())  # Normalization has none
+    pixels = dataset.train_images[:]
+    images = dataset.test_images[:3]
+    same = (images - pixels.mean(axis=(0, 1, 2))) / pixels.std(axis=(0, 1, 2))
+    np.testing.assert_allclose(normalised(images), plain(same), rtol=1e-4, atol=1e-6)
+    smaller = pruning.prune(normalised, 0.5)
+    assert smaller.get_layer("normalize").get_config()["mean"] == [pytest.approx(pixels.mean())]
 
 
 def test_a_network_in_an_h5_file_answers_as_that_in_a_keras_file(few, small):

@@ -38,6 +38,7 @@ VALUES = {
     "precision": st.sampled_from(["float32", "bfloat16"]),
     "epoch1": st.integers(0, 12),
     "pixels": st.sampled_from(list(PIXELS)),
+    "normalize": st.sampled_from(["", "normalize"]),
     "backend": st.sampled_from(["tensorflow", "jax", "torch"]),
     "seed": st.integers(0, 11),
     "content": st.sampled_from("ab"),
@@ -213,6 +214,7 @@ def test_a_row_holds_every_setting_by_its_column():
         "precision": "float32",
         "epoch1": 35,
         "pixels": "0..1",
+        "normalize": "",
         "backend": "tensorflow",
         "seed": 3,
         "content": "0123456789ab",
@@ -227,7 +229,7 @@ def test_a_row_holds_every_setting_by_its_column():
         "retrain_learning_rate": 0.001,
         "retrain_schedule": "constant",
     }
-    assert [*fields.row(BASELINE)] == [*fields.row(TRIAL)][:17] == BASELINE_SETTINGS
+    assert [*fields.row(BASELINE)] == [*fields.row(TRIAL)][:18] == BASELINE_SETTINGS
 
 
 def test_fields_are_found_by_their_columns_in_the_dataclasses_that_are_nested():

@@ -3,8 +3,10 @@
 import keras
 from keras import layers
 
+from scnnb.inputs import network_input
 
-def build_alexnet(image_shape, num_classes):
+
+def build_alexnet(image_shape, num_classes, statistics=None):
     """AlexNet for one GPU, adapted to small images, with new weights, not compiled.
 
     The numbers of filters, the hidden layers, dropout and all kernels but the first are those of
@@ -15,6 +17,7 @@ def build_alexnet(image_shape, num_classes):
     Args:
         image_shape: `(height, width, channels)` of one image, at least 15x15.
         num_classes: number of classes, the units of the last layer.
+        statistics: of the channels, as `inputs.network_input` takes them.
 
     Returns:
         Functional model, `(batch, height, width, channels)` in 0..1 to class probabilities
@@ -28,8 +31,8 @@ def build_alexnet(image_shape, num_classes):
     """
     if min(image_shape[:2]) < 15:
         raise ValueError(f"alexnet: expected images of at least 15x15 pixels, got {image_shape}")
-    images = keras.Input(image_shape, name="images")
-    x = layers.Conv2D(64, 3, 2, padding="same", activation="relu", name="conv1")(images)
+    images, x = network_input(image_shape, statistics)
+    x = layers.Conv2D(64, 3, 2, padding="same", activation="relu", name="conv1")(x)
     x = layers.MaxPooling2D(2, name="pool1")(x)  # 32x32 -> 16x16 -> 8x8
     x = layers.Conv2D(192, 5, padding="same", activation="relu", name="conv2")(x)
     x = layers.MaxPooling2D(2, name="pool2")(x)  # 8x8 -> 4x4

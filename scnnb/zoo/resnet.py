@@ -3,27 +3,28 @@
 import keras
 from keras import layers
 
+from scnnb.inputs import network_input
 from scnnb.norms import batch_norm
 
 STAGE_FILTERS = (16, 32, 64)
 
 
-def build_resnet20(image_shape, num_classes):
+def build_resnet20(image_shape, num_classes, statistics=None):
     """ResNet-20: three blocks per stage, `conv1` ... `conv19`; see `_build`."""
-    return _build(3, image_shape, num_classes)
+    return _build(3, image_shape, num_classes, statistics)
 
 
-def build_resnet56(image_shape, num_classes):
+def build_resnet56(image_shape, num_classes, statistics=None):
     """ResNet-56: nine blocks per stage, `conv1` ... `conv55`; see `_build`."""
-    return _build(9, image_shape, num_classes)
+    return _build(9, image_shape, num_classes, statistics)
 
 
-def build_resnet110(image_shape, num_classes):
+def build_resnet110(image_shape, num_classes, statistics=None):
     """ResNet-110: 18 blocks per stage, `conv1` ... `conv109`; see `_build`."""
-    return _build(18, image_shape, num_classes)
+    return _build(18, image_shape, num_classes, statistics)
 
 
-def _build(blocks, image_shape, num_classes):
+def _build(blocks, image_shape, num_classes, statistics):
     """A residual network whose shortcuts have no weights.
 
     Convolutions are numbered as in Li et al.: the stem is `conv1`, so the first convolution of each
@@ -34,6 +35,7 @@ def _build(blocks, image_shape, num_classes):
         blocks: residual blocks per stage, n.
         image_shape: `(height, width, channels)` of one image.
         num_classes: number of classes, the units of the last layer.
+        statistics: of the channels, as `inputs.network_input` takes them.
 
     Returns:
         Functional model, `(batch, height, width, channels)` in 0..1 to class probabilities
@@ -41,8 +43,8 @@ def _build(blocks, image_shape, num_classes):
 
     Source: He et al. 2016, Deep Residual Learning for Image Recognition, section 4.2, option A.
     """
-    images = keras.Input(image_shape, name="images")
-    x = _convolution(images, 1, STAGE_FILTERS[0], stride=1)
+    images, x = network_input(image_shape, statistics)
+    x = _convolution(x, 1, STAGE_FILTERS[0], stride=1)
     x = layers.ReLU(name="relu1")(x)
     number = 2
     for stage, filters in enumerate(STAGE_FILTERS):

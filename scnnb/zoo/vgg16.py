@@ -3,12 +3,13 @@
 import keras
 from keras import layers
 
+from scnnb.inputs import network_input
 from scnnb.norms import batch_norm
 
 STAGES = [[64, 64], [128, 128], [256] * 3, [512] * 3, [512] * 3]  # filters; each ends in a pool
 
 
-def build_vgg16(image_shape, num_classes):
+def build_vgg16(image_shape, num_classes, statistics=None):
     """VGG-16 as in Li et al.: 13 convolutions, one hidden Dense layer, no dropout.
 
     BatchNormalization follows every convolution and the hidden layer. The padding of the pools is
@@ -17,6 +18,7 @@ def build_vgg16(image_shape, num_classes):
     Args:
         image_shape: `(height, width, channels)` of one image.
         num_classes: number of classes, the units of the last layer.
+        statistics: of the channels, as `inputs.network_input` takes them.
 
     Returns:
         Functional model, `(batch, height, width, channels)` in 0..1 to class probabilities
@@ -25,7 +27,7 @@ def build_vgg16(image_shape, num_classes):
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 4.1, after Simonyan and
     Zisserman 2015, Very Deep Convolutional Networks for Large-Scale Image Recognition.
     """
-    images = x = keras.Input(image_shape, name="images")
+    images, x = network_input(image_shape, statistics)
     number = 0
     for stage, widths in enumerate(STAGES, 1):
         for filters in widths:
