@@ -83,6 +83,26 @@ def test_a_network_with_augmentation_in_mixed_precision_runs_in_every_format(nam
     np.testing.assert_allclose(answers, plain(IMAGES), atol=tolerance)
 
 
+@pytest.mark.parametrize("invert", [False, True])
+def test_a_normalization_given_or_adapted_is_part_of_an_onnx_file(invert, tmp_path):
+    values = {"mean": [0.4, 0.5, 0.6], "variance": [0.2, 0.0, 4.0]}
+    adapted = layers.Normalization()
+    adapted.adapt(IMAGES)
+    stack = [layers.Normalization(**values, invert=invert), layers.Conv2D(2, 3), layers.Flatten()]
+    model = keras.Sequential([keras.Input((16, 16, 3)), adapted, *stack])
+    path, _ = exported(model, tmp_path, "onnx")
+    answers, expected = FORMATS["onnx"].load(path, threads=1)(IMAGES), model(IMAGES).numpy()
+    np.testing.assert_allclose(answers, expected, rtol=1e-4, atol=1e-5 * abs(expected).max())
+
+
+def test_values_that_are_no_weights_are_an_error_in_onnx_that_names_them(tmp_path):
+    model = keras.Sequential([keras.Input((4, 4, 2)), layers.Normalization(axis=1)])
+    model.layers[0].adapt(IMAGES[:, :4, :4, :2])
+    with pytest.raises(ValueError, match="expected a file of 1 inputs, got .*normaliz"):
+        pruning.export(model, tmp_path / "a.onnx", "onnx")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "name",
     [

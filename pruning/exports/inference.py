@@ -1,6 +1,9 @@
 """A network for a device: in float32, without layers that only training uses."""
 
+import math
+
 import keras
+import numpy as np
 from keras import layers
 
 from pruning import graph
@@ -21,7 +24,9 @@ TRAINING_ONLY = [getattr(layers, name) for name in _NAMES.split() if hasattr(lay
 def for_inference(model):
     """The same network for inference, in float32, without the layers of `TRAINING_ONLY`.
 
-    A layer of another float type is copied in float32 with the same weights. Inputs and outputs are
+    A layer of another float type is copied in float32 with the same weights. Normalization of the
+    last axis becomes Rescaling: it keeps its numbers in tensors that are no weights, which a
+    converter to ONNX takes for inputs of the network. Inputs and outputs are
     in the order of `model.inputs` and `model.outputs`, even if the model has dicts.
 
     Args:
@@ -47,7 +52,18 @@ def for_inference(model):
 def _changes(layer):
     if isinstance(layer, layers.InputLayer):
         return layer.output.dtype in OTHER_FLOATS
-    return type(layer) in TRAINING_ONLY or layer.dtype_policy.name in OTHER_FLOATS
+    return (
+        type(layer) in TRAINING_ONLY
+        or layer.dtype_policy.name in OTHER_FLOATS
+        or _normalizes_channels(layer)
+    )
+
+
+def _normalizes_channels(layer):
+    if type(layer) is not layers.Normalization:
+        return False
+    shape = layer.mean.shape
+    return math.prod(shape) == shape[-1]
 
 
 def _copied(model, copies):
@@ -78,6 +94,8 @@ def _copied_model(model, copies):
 
 
 def _copied_layer(layer, copies):
+    if _normalizes_channels(layer):
+        return _as_rescaling(layer)
     # the user built this Lambda in this process, so its code is safe to run
     options = {"safe_mode": False} if isinstance(layer, layers.Lambda) else {}
     try:
@@ -86,6 +104,17 @@ def _copied_layer(layer, copies):
         raise ValueError(
             f"{layer.name} ({type(layer).__name__}): it cannot be copied: {error}"
         ) from error
+
+
+def _as_rescaling(layer):
+    """The Rescaling that computes what Normalization of the last axis does."""
+    mean, variance = (
+        keras.ops.convert_to_numpy(keras.ops.cast(values, "float32")).reshape(-1)
+        for values in (layer.mean, layer.variance)
+    )
+    deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
+    scale, offset = (deviation, mean) if layer.invert else (1 / deviation, -mean / deviation)
+    return layers.Rescaling(scale.tolist(), offset.tolist(), name=layer.name)
 
 
 def _call(layer, *args, **kwargs):
@@ -117,6 +146,8 @@ def _name(dtype):
 
 
 def _hand_over(layer, copy):
+    if type(copy) is not type(layer):  # Rescaling has no weights
+        return
     for weight, new in zip(layer.weights, copy.weights, strict=True):
         new.assign(keras.ops.cast(weight, new.dtype))
     if hasattr(copy, "finalize_state"):  # preprocessing layers compute with a copy of the weights

@@ -19,6 +19,12 @@ def _write(model, path, images, int8_io):
         signature = inputs.signature(model, None)
         model.export(path, format="onnx", verbose=False, input_signature=signature)
     onnx.checker.check_model(path)  # tf2onnx may write operations that ONNX does not have
+    names = [each.name for each in onnx.load(path).graph.input]
+    if len(names) > len(model.inputs):
+        raise ValueError(
+            f"expected a file of {len(model.inputs)} inputs, got {', '.join(names)}: a layer keeps "
+            "values in tensors that are no weights; keep them in weights or in its config"
+        )
 
 
 def _load(path, threads):
