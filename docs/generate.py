@@ -8,7 +8,7 @@ import functools
 import re
 from pathlib import Path
 
-from experiment import arguments, fields
+from experiment import arguments, fields, recipes
 from experiment.columns import MEANINGS, TRIALS
 from experiment.settings import TrialSettings
 
@@ -42,7 +42,13 @@ def columns():
     )
 
 
-GENERATED = {"arguments": command_line, "columns": columns}
+def recipe_files():
+    """The files of all recipes."""
+    files = [recipes.FOLDER / f"{name}.toml" for name in recipes.NAMES]
+    return "\n\n".join(f"### {f.stem}\n\n```toml\n{f.read_text()}```" for f in files)
+
+
+GENERATED = {"arguments": command_line, "columns": columns, "recipes": recipe_files}
 
 
 def renewed(page):

@@ -6,7 +6,7 @@ import re
 
 import scnnb
 from data.dataset import PIXELS
-from experiment import backend, checks, fields, options
+from experiment import backend, checks, fields, options, recipes
 from experiment.fields import PRUNE, TRAIN
 from experiment.options import Options
 from experiment.settings import TrialSettings
@@ -47,6 +47,9 @@ def parse(argv):
     # A blank in front keeps argparse from taking -inf, -1e-3 or -1..1 for an option
     values = [f" {a}" if checks.is_number(a) or a in PIXELS else a for a in argv]
     given = vars(parser.parse_intermixed_args(values))
+    if recipe := given.pop("recipe"):  # what is given beside it comes later, so it wins
+        given = vars(parser.parse_intermixed_args([*recipe, *values]))
+        del given["recipe"]
     given |= {name: value for name, value in _defaults().items() if given[name] is None}
     for name in ("criterion", "export"):
         given[name] = list(dict.fromkeys(given[name] or []))
@@ -75,6 +78,13 @@ def make_parser():
         title: parser.add_argument_group(title)
         for title in (PRUNE, TRAIN, options.WRITE, options.RUN)
     }
+    groups[TRAIN].add_argument(
+        "--recipe",
+        type=recipes.arguments,
+        metavar="NAME|FILE",
+        help=f"Flags of a training: {', '.join(recipes.NAMES)}, or the path of a .toml file with "
+        'lines such as lr-schedule = "cosine". A flag given beside it wins. Example: --recipe fast',
+    )
     _add_settings(parser, groups)
     options.add_to_prune(groups[PRUNE].add_argument)
     options.add_seeds(groups[TRAIN].add_argument)

@@ -4,6 +4,7 @@ A field gives the flag with type and help, the CSV column and its value in older
 the key of a row, and the part of the names of folders and files. Default values stay out of names.
 """
 
+import argparse
 import dataclasses
 
 PRUNE, TRAIN = "what to prune", "how to train"  # groups of --help
@@ -26,6 +27,20 @@ def setting(flag="", *, default=dataclasses.MISSING, column="", name="{}", group
     metadata["parsed"] = parsed
     fixed = dataclasses.MISSING if callable(default) else default
     return dataclasses.field(default=fixed, metadata=metadata)
+
+
+class Switch(argparse.Action):
+    """A flag without a value, and `--no-FLAG`, which takes back the flag of a recipe."""
+
+    def __init__(self, option_strings, dest, const, help):
+        """Take the value that the flag stands for; without it, the value is an empty text."""
+        flags = [*option_strings, *(f"--no-{each[2:]}" for each in option_strings)]
+        super().__init__(flags, dest, nargs=0, const=const, help=help)
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Keep the value."""
+        value = "" if (option_string or "").startswith("--no-") else self.const
+        setattr(namespace, self.dest, value)
 
 
 def of(kind):

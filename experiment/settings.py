@@ -7,7 +7,7 @@ import data
 import scnnb
 from data.dataset import PIXELS
 from experiment import checks, layer_ratios
-from experiment.fields import TRAIN, setting
+from experiment.fields import TRAIN, Switch, setting
 from experiment.recipe import Recipe
 from pruning import criteria
 
@@ -49,7 +49,7 @@ class BaselineSettings:
         "--normalize",
         group=TRAIN,
         default="",
-        action="store_const",
+        action=Switch,
         const="normalize",
         help="The first layer of a network given by name normalises each channel by mean and "
         "variance of the training images. So exported files take the same pixels as without. "
