@@ -83,6 +83,11 @@ network = _checked(
     f"{', '.join(scnnb.NETWORKS)} or the path of a .keras or .h5 file that exists",
     lambda text: did_you_mean(text, scnnb.NETWORKS),
 )
+augmentation = _checked(
+    lambda text: text.strip().replace("none", ""),
+    lambda value: value in ("", "flip", "crop-flip"),
+    "crop-flip, flip or none",
+)
 address = _checked(
     str.strip,
     lambda value: value in ("local", "auto") or re.fullmatch(r"(ray://)?[^\s:/]+:\d+", value),

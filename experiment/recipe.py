@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from experiment import checks
-from experiment.fields import TRAIN, setting
+from experiment.fields import TRAIN, Switch, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ class Recipe:
         "--nesterov",
         group=TRAIN,
         default="",
-        action="store_const",
+        action=Switch,
         const="nesterov",
         help="The momentum of sgd is that of Nesterov. Example: --nesterov",
     )
@@ -81,10 +81,11 @@ class Recipe:
         "--augment",
         group=TRAIN,
         default="",
-        action="store_const",
-        const="crop-flip",
-        help="Shift training images by up to 4 pixels and flip half of them left to right, at "
-        "random in every epoch. Example: --augment",
+        type=checks.augmentation,
+        metavar="KIND",
+        help="Change training images at random in every epoch: flip half of them left to right "
+        "(flip), also shift them by up to 4 pixels (crop-flip), or none (default). "
+        "Example: --augment crop-flip",
     )
     precision: str = setting(
         "--precision",

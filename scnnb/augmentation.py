@@ -1,4 +1,4 @@
-"""Random shifts and flips of training images, the usual augmentation for CIFAR.
+"""Random shifts and flips of training images.
 
 Source: He et al. 2016, Deep Residual Learning for Image Recognition, section 4.2.
 """
@@ -32,3 +32,12 @@ def crop_and_flip(images, rng, black=0.0):
         crop = padded[image, y : y + height, x : x + width]
         results[image] = crop[:, ::-1] if flip else crop
     return results
+
+
+def flip(images, rng, black=0.0):
+    """The images, each flipped left to right or not; arguments and result as of `crop_and_flip`."""
+    flipped = rng.integers(0, 2, len(images)).astype(bool)
+    return np.where(flipped[:, None, None, None], images[:, :, ::-1], images)
+
+
+AUGMENTATIONS = {"crop-flip": crop_and_flip, "flip": flip}

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from scnnb.augmentation import crop_and_flip
+from scnnb.augmentation import AUGMENTATIONS
 
 
-def batches(images, labels, *, seed, batch_size, epochs, first_epoch=0, augment=False):
+def batches(images, labels, *, seed, batch_size, epochs, first_epoch=0, augment=""):
     """The batches of all epochs: every image once per epoch, in another order in every epoch.
 
     A batch depends only on the seed, the epoch and its number in the epoch.
@@ -18,7 +18,7 @@ def batches(images, labels, *, seed, batch_size, epochs, first_epoch=0, augment=
         batch_size: images per batch; the last batch of an epoch may be smaller.
         epochs: number of all epochs, those before `first_epoch` included.
         first_epoch: number of the first epoch, counted from 0.
-        augment: whether images are shifted and flipped by `augmentation.crop_and_flip`.
+        augment: a key of `augmentation.AUGMENTATIONS`, or "" to leave the images unchanged.
 
     Yields:
         `(images, labels)`, float32 (batch, height, width, channels) and int32 (batch,).
@@ -31,5 +31,5 @@ def batches(images, labels, *, seed, batch_size, epochs, first_epoch=0, augment=
             batch = images[chosen]
             if augment:
                 rng = np.random.default_rng([seed, epoch, number])
-                batch = crop_and_flip(batch, rng, black)
+                batch = AUGMENTATIONS[augment](batch, rng, black)
             yield batch, labels[chosen]

@@ -70,7 +70,7 @@ def train(
             part of itself times the learning rate.
         momentum: of SGD, 0..1; Adam does not use it.
         nesterov: whether SGD's momentum is that of Nesterov.
-        augment: whether images are randomly shifted and flipped by `augmentation.crop_and_flip`.
+        augment: how images change at random: "", or a key of `augmentation.AUGMENTATIONS`.
         precision: `float32` or `bfloat16`, see `precision.computing_in`; weights are float32.
         backup: None, or pathlib.Path of an `.npz` file that is written after every epoch; its
             folder exists.

@@ -110,6 +110,7 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
         (["--warmup", "30"], "--warmup: expected fewer epochs than Epoch2 30, got 30; see"),
         (["--warmup", "1.5"], "argument --warmup: expected a whole number from 0, such as 5, got"),
         (["--weight-decay", "-1"], "argument --weight-decay: expected a number from 0, such as"),
+        (["--augment", "crop"], "argument --augment: expected crop-flip, flip or none, got 'crop'"),
         (["--sensitivity", "--verbose"], "--verbose does not fit --sensitivity, which"),
         (["--sensitivity", "--ray"], "--ray does not fit --sensitivity, which does not use it"),
         (["--sensitivity", "--export", "onnx"], "--export does not fit --sensitivity, which"),
@@ -171,10 +172,10 @@ def test_only_networks_by_name_are_normalised(small, capsys):
 
 
 def test_digits_are_not_flipped(capsys):
-    assert parse(["mnist", *RIGHT[1:]])[0]["augment"] == ""
-    assert parse(["cifar100", *RIGHT[1:], "--augment"])[0]["augment"] == "crop-flip"
+    assert parse(["mnist", *RIGHT[1:], "--augment", "none"])[0]["augment"] == ""
+    assert parse(["cifar100", *RIGHT[1:], "--augment", "flip"])[0]["augment"] == "flip"
     with pytest.raises(SystemExit) as ended:
-        parse(["mnist", *RIGHT[1:], "--augment"])
+        parse(["mnist", *RIGHT[1:], "--augment", "flip"])
     assert ended.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "--augment does not fit dataset mnist: a flipped digit is no digit;" in line
@@ -279,7 +280,8 @@ def test_criteria_and_controls_make_a_trial_each_of_every_ratio():
         ([], "fashion_scnnb_lr0.001_batch128_epochs35_seed0_c", "pruned0.4_retrained30"),
         (["--strategy", "greedy"], None, "pruned0.4_greedy_retrained30"),
         (
-            ["--augment", "--precision", "bfloat16", "--optimizer", "sgd", "--pixels", "0..255"],
+            ["--augment", "crop-flip", "--precision", "bfloat16", "--optimizer", "sgd"]
+            + ["--pixels", "0..255"],
             "fashion_scnnb_sgd_lr0.001_batch128_crop-flip_bfloat16_epochs35_0..255_seed0_c",
             None,
         ),

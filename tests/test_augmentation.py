@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scnnb.augmentation import crop_and_flip
+from scnnb.augmentation import crop_and_flip, flip
 
 
 def shifted_and_flipped(image):
@@ -59,3 +59,12 @@ def test_each_image_has_its_own_shift_and_the_input_is_not_changed():
     np.testing.assert_array_equal(images, before)
     for image, result in zip(images, results, strict=True):
         assert result.tobytes() in shifted_and_flipped(image).values()
+
+
+def test_about_half_of_the_images_are_flipped_and_nothing_else():
+    images = np.random.default_rng(0).random((1000, 3, 5, 2), np.float32)
+    results = flip(images, np.random.default_rng(1))
+    assert results.dtype == np.float32
+    same = (results == images).all(axis=(1, 2, 3))
+    np.testing.assert_array_equal(results[~same], images[~same][:, :, ::-1])
+    assert abs(same.sum() - 500) < 5 * np.sqrt(250)

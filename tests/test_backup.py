@@ -15,7 +15,7 @@ OPTIONS = {
     "batch_size": 5,
     "optimizer": "adam",
     "learning_rate": 0.01,
-    "augment": False,
+    "augment": "",
 }
 
 
@@ -65,7 +65,7 @@ def kill_in(epoch, batch):
     [
         {},
         {"lr_schedule": "cosine", "warmup": 2, "weight_decay": 0.1},
-        {"optimizer": "sgd", "augment": True, "momentum": 0.9, "lr_schedule": "step"},
+        {"optimizer": "sgd", "augment": "crop-flip", "momentum": 0.9, "lr_schedule": "step"},
     ],
 )
 def test_a_resumed_training_has_exactly_the_weights_of_an_uninterrupted_one(
@@ -218,7 +218,7 @@ def test_a_backup_of_another_training_is_not_used(tmp_path, capsys):
         {"batch_size": 4},
         {"optimizer": "sgd"},
         {"learning_rate": 0.02},
-        {"augment": True},
+        {"augment": "crop-flip"},
         {"epochs": 5},
         {"precision": "bfloat16"},
     ],

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from scnnb import batches
+from scnnb.augmentation import AUGMENTATIONS
 from scnnb.backends import tensorflow
 
 LABELS = np.arange(10, dtype=np.int32)
@@ -24,7 +25,7 @@ def joined(epoch):
     return [np.concatenate(part) for part in zip(*epoch, strict=True)]
 
 
-@pytest.mark.parametrize("augment", [False, True])
+@pytest.mark.parametrize("augment", ["", *AUGMENTATIONS])
 def test_each_image_appears_once_per_epoch_with_its_label(augment):
     epochs = epochs_of(augment=augment)
     assert len(epochs) == 3
@@ -42,7 +43,7 @@ def test_without_augmentation_the_images_are_not_changed():
 
 
 def test_every_epoch_has_another_order_and_other_shifts():
-    (images, labels), (other_images, other_labels), _ = map(joined, epochs_of(augment=True))
+    (images, labels), (other_images, other_labels), _ = map(joined, epochs_of(augment="crop-flip"))
     assert list(labels) != list(other_labels) != list(range(10))
     # the black pixels show the shift of any image
     black, other_black = images == 0, other_images == 0
@@ -51,11 +52,11 @@ def test_every_epoch_has_another_order_and_other_shifts():
 
 
 def test_every_batch_has_other_shifts():
-    first, second, _ = epochs_of(augment=True)[0]
+    first, second, _ = epochs_of(augment="crop-flip")[0]
     assert ((first[0] == 0) != (second[0] == 0)).any()
 
 
-@pytest.mark.parametrize("augment", [False, True])
+@pytest.mark.parametrize("augment", ["", *AUGMENTATIONS])
 def test_an_epoch_does_not_depend_on_the_first_epoch(augment):
     expected = epochs_of(augment=augment)[1:]
     for epoch, same in zip(epochs_of(augment=augment, first_epoch=1), expected, strict=True):
@@ -63,7 +64,7 @@ def test_an_epoch_does_not_depend_on_the_first_epoch(augment):
             np.testing.assert_array_equal(part, same_part)
 
 
-@pytest.mark.parametrize("augment", [False, True])
+@pytest.mark.parametrize("augment", ["", *AUGMENTATIONS])
 def test_the_batches_depend_on_the_seed(augment):
     one = joined(epochs_of(augment=augment)[0])
     for same, seed in ((True, 0), (False, 1)):

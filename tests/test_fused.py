@@ -15,7 +15,7 @@ from scnnb import precision, schedules, training
 from scnnb.backends import fused
 from scnnb.leaves import leaves
 
-OPTIONS = {"batch_size": 8, "optimizer": "adam", "learning_rate": 0.001, "augment": False}
+OPTIONS = {"batch_size": 8, "optimizer": "adam", "learning_rate": 0.001, "augment": ""}
 SLOW = {"learning_rate": 0.0001}
 
 

@@ -34,7 +34,7 @@ VALUES = {
     "momentum": st.sampled_from([0.0, 0.9, 0.95]),
     "nesterov": st.sampled_from(["", "nesterov"]),
     "batch_size": COUNTS,
-    "augment": st.sampled_from(["", "crop-flip"]),
+    "augment": st.sampled_from(["", "flip", "crop-flip"]),
     "precision": st.sampled_from(["float32", "bfloat16"]),
     "epoch1": st.integers(0, 12),
     "pixels": st.sampled_from(list(PIXELS)),

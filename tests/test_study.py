@@ -125,7 +125,7 @@ def test_a_run_stopped_after_any_epoch_writes_the_same_rows_when_it_is_repeated(
 ):
     folder = random_network.parent
     arguments = (few, "0.01", 20, 2, 2, 0.5, "--model", random_network, "--control", "scratch")
-    arguments += ("--schedule", "iterative", "--augment")
+    arguments += ("--schedule", "iterative", "--augment", "flip")
     (folder / "unbroken").mkdir()
     assert call(folder / "unbroken", *arguments)[0] == 0
     expected = results(folder / "unbroken" / "results" / "few.csv")

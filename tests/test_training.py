@@ -14,7 +14,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from scnnb import backup, batches, training
+from scnnb import backup, training
+from scnnb.augmentation import AUGMENTATIONS
 from scnnb.backends.backend import cross_entropy
 
 
@@ -48,13 +49,13 @@ def trained(dataset, *, seed, **changes):
         "batch_size": 4,
         "optimizer": "adam",
         "learning_rate": 0.01,
-        "augment": False,
+        "augment": "",
     }
     training.train(model, dataset, **options | changes)
     return b"".join(weight.tobytes() for weight in model.get_weights())
 
 
-@pytest.mark.parametrize("augment", [False, True])
+@pytest.mark.parametrize("augment", ["", *AUGMENTATIONS])
 def test_the_weights_depend_on_the_seed_only(dataset, augment):
     weights = trained(dataset, seed=1, augment=augment)
     assert trained(dataset, seed=1, augment=augment) == weights
@@ -69,8 +70,8 @@ def test_an_augmented_training_uses_every_image_once_per_epoch(dataset, monkeypa
         seen.append(images)
         return images
 
-    monkeypatch.setattr(batches, "crop_and_flip", record)
-    trained(dataset, seed=1, augment=True, epochs=2, batch_size=6)
+    monkeypatch.setitem(AUGMENTATIONS, "crop-flip", record)
+    trained(dataset, seed=1, augment="crop-flip", epochs=2, batch_size=6)
     seen = seen[-6:]  # Keras reads some batches before the training begins
     assert [len(images) for images in seen] == [6, 6, 4] * 2
     images = np.concatenate(seen)
@@ -85,8 +86,8 @@ def test_test_images_are_never_augmented(dataset, monkeypatch):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(2, "softmax")])
     options = {"epochs": 1, "batch_size": 4, "optimizer": "adam", "learning_rate": 0.01}
-    training.train(model, dataset, **options, augment=True)
-    monkeypatch.setattr(batches, "crop_and_flip", None)
+    training.train(model, dataset, **options, augment="crop-flip")
+    monkeypatch.setitem(AUGMENTATIONS, "crop-flip", None)
     answers = np.argmax(model(dataset.test_images).numpy(), axis=-1)
     assert training.accuracy(model, dataset.test_images, dataset.test_labels) == np.mean(
         answers == dataset.test_labels
@@ -100,7 +101,7 @@ def test_each_argument_changes_the_trained_weights(dataset):
         {"batch_size": 5},
         {"optimizer": "sgd"},
         {"learning_rate": 0.02},
-        {"augment": True},
+        {"augment": "flip"},
     ):
         assert trained(dataset, seed=1, **change) != usual, change
 
@@ -115,7 +116,7 @@ def test_a_training_learns_an_easy_dataset(dataset):
         batch_size=4,
         optimizer="adam",
         learning_rate=0.01,
-        augment=False,
+        augment="",
     )
     assert training.accuracy(model, dataset.test_images, dataset.test_labels) == 1
     assert seconds > 0
@@ -215,7 +216,7 @@ def test_the_optimizer_of_a_finished_training_is_removed_from_memory():
     resident = []
     for _ in range(4):
         options = {"epochs": 1, "batch_size": 8, "optimizer": "adam", "learning_rate": 0.001}
-        training.train(model, small, **options, augment=False)
+        training.train(model, small, **options, augment="")
         gc.collect()
         try:
             pages = int(Path("/proc/self/statm").read_text().split()[1])

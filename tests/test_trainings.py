@@ -17,7 +17,7 @@ SHORT = ("0.001", "40", "1", "1")  # lr, batchSz, Epoch1, Epoch2
 @pytest.mark.slow
 def test_augment_changes_every_training(few, small, call):
     losses = []
-    for options in ([], ["--augment"], ["--augment"]):
+    for options in ([], ["--augment", "crop-flip"], ["--augment", "crop-flip"]):
         status, out, err = call(small.parent, few, *SHORT, 0.5, "--model", small, *options)
         assert (status, err) == (0, "")
         losses.append(re.findall(r"loss (\S+)", out))
@@ -40,7 +40,7 @@ def test_every_training_gets_its_weights_epochs_and_learning_rate(few, small, ca
     monkeypatch.setattr(training, "train", train)
     arguments = (few, "0.01", 40, 7, 3, 0.5, "--model", small, "--retrain-lr", "0.02")
     for schedule in ("one-shot", "iterative"):
-        options = ("--schedule", schedule, "--control", "scratch", "--augment")
+        options = ("--schedule", schedule, "--control", "scratch", "--augment", "flip")
         call(small.parent, *arguments, *options)
     assert trainings == [
         (332, 7, 0.01, True),

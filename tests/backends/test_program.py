@@ -94,7 +94,7 @@ def test_a_killed_run_ends_with_the_rows_and_weights_of_an_uninterrupted_one(
     few, network, tmp_path, backend
 ):
     environment = variables(backend, tmp_path)
-    arguments = (few, "0.01", 15, 3, 3, 0.5, "--model", network, "--augment")
+    arguments = (few, "0.01", 15, 3, 3, 0.5, "--model", network, "--augment", "crop-flip")
     for name in ("unbroken", "killed"):
         (tmp_path / name).mkdir()
     status, out, err = run(tmp_path / "unbroken", *arguments, variables=environment)

@@ -134,7 +134,7 @@ def train_keras(name, way):
         batch_size=BATCH,
         optimizer="adam",
         learning_rate=0.001,
-        augment=False,
+        augment="",
         precision=way,
         callbacks=[callback],
     )
