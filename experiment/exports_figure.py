@@ -36,9 +36,10 @@ def exports(rows):
 
 def _points(means, file_format):
     """The points of a format. Float formats have similar sizes, so only the first has texts."""
-    name, pruned = file_format.column, means["kind"] != "unpruned"
-    points = lines.points(means, means[f"{name}_bytes_mean"] / 1e6, f"{name}_accuracy")
+    column, pruned = file_format.column, means["kind"] != "unpruned"
+    points = lines.points(means, means[f"{column}_bytes_mean"] / 1e6, f"{column}_accuracy")
     several = means["label"][pruned].nunique() > 1
+    name = file_format.name
     points["label"] = f"{name}, " + points["label"] if several else name
     alone = file_format.quantised or file_format is next(iter(FORMATS.values()))
     return points if alone else points.assign(text="")
