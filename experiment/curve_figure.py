@@ -14,8 +14,9 @@ from experiment import (
 )
 
 SIZES = {"parameters": "parameters (M)", "macs": "MACs per image (M)"}
-BASELINE = {"color": "black", "marker": "*", "markersize": 9, "linestyle": "none"}
-NOTES = f"{lines.LABELS}\nfilled: nothing smaller is as accurate (Pareto front)"
+# with the dashes of `figures.add_reference`, so that the legend explains that line, too
+BASELINE = {"color": "black", "marker": "*", "markersize": 9, "linestyle": "--", "linewidth": 0.9}
+FILLED = "filled: no smaller network is as accurate (Pareto front)"
 
 
 def draw(csv, png):
@@ -69,7 +70,8 @@ def curve(rows):
             panels.draw(axes, points, styles)
             drawn.append((axes, points))
         lines.finish(row, network, means, sizes.values())
-    figures.add_legend(figure, figures.handles(grid.flat), NOTES)
+    notes = lines.notes([points for _, points in drawn], FILLED)
+    figures.add_legend(figure, figures.handles(grid.flat), notes)
     for axes, points in drawn:
         labels.at_points(axes, points)
     return figure

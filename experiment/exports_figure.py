@@ -28,7 +28,7 @@ def exports(rows):
     for axes, network, of_network in zip(grid, drawn, own, strict=True):
         panels.draw(axes[0], of_network, styles)
         lines.finish(axes, network, means, ["exported file (MB)"])
-    figures.add_legend(figure, figures.handles(grid.flat), lines.LABELS)
+    figures.add_legend(figure, figures.handles(grid.flat), lines.notes(own))
     for (axes,), of_network in zip(grid, own, strict=True):
         labels.at_points(axes, of_network)
     return figure

@@ -90,6 +90,7 @@ def add_legend(figure, handles, title=None):
         frameon=False,
         fontsize="small",
         title_fontsize="small",
+        handlelength=3,  # so that dashes can be told apart
     )
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # labels are placed later and need a fixed layout

@@ -8,6 +8,7 @@ from experiment.columns import BASELINE_SETTINGS, TRIALS
 NETWORK = [name for name in BASELINE_SETTINGS if name != "seed"]  # each network has its own panels
 UNRANKED = ("criterion", "strategy", "coupled")  # have no effect if no filter is removed
 LABELS = "at a point: filters removed from each layer, or the name of the layer ratios"
+BESIDE = "points with the same x are drawn side by side"
 LEAST_SPAN = 2  # percent on the accuracy axis, so that noise does not look like a trend
 
 
@@ -49,6 +50,17 @@ def points(rows, x, accuracy):
 def styles(labels):
     """`{label: style}`; styles repeat if there are more labels than styles."""
     return dict(zip(labels, itertools.cycle(figures.STYLES), strict=False))
+
+
+def notes(panels, *others):
+    """The lines of text above the legend: what the texts and the places of points mean.
+
+    Args:
+        panels: list of DataFrames as `points` returns them, one for each panel.
+        others: more lines.
+    """
+    shifted = any((each.groupby("x")["label"].nunique() > 1).any() for each in panels)
+    return "\n".join([LABELS, *others, *([BESIDE] if shifted else [])])
 
 
 def finish(axes, network, means, xlabels):

@@ -160,6 +160,19 @@ def test_the_legend_names_only_the_settings_that_differ(criteria, tmp_path):
     assert {text.get_text() for text in legend.get_texts()} == {"pruned, retrained", "baseline"}
 
 
+def test_the_legend_explains_filled_markers_shifted_points_and_the_line_of_the_baseline(tmp_path):
+    unpruned = row(pruning_ratio=0.0, parameters=4047370, macs=7865344)  # as the baseline
+    for rows, shifted in (([row()], False), ([row(), unpruned], True)):
+        figure = figure_of(tmp_path / "a.csv", rows)
+        (legend,) = figure.legends
+        text = legend.get_title().get_text()
+        assert "filled: no smaller network is as accurate" in text
+        assert ("same x are drawn side by side" in text) == shifted
+        (reference,) = (line for line in figure.axes[0].lines if list(line.get_xdata()) == [0, 1])
+        shown = figures.handles(figure.axes)["baseline"][0].get_linestyle()
+        assert shown == reference.get_linestyle() != "None"
+
+
 def test_a_point_of_layer_ratios_has_their_name_and_no_line(tmp_path):
     many = {f"conv{n}": 0.1 for n in range(50)}
     rows = [row(pruning_ratio=ratio, parameters=int(ratio * 1e6)) for ratio in (0.2, 0.4)]
