@@ -5,9 +5,16 @@ import pandas as pd
 from experiment import figures, lines, log
 from pruning.exports import FORMATS
 
+COMPARISON = (
+    "The baseline had fewer epochs. So compare a pruned network with the one of ratio 0.0, which "
+    "was not pruned, but retrained for the same epochs."
+)
+
 
 def page(means):
     """A table for each network, a row for each setting; the best accuracy is bold.
+
+    The last line says what to compare with.
 
     Networks are those whose baselines were trained differently, as in the figure.
 
@@ -20,7 +27,7 @@ def page(means):
     means = lines.described(means)
     varying = figures.varying(means, lines.NETWORK)
     networks = means.groupby(lines.NETWORK, sort=False)
-    return "\n".join(_section(network, varying) for _, network in networks)
+    return "\n".join([*(_section(network, varying) for _, network in networks), COMPARISON, ""])
 
 
 def table(heads, rows):

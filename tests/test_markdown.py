@@ -29,7 +29,9 @@ def test_a_study_is_a_row_per_setting_with_mean_deviation_and_change(page):
         row(accuracy=0.4, pruning_ratio=0.0, **half | {"parameters": 4_000_000, "macs": 36_000}),
     )
     # deviation of 0.25 and 0.75: 0.25 * 2 ** 0.5 = 0.35355
-    heading, empty, *lines = text.splitlines()
+    heading, _, *lines, empty, last = text.splitlines()
+    assert empty == ""
+    assert last.startswith("The baseline had fewer epochs. So compare ") and "ratio 0.0" in last
     assert heading == "**scnnb on fashion**, 35 epochs of training, 30 of retraining"
     assert len({line.index("|", 1) for line in lines}) == 1  # aligned
     assert [re.sub(" *[|] *", "|", line) for line in lines] == [
@@ -55,7 +57,7 @@ def test_every_network_has_a_table_and_a_best_accuracy(page):
 def test_macs_that_are_not_counted_are_empty_and_exports_have_their_bytes(page):
     text = page(row(macs=None, baseline_macs=None, litert_int8_bytes=2_450_000.0))
     heads, _, baseline, pruned = [
-        [cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[2:]
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[2:-2]
     ]
     assert heads[-2:] == ["n", "litert-int8 (bytes)"]
     assert (baseline[3], pruned[3]) == ("", "")
