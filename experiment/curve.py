@@ -62,6 +62,8 @@ def draw(study: Study, sizes: preflight.Sizes, dataset, network, options: Option
                 if time.monotonic() - drawn > SECONDS_BETWEEN_FIGURES:
                     _draw_figures(csv)
                     drawn = time.monotonic()
+            if outcome.record and not outcome.made:  # else its end was followed by this line
+                print(left())
     finally:
         pictures = _draw_figures(csv)  # also if the run was stopped
     if pictures:
@@ -123,7 +125,8 @@ def _recorded(outcome: Outcome, csv, formats, left, verbose):
     if verbose and table:
         print(table)
     print(log.in_words(row, table and layer_tables.filters(table)))
-    print(left())
+    if outcome.made:
+        print(left())
     return []
 
 

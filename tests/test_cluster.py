@@ -127,7 +127,7 @@ def test_all_rows_are_there_after_a_node_died_and_can_then_be_exported(few, netw
     assert_same_networks(tmp_path / "alone", tmp_path)
     (tmp_path / "before.csv").write_text(before := csv.read_text())
     status, out, err = run(tmp_path, *grid, "--ray")
-    assert (status, err, len(out.splitlines())) == (0, "", 1 + 4 * 8 + 1)
+    assert (status, err, len(out.splitlines())) == (0, "", 1 + 3 * 8 + 2)
     assert csv.read_text() == before
     status, out, err = run(tmp_path, *grid, "--ray", "--export", "litert")
     assert (status, err) == (0, "")

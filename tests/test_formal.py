@@ -112,7 +112,8 @@ def test_a_finished_row_is_printed_and_not_computed_again(sweep, call):
     assert not re.search("^conv1", out, re.M)
     assert csv.read_text() == before
     assert csv.with_suffix(".png").exists()
-    _, out, _ = call(folder, *arguments, 0.4, "--verbose")
+    _, out, _ = call(folder, *arguments, 0.4, 0.0, "--verbose")
+    assert re.findall("(. of 2 trials done.*)", out) == ["2 of 2 trials done, 0 epochs left"]
     assert re.search(r"^conv1 +4 -> 2 +40 -> 20 +50\.0 ", out, re.M)
 
 
