@@ -10,6 +10,7 @@ from scnnb.leaves import leaves
 # The main job ends 6 to 8 points apart and is fine: 0.9868 and 0.9235 on Fashion-MNIST. Statistics
 # that lag behind gave 11 and 12: 0.7762 and 0.6556 on CIFAR-10 after 5 epochs.
 FAR = 0.10
+MARK = "ATTENTION: "  # the start of the line; a node of a cluster sends such lines
 IMAGES = 2000  # training images that tell the causes apart
 
 
@@ -29,7 +30,7 @@ def warn(model, dataset, seed, *, in_training, in_test, remedy):
     """
     if in_training is None or in_training - in_test <= FAR:
         return
-    apart = f"ATTENTION: training accuracy {percent(in_training)}, test accuracy {percent(in_test)}"
+    apart = f"{MARK}training accuracy {percent(in_training)}, test accuracy {percent(in_test)}"
     if lags_behind(model, dataset, seed, in_training, in_test):
         print(
             f"{apart}: the moving statistics of BatchNormalization lag behind the weights "

@@ -1,5 +1,7 @@
 """A pool that runs its jobs on Ray. Only this process writes the files that the nodes send."""
 
+import contextlib
+import io
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -7,7 +9,7 @@ from typing import NamedTuple
 import keras
 
 import scnnb
-from experiment import exporting, transport
+from experiment import exporting, gap, transport
 from experiment.backend import import_keras, version
 from experiment.cluster import Cluster
 from experiment.errors import UserError, as_the_users
@@ -74,9 +76,11 @@ class Nodes:
         ended = []
         for name, result, error in self.cluster.finished():
             job = self.jobs.pop(name)
-            record, files, logs = result or (None, {}, {})
+            record, files, logs, warnings = result or (None, {}, {}, [])
             if error and job.kind == "exports":  # the record of the training is kept
                 record, error = self._without_exports(job, error), None
+            for line in warnings:
+                print(f"{line} ({name})")
             transport.place(job.entry.path.parent, files)
             transport.place(self.tensorboard, logs)
             if record:
@@ -108,8 +112,8 @@ def on_node(dataset, inputs, own, job: Job, order: Order, *, tell):
         tell: function of a line of text about the progress.
 
     Returns:
-        `(record, {file name: bytes} of new files, {file name: bytes} of the logs)`. The names are
-        relative to the folder of the job, and to the folder of the logs.
+        `(record, {file name: bytes} of new files, {file name: bytes} of the logs, lines that warn
+        of a gap)`. The names are relative to the folder of the job, and to the folder of the logs.
 
     Raises:
         UserError: this node has other versions, or no instructions for the precision.
@@ -137,13 +141,16 @@ def on_node(dataset, inputs, own, job: Job, order: Order, *, tell):
         def watched(entry):
             return [*callbacks(entry, logs if order.tensorboard else None), _Lines(tell)]
 
-        record, known = work(job, dataset, shared, watched), inputs | own
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            record = work(job, dataset, shared, watched)
+        warnings = [line for line in printed.getvalue().splitlines() if line.startswith(gap.MARK)]
+        known = inputs | own
         new = {
             name: content
             for name, content in transport.tree(folder).items()
             if known.get(name) != content and not name.endswith(".lock")
         }
-        return record, new, transport.tree(logs)
+        return record, new, transport.tree(logs), warnings
 
 
 class _Lines(keras.callbacks.Callback):

@@ -19,12 +19,10 @@ import ray
 import tensorflow as tf
 from ray.cluster_utils import Cluster as Nodes
 
-from experiment import cluster, nodes, record, timings
+from experiment import cluster, gap, nodes, record, study, timings
 from experiment.columns import MEASURED, TRIALS
 from experiment.errors import UserError
 from experiment.runner import Job
-from experiment.settings import BaselineSettings, TrialSettings
-from experiment.study import study
 from experiment.work import Shared
 from tests import studies
 from tests.program import HANGS, finish, run, start
@@ -32,6 +30,7 @@ from tests.program import HANGS, finish, run, start
 ROOT = Path(__file__).parent.parent
 SHORT = ("0.001", "10", "1", "1")  # lr, batchSz, Epoch1, Epoch2
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+RECIPE = studies.recipe(learning_rate=0.1, batch_size=1, epochs=1)
 DIFFERS = ["baseline_seconds", "retrain_seconds", "finished_at", *MEASURED]
 
 
@@ -214,17 +213,52 @@ def test_ray_that_is_not_installed_is_an_error_before_training(few, network, cal
 
 
 @pytest.mark.parametrize("package", ["keras", "tensorflow"])
-def test_a_node_with_another_version_is_rejected(package):
-    recipe = studies.recipe(learning_rate=0.1, batch_size=1, epochs=1)
-    baseline = BaselineSettings(dataset="d", model="m", seed=0, recipe=recipe)
-    trial = TrialSettings(baseline=baseline, pruning_ratio=0.5, epoch2=1, retrain_learning_rate=0.1)
-    job = Job("baseline", study([trial]).baselines[0])
+def test_a_node_with_another_version_is_rejected(package, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "RESULTS", tmp_path)
+    job = Job("baseline", studies.of_two_seeds(RECIPE, (0.5,), 1).baselines[0])
     here = {"keras": keras.__version__, "tensorflow": tf.__version__}
     versions = here | {package: "0.1"}
     order = nodes.Order(Shared("scnnb", [], False), ("scnnb", None), False, versions)
     message = f"{package}: expected version 0.1 on every node, .* got {re.escape(here[package])}; "
     with pytest.raises(UserError, match=message):
         nodes.on_node(None, {}, {}, job, order, tell=print)
+
+
+class _Direct:
+    """In place of cluster.Cluster: a submitted call runs at once, in this process."""
+
+    def __init__(self):
+        self.ended = []
+
+    def put(self, value):
+        return value
+
+    def submit(self, name, function, *arguments):
+        self.ended.append((name, function(*arguments, tell=lambda line: None), None))
+
+    def finished(self):
+        return self.ended
+
+
+def test_a_line_that_warns_of_a_gap_is_sent_from_the_node_with_the_name_of_its_job(
+    tmp_path, monkeypatch, capsys
+):
+    def work(*arguments):
+        print("epoch 1/1")
+        model = keras.Sequential([keras.layers.Dense(2)])  # without BatchNormalization
+        gap.warn(model, None, 0, in_training=1.0, in_test=0.5, remedy="")
+        return {"accuracy": 0.5, "seconds": 1.0}
+
+    monkeypatch.setattr(study, "RESULTS", tmp_path)
+    monkeypatch.setattr(nodes, "work", work)
+    baseline = studies.of_two_seeds(RECIPE, (0.5,), 1).baselines[0]
+    pool = nodes.Nodes(_Direct(), None, Shared("scnnb", [], False), None)
+    pool.submit(Job("baseline", baseline))
+    assert capsys.readouterr().out == ""  # what a node prints is not seen
+    pool.finished()
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("ATTENTION: training accuracy 100.00 %, test accuracy 50.00 %: ")
+    assert line.endswith(" (seed 0 baseline)")
 
 
 def die(file, tell):
