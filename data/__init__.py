@@ -1,14 +1,13 @@
 """Load a dataset as arrays: a known dataset by its name, or your own from a file or folder."""
 
+import importlib
 from pathlib import Path
 
-from data import cifar10, cifar100, fashion, folder, mnist, npz
-
-DATASETS = {
-    "fashion": fashion.load,
-    "mnist": mnist.load,
-    "cifar10": cifar10.load,
-    "cifar100": cifar100.load,
+DATASETS = {  # name: the module whose function `load` returns it
+    "fashion": "data.fashion",
+    "mnist": "data.mnist",
+    "cifar10": "data.cifar10",
+    "cifar100": "data.cifar100",
 }
 
 
@@ -26,7 +25,8 @@ def load(name_or_path):
         ValueError: the content is not a dataset, or its checksum is wrong.
         OSError: the file does not exist, or the dataset cannot be downloaded.
     """
+    # imported at first use: the command line reads the names, and must not wait for the rest
     if name_or_path in DATASETS:
-        return DATASETS[name_or_path]()
+        return importlib.import_module(DATASETS[name_or_path]).load()
     path = Path(name_or_path)
-    return folder.load(path) if path.is_dir() else npz.load(path)
+    return importlib.import_module("data.folder" if path.is_dir() else "data.npz").load(path)

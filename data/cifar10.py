@@ -4,6 +4,8 @@ Source: Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images. 
 research, without a licence. So it is downloaded, and must not be distributed.
 """
 
+import keras
+
 from data import cache, dataset
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
@@ -21,8 +23,6 @@ def load():
         OSError: the dataset is not in the cache and cannot be downloaded.
         ValueError: the cache holds other content.
     """
-    import keras  # takes seconds, so it is imported after the arguments are checked
-
     archive = cache.folder() / f"{FOLDER}_archive"
     train, test = cache.fetch("cifar10", archive, URL, keras.datasets.cifar10.load_data)
     loaded = dataset.from_raw("cifar10", *train, *test)

@@ -6,6 +6,8 @@ research, without a licence. So it is downloaded, and must not be distributed.
 
 import hashlib
 
+import keras
+
 from data import cache, dataset
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
@@ -26,8 +28,6 @@ def load():
         OSError: the dataset is not in the cache and cannot be downloaded.
         ValueError: the cache holds other content.
     """
-    import keras  # takes seconds, so it is imported after the arguments are checked
-
     archive = cache.folder() / f"{FOLDER}_archive"
     train, test = cache.fetch("cifar100", archive, URL, keras.datasets.cifar100.load_data)
     for name, checksum in FILES.items():

@@ -14,6 +14,7 @@ import tempfile
 import zlib
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from data import cache, dataset
@@ -111,8 +112,6 @@ def _read_or_fetch(folder, fetch):
 
 
 def _download(folder):
-    import keras  # takes seconds, and only the first run needs it
-
     cache.connect(URL)
     cache.say(f"fashion: Keras downloads the dataset to {folder}")
     cache.download(keras.datasets.fashion_mnist.load_data)

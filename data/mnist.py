@@ -4,6 +4,8 @@ Source: LeCun, Bottou, Bengio, Haffner 1998, Gradient-Based Learning Applied to 
 Recognition. Copyright Yann LeCun and Corinna Cortes, CC BY-SA 3.0 licence.
 """
 
+import keras
+
 from data import cache, npz
 
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
@@ -26,8 +28,6 @@ def load():
         OSError: the dataset is not in the cache and cannot be downloaded.
         ValueError: the cache holds other content.
     """
-    import keras  # takes seconds, so it is imported after the arguments are checked
-
     path = cache.folder() / "mnist.npz"
 
     def download():

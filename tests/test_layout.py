@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 OURS = {"data", "scnnb", "pruning", "experiment", "formal"}
 # packages that take seconds to import, or are optional
 LATE = ["keras", "tensorflow", "jax", "torch", "pandas", "matplotlib", "ray"]
-LATE += ["ai_edge_litert", "onnx", "onnxruntime", "tf2onnx"]
+LATE += ["ai_edge_litert", "onnx", "onnxruntime", "tf2onnx", "filelock", "PIL"]
 IN_FUNCTIONS = {
     # imported after the arguments are checked, because Keras takes seconds
     ("formal.py", "experiment"),
@@ -25,10 +25,7 @@ IN_FUNCTIONS = {
     ("pruning/exports/litert.py", "_write_int8"),
     ("pruning/exports/saved_model.py", "_load"),
     # the same, for the names of datasets
-    ("data/cifar10.py", "load"),
-    ("data/cifar100.py", "load"),
-    ("data/fashion.py", "_download"),
-    ("data/mnist.py", "load"),
+    ("data/__init__.py", "load"),
     # optional packages, which a flag requires
     ("experiment/backend.py", "require"),
     ("experiment/curve.py", "_pool"),
