@@ -62,7 +62,7 @@ def draw(study: Study, sizes: preflight.Sizes, dataset, network, options: Option
                 if time.monotonic() - drawn > SECONDS_BETWEEN_FIGURES:
                     _draw_figures(csv)
                     drawn = time.monotonic()
-            if outcome.record and not outcome.made:  # else its end was followed by this line
+            if outcome.record and not outcome.computed:  # else its end was followed by this line
                 print(left())
     finally:
         pictures = _draw_figures(csv)  # also if the run was stopped
@@ -102,7 +102,7 @@ def _recorded(outcome: Outcome, csv, formats, left, verbose):
     """Append the row of a job to the CSV and print it; returns the failures, a list of texts."""
     job, row = outcome.job, outcome.record
     if job.kind == "baseline":
-        if row and not outcome.made:
+        if row and not outcome.computed:
             print(log.baseline_read(job.entry.path.parent, row))
         return []  # a failure is reported with each of its trials
     if row is None:
@@ -116,16 +116,16 @@ def _recorded(outcome: Outcome, csv, formats, left, verbose):
     if job.kind == "exports":
         exporting.report_loss(job.entry, row, formats)
         why = row.get("failed_exports")
-        if outcome.made:  # its own lines may have been printed on another machine
+        if outcome.computed:  # its own lines may have been printed on another machine
             print(f"{job.name}: {why or 'done'}")
         return [f"{job.name}: {why}"] if why else []
-    if not outcome.made:
+    if not outcome.computed:
         print(f"{job.name} was finished at {row['finished_at']}; it is not trained again:")
     table = layer_tables.read(job.entry.layers_file)
     if verbose and table:
         print(table)
     print(log.in_words(row, table and layer_tables.filters(table)))
-    if outcome.made:
+    if outcome.computed:
         print(left())
     return []
 

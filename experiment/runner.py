@@ -50,13 +50,13 @@ class Outcome(NamedTuple):
         job: Job.
         record: dict of plain values, None if the job failed.
         error: the error message if it failed, or None.
-        made: whether the job was computed by this call, not read from its files.
+        computed: whether this call computed the job; if not, its result was read from its files.
     """
 
     job: Job
     record: dict | None
     error: str | None
-    made: bool
+    computed: bool
 
 
 class Runner:
@@ -75,15 +75,15 @@ class Runner:
         """
         self.pool, self.formats, self.int8_io, self.fresh = pool, list(formats), int8_io, fresh
         self.todo, self.running = jobs(study, exports=bool(formats)), {}  # job: its lock
-        self.made, self.failed = set(), {}  # job: error
+        self.computed, self.failed = set(), {}  # job: error
 
     def counts(self, subject: Baseline | Trial):
         """Whether the stored record of a study.Baseline or study.Trial is used, not replaced."""
         kind = "baseline" if isinstance(subject, Baseline) else "trial"
-        return not self.fresh or Job(kind, subject) in self.made
+        return not self.fresh or Job(kind, subject) in self.computed
 
     def outcomes(self):
-        """Run all jobs; yields the Outcome of each job when it ends."""
+        """Run all jobs; yields the Outcome of each job when the job ends."""
         try:
             while self.todo or self.running:
                 for job in list(self.todo):
@@ -100,7 +100,7 @@ class Runner:
                 lock.release()
 
     def _begin(self, job: Job):
-        """Submit a job if it can begin; returns its Outcome if there is nothing to compute."""
+        """Submit a job if it can begin; returns its Outcome if nothing must be computed."""
         if job.needs in self.todo or job.needs in self.running:
             return None
         lock = job.entry.lock(wait=False)
@@ -111,7 +111,7 @@ class Runner:
             job.entry.remove_backups()
         self.todo.remove(job)
         wanted = self._is_wanted(job, record)
-        outcome = self._without_making(job, record) if wanted else None
+        outcome = self._without_computing(job, record) if wanted else None
         if wanted and outcome is None:
             self.running[job] = lock
             self.pool.submit(job)
@@ -119,13 +119,13 @@ class Runner:
             lock.release()
         return outcome
 
-    def _without_making(self, job: Job, record):
+    def _without_computing(self, job: Job, record):
         """The Outcome of a job that cannot or need not be computed, or None."""
         if job.needs in self.failed and not record:
             self.failed[job] = f"its baseline failed: {self.failed[job.needs]}"
-            return Outcome(job, None, self.failed[job], made=False)
+            return Outcome(job, None, self.failed[job], computed=False)
         if record and self._is_stored(job, record):
-            return Outcome(job, record, None, made=False)
+            return Outcome(job, record, None, computed=False)
         return None
 
     def _is_stored(self, job: Job, record):
@@ -149,8 +149,8 @@ class Runner:
             if error:
                 self.failed[job] = error
             else:
-                self.made.add(job)
-            yield Outcome(job, record, error, made=True)
+                self.computed.add(job)
+            yield Outcome(job, record, error, computed=True)
 
 
 def jobs(study: Study, *, exports):

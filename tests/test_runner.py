@@ -72,7 +72,7 @@ def models(monkeypatch):
 
 def run(grid, pool, **options):
     return [
-        (outcome.job.name, outcome.error, outcome.made)
+        (outcome.job.name, outcome.error, outcome.computed)
         for outcome in Runner(grid, pool, **options).outcomes()
     ]
 
@@ -161,7 +161,7 @@ def test_fresh_computes_every_job_again_once(grid):
     pool = _Pool()
     outcomes = run(grid, pool, formats=ONNX, fresh=True)
     assert sorted(pool.submitted) == sorted(job.name for job in jobs(grid, exports=True))
-    assert all(made for *_, made in outcomes)
+    assert all(computed for *_, computed in outcomes)
 
 
 def test_if_a_baseline_fails_only_its_trials_fail(grid):
@@ -196,7 +196,7 @@ def test_stored_exports_are_not_computed_again(grid):
     pool = _Pool()
     outcomes = run(grid, pool, formats=ONNX)
     assert pool.submitted == []
-    assert not any(made for *_, made in outcomes)
+    assert not any(computed for *_, computed in outcomes)
 
 
 def test_the_result_of_another_run_is_waited_for_and_then_read(grid, monkeypatch, capsys):
@@ -210,7 +210,7 @@ def test_the_result_of_another_run_is_waited_for_and_then_read(grid, monkeypatch
 
     runner = Runner(grid, pool)
     monkeypatch.setattr("builtins.print", waited)
-    names = [(outcome.job.name, outcome.made) for outcome in runner.outcomes()]
+    names = [(outcome.job.name, outcome.computed) for outcome in runner.outcomes()]
     assert names[-1] == ("seed 0 pruned0.0_retrained1", False)
     assert len(names) == 6
 
