@@ -1,4 +1,4 @@
-"""The network of a call: built or read from a file; and its checksum."""
+"""The network of a call, built or read from a file, and its checksum."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ def build(network, dataset, normalize=""):
 
     Args:
         network: a key of `scnnb.NETWORKS`, with new weights; or the path of a `.keras` or `.h5`
-            file, with those it holds.
+            file, with the weights in it.
         dataset: Dataset.
         normalize: as `BaselineSettings` has it; "" for a network in a file.
 
@@ -53,12 +53,12 @@ def content(dataset, model, network):
 
 
 def warn_of_pixels(model, dataset, given):
-    """Print a line if a trained network answers clearly better to pixels of another range.
+    """Print a line if a trained network is clearly more accurate with another range of pixels.
 
     Args:
         model: Keras model as `build` returns it.
         dataset: Dataset.
-        given: dict of the parsed arguments; `model` is its path, `pixels` the range given.
+        given: dict of the parsed arguments; `model` is the path of the network, `pixels` the range.
     """
     pixels = given["pixels"]
     images, labels = samples.training_images(dataset, given["seed"][0], PIXEL_IMAGES)

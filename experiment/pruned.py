@@ -1,4 +1,4 @@
-"""What a trial asks of the library: the smaller network, stage by stage."""
+"""The pruned network of a trial, stage by stage."""
 
 import pruning
 from experiment import settings
@@ -8,9 +8,9 @@ from pruning import cost, groups, surgery
 
 
 def cuts(model, trial: TrialSettings, images=None):
-    """Each pruning of a schedule: names of the layers, and the network after it.
+    """Yield the names of the layers that are pruned in each stage, and the network after it.
 
-    Whoever asks for the next may have retrained the network in the meantime.
+    The caller may retrain a network before it asks for the next one.
 
     Args:
         model: Keras model.
@@ -18,7 +18,7 @@ def cuts(model, trial: TrialSettings, images=None):
         images: training images, for criteria that look at feature maps.
 
     Raises:
-        UserError: it cannot be pruned like this.
+        UserError: the network cannot be pruned like this.
     """
     if trial.schedule == "one-shot":
         yield "all layers", _prune(model, trial, images=images)
@@ -35,7 +35,7 @@ def cuts(model, trial: TrialSettings, images=None):
 
 
 def renewed(model, trial: TrialSettings):
-    """The pruned shape with new weights, whatever the ranking."""
+    """The pruned network with new weights; the ranking of the filters has no effect on it."""
     return surgery.renewed(groups.find(_prune(model, settings.unranked(trial))))
 
 

@@ -24,16 +24,19 @@ from experiment.work import callbacks
 from pruning import sensitivity
 from scnnb import training
 
-TRAINING_IMAGES = 10_000  # to measure on if ratios are chosen
-ONE = ("pruning_ratio", "accuracy")  # parts that are at most one
+TRAINING_IMAGES = 10_000  # the accuracies are measured on these if ratios are chosen
+PARTS = ("pruning_ratio", "accuracy")  # numbers from 0 to 1
 
 
 def check(network, coupled):
-    """Print which layers cannot be measured; UserError if none can.
+    """Print which layers cannot be measured.
 
     Args:
         network: Keras model.
         coupled: as `prune` takes it.
+
+    Raises:
+        UserError: no layer can be measured.
     """
     with as_the_users(ValueError):
         _, reasons = sensitivity.measurable(network, coupled)
@@ -60,7 +63,7 @@ def analyse(study, dataset, given, options):
             baseline, dataset, given["model"], options.fresh, watch
         ).model
         if options.max_drop is not None:
-            _refuse_chance(model, dataset, baseline.seed, options.max_drop)
+            _check_above_chance(model, dataset, baseline.seed, options.max_drop)
         for criterion in given["criterion"]:
             rows = _analysed(model, baseline, dataset, criterion, given["coupled"], options)
             with as_the_users(record.NotARecordError):
@@ -74,7 +77,7 @@ def analyse(study, dataset, given, options):
 
 def _analysed(model, baseline, dataset, criterion, coupled, options):
     """The rows of one criterion, measured or read; with --max-drop, the layer ratios are stored."""
-    # ratios are not to be chosen on the test images
+    # ratios must not be chosen with the test images
     images = "test" if options.max_drop is None else "training"
     how = {"criterion": criterion, "coupled": coupled, "images": images}
     path = baseline.entry.path.with_name("_".join(["sensitivity", *how.values()]))
@@ -82,25 +85,25 @@ def _analysed(model, baseline, dataset, criterion, coupled, options):
     kinds |= dict.fromkeys(["finished_at", "keras", "backend_version"], str)
     entry = Entry(path, (kinds, {}, ()))
     lock = entry.lock()
-    found = None if options.fresh else entry.read_record()
-    if found is None:
-        found = _measured(model, dataset, baseline.seed, **how)
-        entry.save_record(found)
+    analysis = None if options.fresh else entry.read_record()
+    if analysis is None:
+        analysis = _measured(model, dataset, baseline.seed, **how)
+        entry.save_record(analysis)
     else:
-        print(f"{entry.name} was finished at {found['finished_at']}; it is not measured again")
+        print(f"{entry.name} was finished at {analysis['finished_at']}; it is not measured again")
     lock.release()
-    layers = found.pop("layers")
+    layers = analysis.pop("layers")
     if options.max_drop is not None:
-        ratios = sensitivity.largest_ratios(found["baseline_accuracy"], layers, options.max_drop)
+        ratios = sensitivity.largest_ratios(analysis["baseline_accuracy"], layers, options.max_drop)
         chosen = Entry(path.with_name(f"{entry.name}_drop{options.max_drop}"), ({}, {}, ()))
         chosen.save_record(ratios)
         print(f"for --layer-ratios: {chosen.record_file}")
-    shared = fields.row(baseline.settings) | how | found
+    shared = fields.row(baseline.settings) | how | analysis
     return [shared | row | {"layers": " ".join(row["layers"])} for row in layers]
 
 
 def _measured(model, dataset, seed, *, criterion, coupled, images):
-    """The accuracies of a baseline without a part of one layer's filters, a dict."""
+    """The accuracies of a baseline if a part of one layer's filters is removed, a dict."""
     chosen, labels = dataset.test
     if images == "training":
         chosen, labels = samples.training_images(dataset, seed, TRAINING_IMAGES)
@@ -134,10 +137,10 @@ def _norms(model, baseline):
     ]
 
 
-def _refuse_chance(model, dataset, seed, max_drop):
-    """Raise UserError if no filter can be missed since the network answers by chance.
+def _check_above_chance(model, dataset, seed, max_drop):
+    """Raise UserError if the accuracy less `max_drop` would be no better than chance.
 
-    Chance is to name the most frequent class always, and three standard errors more.
+    Chance is the accuracy of always naming the most frequent class, and three standard errors.
     """
     images, labels = samples.training_images(dataset, seed, TRAINING_IMAGES)
     accuracy = training.accuracy(model, images, labels)
@@ -151,16 +154,16 @@ def _refuse_chance(model, dataset, seed, max_drop):
 
 
 def _are_layers(rows):
-    """Whether this is what `sensitivity.analyse` gives of single layers, and not nothing."""
+    """Whether these are rows as `sensitivity.analyse` returns them, at least one."""
     return bool(rows) and isinstance(rows, list) and all(map(_is_layer, rows))
 
 
 def _is_layer(row):
     return (
         isinstance(row, dict)
-        and row.keys() == {"layers", *ONE}
+        and row.keys() == {"layers", *PARTS}
         and isinstance(row["layers"], list)
         and row["layers"]
         and all(isinstance(layer, str) and layer.strip() for layer in row["layers"])
-        and all(type(row[name]) is float and 0 <= row[name] <= 1 for name in ONE)
+        and all(type(row[name]) is float and 0 <= row[name] <= 1 for name in PARTS)
     )

@@ -104,7 +104,7 @@ def make_trial(trial: Trial, dataset, callbacks=()):
         callbacks: Keras callbacks of every training.
 
     Returns:
-        Dict of plain values, the columns of the CSV but those of exports.
+        Dict of plain values, the columns of the CSV without those of exports.
     """
     baseline, entry = trained(trial.baseline), trial.entry
     timings.forget_peak()
@@ -135,7 +135,7 @@ def make_trial(trial: Trial, dataset, callbacks=()):
 
 
 def prune_and_retrain(baseline, dataset, trial: Trial, callbacks=()):
-    """The pruned, retrained network: all layers at once, or one after the other.
+    """The pruned and retrained network; layers are pruned at once, or one after the other.
 
     Args:
         baseline: Keras model.
@@ -200,7 +200,7 @@ def now():
 
 
 def _train(model, dataset, recipe: Recipe, backup, callbacks):
-    """The seconds of all epochs, and the training accuracy of the last; None if it was stored."""
+    """The seconds of all epochs, and the last training accuracy; None if no epoch was computed."""
     how, last = dataclasses.asdict(recipe), {}
     watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: last.update(logs))
     watched = [*callbacks, watch]

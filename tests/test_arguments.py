@@ -1,4 +1,4 @@
-"""The command line: what it accepts and how it refuses the rest."""
+"""The command line: the arguments that it accepts, and the errors about others."""
 
 import math
 import os
@@ -332,7 +332,7 @@ def test_a_backend_that_cannot_train_is_a_wrong_argument(monkeypatch, capsys, va
         ("--tensorboard", "logs", ""),
     ],
 )
-def test_what_tensorflow_writes_is_refused_on_other_backends(
+def test_what_tensorflow_writes_is_an_error_on_other_backends(
     monkeypatch, capsys, backend, flag, value, later
 ):
     monkeypatch.setenv("KERAS_BACKEND", backend)

@@ -1,4 +1,4 @@
-"""formal.py, trial by trial: rows and files of whole runs."""
+"""formal.py, trial by trial: rows and files of complete runs."""
 
 import math
 import re

@@ -15,7 +15,7 @@ def test_the_public_functions_are_there_by_name():
     assert {name: getattr(pruning, name).__name__ for name in names} == {n: n for n in names}
 
 
-def test_a_name_that_is_not_there_is_refused():
+def test_a_name_that_is_not_there_is_an_error():
     with pytest.raises(AttributeError, match="module 'pruning' has no attribute 'cut'"):
         pruning.cut  # noqa: B018
 

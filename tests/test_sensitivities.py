@@ -131,7 +131,7 @@ def test_max_drop_writes_layer_ratios_measured_on_training_images(few, trained, 
     assert (status, err) == (0, "")
 
 
-def test_max_drop_is_refused_if_the_baseline_answers_by_chance(tmp_path, call):
+def test_max_drop_is_an_error_if_the_baseline_answers_by_chance(tmp_path, call):
     network_of_bytes(tmp_path / "own.keras")
     bright(tmp_path / "bright.npz")
     arguments = ("bright.npz", *SHORT, 0, "--model", "own.keras", "--trained", "--sensitivity")

@@ -94,10 +94,10 @@ def entry(each):
 
 def files(entry):
     """Everything that is written for a stored network."""
-    whole = [entry.model_file, entry.record_file, entry.stages_file, entry.layers_file]
-    whole += [entry.backup_file(number) for number in range(3)]
-    whole += [entry.export_file(each) for each in FORMATS.values()]
-    return {f"{entry.path}.lock", *map(str, whole), *(str(partial_path(file)) for file in whole)}
+    files = [entry.model_file, entry.record_file, entry.stages_file, entry.layers_file]
+    files += [entry.backup_file(number) for number in range(3)]
+    files += [entry.export_file(each) for each in FORMATS.values()]
+    return {f"{entry.path}.lock", *map(str, files), *(str(partial_path(file)) for file in files)}
 
 
 def test_every_setting_is_drawn():

@@ -1,4 +1,4 @@
-"""Trainings of baselines and trials, in whole runs."""
+"""Trainings of baselines and trials, in complete runs."""
 
 import re
 
