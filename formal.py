@@ -12,7 +12,7 @@ import signal
 import sys
 
 import data
-from experiment import arguments, grid, signals
+from experiment import arguments, custom, grid, signals
 from experiment.backend import import_keras
 from experiment.errors import as_the_users, in_one_line, is_the_users
 
@@ -40,7 +40,8 @@ def main():
             with signals.handled(signals.end_at_once):  # an import may swallow an exception
                 given, options = arguments.parse(sys.argv[1:])
                 import_keras(gpus=not options.ray)  # with --ray, only the trials use GPUs
-            experiment(given, options)
+            with custom.loaded(options.custom):
+                experiment(given, options)
     except (KeyboardInterrupt, Exception) as error:
         # other code may have replaced the KeyboardInterrupt by another error
         if numbers or isinstance(error, KeyboardInterrupt):
@@ -68,7 +69,8 @@ def experiment(given, options):
     network = networks.build(given["model"], dataset, given["normalize"])
     if given["trained"]:
         networks.warn_of_pixels(network, dataset, given)
-    content = networks.content(dataset, network, given["model"])
+    content = networks.content(dataset, network, given["model"], options.custom)
+    preflight.check_scores(network, given["criterion"], options.custom)
     trials = study(grid.trials(given, dataset=dataset.name, content=content))
     if options.sensitivity:
         sensitivities.check(network, given["coupled"])

@@ -1,13 +1,20 @@
 """Load a dataset as arrays: a known dataset by its name, or your own from a file or folder."""
 
+import functools
 import importlib
 from pathlib import Path
 
-DATASETS = {  # name: the module whose function `load` returns it
-    "fashion": "data.fashion",
-    "mnist": "data.mnist",
-    "cifar10": "data.cifar10",
-    "cifar100": "data.cifar100",
+
+def _load(module, *arguments):
+    # imported here: the command line reads the names, and must not wait for the rest
+    return importlib.import_module(module).load(*arguments)
+
+
+DATASETS = {
+    "fashion": functools.partial(_load, "data.fashion"),
+    "mnist": functools.partial(_load, "data.mnist"),
+    "cifar10": functools.partial(_load, "data.cifar10"),
+    "cifar100": functools.partial(_load, "data.cifar100"),
 }
 
 
@@ -25,8 +32,7 @@ def load(name_or_path):
         ValueError: the content is not a dataset, or its checksum is wrong.
         OSError: the file does not exist, or the dataset cannot be downloaded.
     """
-    # imported at first use: the command line reads the names, and must not wait for the rest
     if name_or_path in DATASETS:
-        return importlib.import_module(DATASETS[name_or_path]).load()
+        return DATASETS[name_or_path]()
     path = Path(name_or_path)
-    return importlib.import_module("data.folder" if path.is_dir() else "data.npz").load(path)
+    return _load("data.folder" if path.is_dir() else "data.npz", path)

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import functools
 import re
 
 import scnnb
@@ -14,6 +15,7 @@ from pruning import criteria
 from pruning.exports import FORMATS
 
 POSITIONS = "dataset lr batchSz Epoch1 Epoch2 filterPercentage".split()
+MAY_BE_FUNCTIONS = ("dataset", "model", "criterion")  # of --custom
 UNUSED = {  # with --sensitivity: flag and its name in the code
     "--strategy": "strategy",
     "--schedule": "schedule",
@@ -43,7 +45,10 @@ def parse(argv):
     Returns:
         `(given, options)`: what `grid.trials` takes, and Options.
     """
-    parser = make_parser()
+    first = _Parser(prog="formal.py", add_help=False, allow_abbrev=False)
+    options.add_custom(first.add_argument)
+    custom = first.parse_known_args(argv)[0].custom
+    parser = make_parser(custom.functions if custom else ())
     # A blank in front keeps argparse from taking -inf, -1e-3 or -1..1 for an option
     values = [f" {a}" if checks.is_number(a) or a in PIXELS else a for a in argv]
     given = vars(parser.parse_intermixed_args(values))
@@ -64,8 +69,8 @@ def parse(argv):
     return given, Options(**others)
 
 
-def make_parser():
-    """The argparse.ArgumentParser of the command line."""
+def make_parser(functions=()):
+    """The argparse.ArgumentParser of the command line; `functions` are names of `--custom`."""
     parser = _Parser(
         prog="formal.py",
         allow_abbrev=False,
@@ -85,8 +90,9 @@ def make_parser():
         help=f"Flags of a training: {', '.join(recipes.NAMES)}, or the path of a .toml file with "
         'lines such as lr-schedule = "cosine". A flag given beside it wins. Example: --recipe fast',
     )
-    _add_settings(parser, groups)
+    _add_settings(parser, groups, functions)
     options.add_to_prune(groups[PRUNE].add_argument)
+    options.add_custom(groups[PRUNE].add_argument)
     options.add_seeds(groups[TRAIN].add_argument)
     options.add_to_write(groups[options.WRITE].add_argument)
     options.add_to_run(groups[options.RUN].add_argument)
@@ -94,12 +100,14 @@ def make_parser():
     return parser
 
 
-def _add_settings(parser, groups):
+def _add_settings(parser, groups, functions):
     """The fields of the settings: positions first, in their order; `_defaults` comes after."""
     flags = {f.metadata["flag"]: f for f in fields.of(TrialSettings).values() if f.metadata["flag"]}
     for flag in [*POSITIONS, *(flag for flag in flags if flag not in POSITIONS)]:
         field = flags[flag]
         parsed = field.metadata["parsed"]
+        if field.name in MAY_BE_FUNCTIONS:
+            parsed = parsed | {"type": functools.partial(parsed["type"], functions=functions)}
         if flag in POSITIONS:
             parser.add_argument(field.name, metavar=flag, **parsed)
         else:
@@ -135,7 +143,7 @@ def _refuse_what_does_not_fit(parser, args):
                 f"--{flag} requires KERAS_BACKEND=tensorflow, got {args.backend}: TensorFlow "
                 f"writes its files{instead}"
             )
-    if args.trained and args.model in scnnb.NETWORKS:
+    if args.trained and not args.model.endswith((".keras", ".h5")):
         parser.error(f"--trained requires --model with the path of a file, got {args.model}")
     if args.trained and args.control:
         parser.error(f"--control {args.control} does not fit --trained: it needs Epoch1")

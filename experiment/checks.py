@@ -10,6 +10,7 @@ from pathlib import Path
 import data
 import scnnb
 from experiment.layer_ratios import LAYER_RATIOS
+from pruning import criteria
 
 
 def did_you_mean(text, names):
@@ -46,6 +47,21 @@ def _checked(kind, holds, accepted, guess=lambda text: ""):
     return convert
 
 
+def _named(names, fits=lambda value: False, otherwise=""):
+    """A type that takes one of the names, a function of `--custom`, or a text that fits."""
+
+    def convert(text, functions=()):
+        known = [*names, *functions]
+        return _checked(
+            str.strip,
+            lambda value: value in known or fits(value),
+            ", ".join(known if functions else [*known, "a function of --custom"]) + otherwise,
+            lambda value: did_you_mean(value, known),
+        )(text)
+
+    return convert
+
+
 learning_rate = _checked(
     float, lambda value: 0 < value < math.inf, "a number above 0, such as 0.001"
 )
@@ -59,35 +75,31 @@ ratio = _checked(
     _as_a_part,
 )
 seed = _checked(int, lambda value: 0 <= value < 2**32, "a whole number from 0 to 2^32 - 1")
-dataset = _checked(
-    str.strip,
+dataset = _named(
+    [*data.DATASETS],
     lambda value: (
-        value in data.DATASETS
-        or (value.endswith(".npz") and value.isprintable() and Path(value).is_file())
+        (value.endswith(".npz") and value.isprintable() and Path(value).is_file())
         or (
             value != ""
             and value.isprintable()
             and all((Path(value) / part).is_dir() for part in ("train", "test"))
         )
     ),
-    f"{', '.join(data.DATASETS)} or the path of an .npz file or a folder with train/ and test/ "
-    "that exists",
-    lambda text: did_you_mean(text, data.DATASETS),
+    " or the path of an .npz file or a folder with train/ and test/ that exists",
 )
-network = _checked(
-    str.strip,
+network = _named(
+    [*scnnb.NETWORKS],
     lambda value: (
-        value in scnnb.NETWORKS
-        or (value.endswith((".keras", ".h5")) and value.isprintable() and Path(value).is_file())
+        value.endswith((".keras", ".h5")) and value.isprintable() and Path(value).is_file()
     ),
-    f"{', '.join(scnnb.NETWORKS)} or the path of a .keras or .h5 file that exists",
-    lambda text: did_you_mean(text, scnnb.NETWORKS),
+    " or the path of a .keras or .h5 file that exists",
 )
 augmentation = _checked(
     lambda text: text.strip().replace("none", ""),
     lambda value: value in ("", "flip", "crop-flip"),
     "crop-flip, flip or none",
 )
+criterion = _named([*criteria.OF_KERNELS, *criteria.OF_FEATURE_MAPS])
 address = _checked(
     str.strip,
     lambda value: value in ("local", "auto") or re.fullmatch(r"(ray://)?[^\s:/]+:\d+", value),

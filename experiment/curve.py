@@ -95,7 +95,7 @@ def _pool(dataset, shared: Shared, options: Options, time_left):
     code, plain = [ROOT / name for name in PACKAGES], (UserError, OSError, MemoryError)
     with as_the_users(ClusterError):
         with Cluster(options.ray, code=code, plain=plain, **given) as cluster:
-            yield Nodes(cluster, dataset, shared, options.tensorboard)
+            yield Nodes(cluster, dataset, shared, options.tensorboard, options.custom)
 
 
 def _recorded(outcome: Outcome, csv, formats, left, verbose):

@@ -9,6 +9,7 @@ import keras
 import scnnb
 from data.dataset import PIXELS
 from experiment import samples
+from experiment.custom import Custom
 from experiment.errors import as_the_users
 from scnnb import reading, training
 
@@ -20,13 +21,13 @@ def build(network, dataset, normalize=""):
     """The network for images and classes of the dataset, not compiled.
 
     Args:
-        network: a key of `scnnb.NETWORKS`, with new weights; or the path of a `.keras` or `.h5`
-            file, with the weights in it.
+        network: a key of `scnnb.NETWORKS`, with new weights (or those that a function of
+            `--custom` gives it); or the path of a `.keras` or `.h5` file, with those it holds.
         dataset: Dataset.
         normalize: as `BaselineSettings` has it; "" for a network in a file.
 
     Raises:
-        UserError: the file cannot be read, or does not fit the dataset.
+        UserError: the file cannot be read, or the network does not fit the dataset.
     """
     with as_the_users(ValueError):
         if network not in scnnb.NETWORKS:
@@ -37,18 +38,21 @@ def build(network, dataset, normalize=""):
         return scnnb.NETWORKS[network](dataset.image_shape, dataset.num_classes, statistics)
 
 
-def content(dataset, model, network):
+def content(dataset, model, network, custom: Custom | None = None):
     """The start of a checksum of the names and contents of dataset and network.
 
     Args:
         dataset: Dataset.
         model: Keras model as `build` returns it.
         network: name or path of the network, as `build` takes it.
+        custom: the file of `--custom`; its content is a part of the checksum.
     """
     named = [dataset.name, dataset.fingerprint, Path(network).name, model.to_json()]
     checksum = hashlib.sha256(json.dumps(named).encode())
     if network not in scnnb.NETWORKS:
         checksum.update(Path(network).read_bytes())
+    if custom:
+        checksum.update(custom.source)
     return checksum.hexdigest()[:12]
 
 

@@ -12,6 +12,7 @@ import scnnb
 from experiment import exporting, gap, transport
 from experiment.backend import import_keras, version
 from experiment.cluster import Cluster
+from experiment.custom import Custom, loaded
 from experiment.errors import UserError, as_the_users
 from experiment.runner import Job
 from experiment.store import Entry
@@ -28,18 +29,20 @@ class Order(NamedTuple):
         network: `(name, None)` of a known network, or `(file name, content of the file)`.
         tensorboard: whether to write logs for TensorBoard.
         versions: `{package: version}` that the node must have.
+        custom: the file of `--custom`, or None.
     """
 
     shared: Shared
     network: tuple
     tensorboard: bool
     versions: dict
+    custom: Custom | None = None
 
 
 class Nodes:
     """Runs jobs on the nodes of a cluster. The nodes share no files with this process."""
 
-    def __init__(self, cluster: Cluster, dataset, shared: Shared, tensorboard):
+    def __init__(self, cluster: Cluster, dataset, shared: Shared, tensorboard, custom=None):
         """Copy the dataset to Ray's store, and keep the settings of all jobs.
 
         Args:
@@ -47,12 +50,13 @@ class Nodes:
             dataset: Dataset.
             shared: work.Shared.
             tensorboard: pathlib.Path of the folder for TensorBoard's logs, or None.
+            custom: the file of `--custom`, or None.
         """
         self.cluster, self.shared, self.tensorboard = cluster, shared, tensorboard
         self.dataset, self.baselines, self.jobs = cluster.put(dataset), {}, {}
         file = None if shared.network in scnnb.NETWORKS else Path(shared.network)
         network = (file.name, file.read_bytes()) if file else (shared.network, None)
-        self.order = Order(shared, network, bool(tensorboard), _versions())
+        self.order = Order(shared, network, bool(tensorboard), _versions(), custom)
 
     @property
     def places(self):
@@ -128,7 +132,7 @@ def on_node(dataset, inputs, own, job: Job, order: Order, *, tell):
     with as_the_users(ValueError):
         precision.check(_recipe(job).precision)
     tell("begins")
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, loaded(order.custom):
         job = job.within(Path(scratch))
         folder, logs = job.entry.path.parent, Path(scratch, "logs")
         folder.mkdir()

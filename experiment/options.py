@@ -1,9 +1,10 @@
-"""Options of the command line that do not change results: their flags and values."""
+"""Options of the command line that are not settings of a trial: their flags and values."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiment import checks
+from experiment import checks, custom
+from experiment.custom import Custom
 from pruning.exports import FORMATS
 
 WRITE, RUN = "what to write", "where to run"  # groups of --help
@@ -11,11 +12,13 @@ WRITE, RUN = "what to write", "where to run"  # groups of --help
 
 @dataclass(frozen=True)
 class Options:
-    """Arguments that do not shape a result.
+    """Arguments that are not settings of a trial.
 
-    Attributes: those of the flags; `export` is a list of Format.
+    Attributes: those of the flags; `export` is a list of Format; the content of `custom` is a part
+    of the settings.
     """
 
+    custom: Custom | None
     sensitivity: bool
     max_drop: float | None
     dry_run: bool
@@ -52,6 +55,17 @@ def add_to_prune(add):
         help="With --sensitivity: measure on training images, and write a file for --layer-ratios "
         "with the largest fraction of each layer that loses at most this much accuracy, 0..1. "
         "Example: --max-drop 0.01 for 1 point",
+    )
+
+
+def add_custom(add):
+    """Add `--custom`, which names what other arguments may be."""
+    add(
+        "--custom",
+        type=custom.read,
+        metavar="FILE.py",
+        help="Python file with your own layers and rules, and functions whose names may stand for "
+        "the dataset, for --model and for --criterion. Example: --custom mine.py",
     )
 
 

@@ -10,11 +10,12 @@ import pruning
 from experiment import record
 from experiment.backend import require
 from experiment.columns import Table
+from experiment.custom import Custom
 from experiment.errors import UserError, as_the_users
 from experiment.options import Options
 from experiment.progress import in_order
 from experiment.study import RESULTS, Baseline, Study
-from pruning import cost
+from pruning import cost, criteria, groups
 from scnnb import precision
 from scnnb.files import set_aside
 
@@ -61,6 +62,25 @@ def check_machine(options: Options, given):
     for file_format in options.export:
         for package in file_format.packages:
             require(package, f"--export {file_format.name}")
+
+
+def check_scores(network, names, custom: Custom | None):
+    """Check that each criterion of `--custom` scores the filters of the network.
+
+    Args:
+        network: Keras model, trained or not.
+        names: list of criteria.
+        custom: the file of `--custom`.
+
+    Raises:
+        UserError: a score is missing or not finite.
+    """
+    own = [name for name in names if custom and name in custom.functions]
+    with as_the_users(ValueError):
+        members = groups.find(network).members.values() if own else ()
+    for filters in (member.flow.filters for member in members):
+        for name in own if filters.prunable else ():
+            criteria.OF_KERNELS[name](filters.kernel())
 
 
 def sizes(network, study: Study):

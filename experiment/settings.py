@@ -9,7 +9,6 @@ from data.dataset import PIXELS
 from experiment import checks, layer_ratios
 from experiment.fields import TRAIN, Switch, setting
 from experiment.recipe import Recipe
-from pruning import criteria
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +16,8 @@ class BaselineSettings:
     """Settings of a baseline.
 
     Attributes:
-        content: start of a checksum of the names and contents of dataset and network.
+        content: start of a checksum of the names and contents of dataset and network, and of the
+            file of `--custom`.
         recipe: of its training; 0 epochs if the network is trained already.
     """
 
@@ -26,14 +26,16 @@ class BaselineSettings:
         type=checks.dataset,
         help=f"Images for training and testing: {', '.join(data.DATASETS)}, or the path of an .npz "
         "file (uint8 images x_train, x_test; integer labels y_train, y_test) or of a folder "
-        "(images train/<class>/*.png, test/<class>/*.png). Example: fashion",
+        "(images train/<class>/*.png, test/<class>/*.png), or a function of --custom. "
+        "Example: fashion",
     )
     model: str = setting(
         "--model",
         type=checks.network,
         metavar="NAME|PATH",
         help=f"Network: {', '.join(scnnb.NETWORKS)} (default scnnb), or the path of a .keras or "
-        ".h5 file, which is trained for Epoch1 more epochs. Example: --model vgg16",
+        ".h5 file, which is trained for Epoch1 more epochs, or a function of --custom. "
+        "Example: --model vgg16",
     )
     recipe: Recipe
     pixels: str = setting(
@@ -63,8 +65,8 @@ class BaselineSettings:
     seed: int = setting(name="seed{}", help="Seed of all random numbers: `--seed` or `--seeds`.")
     content: str = setting(
         default="",  # of older rows not known: they stay beside others
-        help="Start of a checksum of the names and contents of dataset and network; empty in rows "
-        "of older versions.",
+        help="Start of a checksum of the names and contents of dataset and network, and of the "
+        "file of --custom; empty in rows of older versions.",
     )
 
 
@@ -106,14 +108,15 @@ class TrialSettings:
     criterion: str = setting(
         "--criterion",
         default="l1",
-        choices=[*criteria.OF_KERNELS, *criteria.OF_FEATURE_MAPS],
+        type=checks.criterion,
         nargs="+",
         action="extend",
         metavar="NAME",
         help="Importance of a filter; the least important are removed. From its weights: l1 "
         "(default), l2, random, or largest, which removes the largest L1 norms. From its feature "
-        "maps of the training images: mean-mean, mean-std, mean-l1, mean-l2 or var-l2. Each "
-        "criterion is a trial of its own. Example: --criterion l1 random",
+        "maps of the training images: mean-mean, mean-std, mean-l1, mean-l2 or var-l2. Or a "
+        "function of --custom. Each criterion is a trial of its own. "
+        "Example: --criterion l1 random",
     )
     strategy: str = setting(
         "--strategy",

@@ -1,4 +1,4 @@
-"""Read your own network from a file."""
+"""Networks of the user: read from a file, and checked."""
 
 import keras
 
@@ -12,16 +12,32 @@ def read_network(path, images, num_classes):
         num_classes: number of classes.
 
     Raises:
-        ValueError: the file cannot be loaded, or the network does not return class probabilities
-            for such images.
+        ValueError: the file cannot be loaded, or the network is refused by `checked`.
     """
     try:
         model = keras.models.load_model(path, compile=False)
     except Exception as error:  # a file with any content can raise any error
-        hint = ""
+        hint = "; if it has layers of your own, give the file that defines them with --custom"
         if path.suffix == ".h5":
             hint = "; load it in the program that wrote it, and save it there as a .keras file"
         raise ValueError(f"{path}: Keras cannot load it: {error}{hint}") from error
+    return checked(model, path, images, num_classes)
+
+
+def checked(model, path, images, num_classes):
+    """The network as a Functional model with tensors as input and output, not compiled.
+
+    Args:
+        model: what the user's file or function gave.
+        path: path of the file or name of the function, for messages.
+        images: as `read_network` takes them.
+        num_classes: number of classes.
+
+    Raises:
+        ValueError: it is no network, or does not return class probabilities for such images.
+    """
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"{path}: expected a Keras model, got {type(model).__name__}")
     if not model.built:
         raise ValueError(f"{path}: expected a built model; call it on images before you save it")
     inputs, outputs = (getattr(model, name, None) or [] for name in ("inputs", "outputs"))

@@ -69,6 +69,7 @@ def test_pages_have_calls():
 def test_every_call_of_a_page_is_accepted(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("mine.keras").touch()
+    Path("mine.py").write_text(blocks("docs/custom.md", "python"))
     call = re.sub(r"\$\{[^}]*\}|\$\w+", "0.1", call)  # a variable of the shell
     values = shlex.split(re.sub(r"\b(HOST|HEAD):PORT", "HOST:6379", call))
     given, _ = arguments.parse(values)

@@ -19,13 +19,14 @@ IN_FUNCTIONS = {
     # imported at first use, because the command line reads names from these packages
     ("scnnb/__init__.py", "_build"),
     ("pruning/__init__.py", "__getattr__"),
+    ("experiment/custom.py", "_network"),
     # the same, for the names of export formats
     ("pruning/exports/inputs.py", "signature"),
     ("pruning/exports/litert.py", "_write"),
     ("pruning/exports/litert.py", "_write_int8"),
     ("pruning/exports/saved_model.py", "_load"),
     # the same, for the names of datasets
-    ("data/__init__.py", "load"),
+    ("data/__init__.py", "_load"),
     # optional packages, which a flag requires
     ("experiment/backend.py", "require"),
     ("experiment/curve.py", "_pool"),
