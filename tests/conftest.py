@@ -14,6 +14,7 @@ import keras  # noqa: E402
 from keras import layers  # noqa: E402
 
 import formal  # noqa: E402
+from experiment import curve_figure  # noqa: E402
 from pruning import timing  # noqa: E402
 
 gc.freeze()  # the gc.collect() before every training need not search the imported modules
@@ -40,10 +41,20 @@ def small(tmp_path):
     return tmp_path / "small.keras"
 
 
+def draw(csv, png):
+    """Write an empty file in place of the figures of a CSV, which take seconds."""
+    png.touch()
+    return [png]
+
+
 @pytest.fixture
 def call(monkeypatch, capsys):
-    """Call formal.py in this process: `call(folder, *arguments)` -> status, stdout, stderr."""
-    monkeypatch.setattr(timing, "CALLS", timing.LEAST_CALLS)  # no test needs exact times
+    """Call formal.py in this process: `call(folder, *arguments)` -> status, stdout, stderr.
+
+    It measures fewer times than a user's run, and draws no figure of the rows.
+    """
+    monkeypatch.setattr(timing, "CALLS", timing.LEAST_CALLS)
+    monkeypatch.setattr(curve_figure, "draw", draw)
 
     def main(folder, *arguments):
         monkeypatch.chdir(folder)
