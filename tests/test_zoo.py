@@ -71,9 +71,8 @@ def test_images_smaller_than_15x15_are_rejected_by_alexnet():
     scnnb.NETWORKS["alexnet"]((15, 15, 1), 10)
 
 
-@pytest.mark.parametrize(
-    "name", ["resnet20", *(pytest.param(n, marks=pytest.mark.slow) for n in ("vgg16", "alexnet"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet20", "vgg16", "alexnet"])
 def test_a_pruned_network_can_be_trained_and_then_loaded_with_only_keras(name, tmp_path):
     images = np.random.default_rng(0).uniform(size=(4, 28, 28, 1)).astype("float32")
     pruned = prune(scnnb.NETWORKS[name]((28, 28, 1), 10), 0.8)
