@@ -24,7 +24,7 @@ from experiment.columns import MEASURED, TRIALS
 from experiment.errors import UserError
 from experiment.runner import Job
 from experiment.work import Shared
-from tests import studies
+from tests import inline, studies
 from tests.program import HANGS, finish, run, start
 
 ROOT = Path(__file__).parent.parent
@@ -83,13 +83,31 @@ def make_alone(folder, *arguments):
     assert (status, err) == (0, "")
 
 
+def test_trials_on_nodes_have_the_rows_of_a_sequential_run(
+    few, network, tmp_path, call, monkeypatch
+):
+    monkeypatch.setattr(cluster, "Cluster", lambda *args, **options: inline.Cluster())
+    (tmp_path / "alone").mkdir()
+    arguments = (few, *SHORT, 0.0, 0.5, "--model", network)
+    assert call(tmp_path / "alone", *arguments)[0] == 0
+    status, out, err = call(tmp_path, *arguments, "--ray", "--tensorboard", "logs")
+    assert (status, err) == (0, "")
+    assert_as_alone(tmp_path, out)
+
+
+@pytest.mark.slow
 def test_trials_on_ray_have_the_rows_of_a_sequential_run(few, network, tmp_path):
     arguments = (few, *SHORT, 0.0, 0.5, "--model", network)
     make_alone(tmp_path / "alone", *arguments)
     status, out, err = run(tmp_path, *arguments, "--ray", "--tensorboard", "logs")
     assert (status, err) == (0, "")
-    pd.testing.assert_frame_equal(rows(tmp_path), rows(tmp_path / "alone"))
-    assert_same_networks(tmp_path / "alone", tmp_path)
+    assert_as_alone(tmp_path, out)
+
+
+def assert_as_alone(folder, out):
+    """Rows and networks are those of the run in `alone`; each trial has its lines and logs."""
+    pd.testing.assert_frame_equal(rows(folder), rows(folder / "alone"))
+    assert_same_networks(folder / "alone", folder)
     first, *lines, last = out.splitlines()
     for done, (removed, measured, left) in enumerate(
         zip(*(lines[n::3] for n in range(3)), strict=True), 1
@@ -98,7 +116,7 @@ def test_trials_on_ray_have_the_rows_of_a_sequential_run(few, network, tmp_path)
         assert re.match("test accuracy: baseline .* after retraining ", measured), measured
         assert left.startswith(f"{done} of 2 trials done, ")
     assert done == 2
-    written = {path.parent.parent.name for path in (tmp_path / "logs").rglob("events*")}
+    written = {path.parent.parent.name for path in (folder / "logs").rglob("events*")}
     assert written == {"baseline", "pruned0.0_retrained1", "pruned0.5_retrained1"}
 
 
@@ -182,22 +200,20 @@ def test_a_signal_keeps_the_finished_results_and_ends_all_processes(few, network
         time.sleep(0.2)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--ray", "127.0.0.1:1"], "--ray 127.0.0.1:1: .*Connection refused"),
-        pytest.param(
-            ["--ray", "--cpus-per-trial", 500],
-            "resources per trial: expected at most .* and 0 GPU, .* got 500 CPU; give fewer",
-            marks=pytest.mark.slow,
-        ),
-    ],
-)
-def test_a_cluster_that_cannot_be_used_is_an_error_before_training(
-    few, network, tmp_path, options, message
-):
+def test_a_cluster_that_does_not_exist_is_an_error_before_training(few, network, tmp_path, call):
+    address = "127.0.0.1:1"
+    status, out, err = call(tmp_path, few, *SHORT, 0.5, "--model", network, "--ray", address)
+    assert status == 1
+    assert re.fullmatch(f"formal.py: --ray {address}: .*Connection refused\n", err)
+    assert "FAILED" not in out
+
+
+@pytest.mark.slow
+def test_a_cluster_without_room_for_a_trial_is_an_error_before_training(few, network, tmp_path):
+    options = ("--ray", "--cpus-per-trial", 500)
     status, out, err = run(tmp_path, few, *SHORT, 0.5, "--model", network, *options)
     assert status == 1
+    message = "resources per trial: expected at most .* and 0 GPU, .* got 500 CPU; give fewer"
     assert re.fullmatch(f"formal.py: {message}\n", err)
     assert "FAILED" not in out
 

@@ -1,6 +1,5 @@
 """experiment/exporting.py and formal.py --export: rows, files and messages."""
 
-import contextlib
 import dataclasses
 import errno
 import importlib
@@ -12,13 +11,13 @@ import pytest
 from keras import layers
 
 import data
-from experiment import curve, exporting, record
+from experiment import cluster, exporting, record
 from experiment.columns import EXPORTED, TRIALS
-from experiment.nodes import Nodes
 from experiment.store import Entry
 from pruning.exports import FORMATS, checking
 from pruning.exports.writing import bytes_of
 from scnnb import training
+from tests import inline
 
 SHORT = ("0.001", "40", "1", "1")  # lr, batchSz, Epoch1, Epoch2
 NAMES = ["litert", "litert-int8", "onnx", "saved-model"]
@@ -242,41 +241,14 @@ def test_an_error_in_an_export_that_ends_the_program_keeps_the_row(
     assert rows["pruning_ratio"].tolist() == [0.0]
 
 
-class Inline:
-    """A Cluster that runs calls at once in this process, and in which calls of exports die."""
-
-    places, full = 1, False
-
-    def __init__(self):  # noqa: D107
-        self.ended = []
-
-    def put(self, value):
-        """Return the value itself."""
-        return value
-
-    def submit(self, name, function, *arguments):
-        """Call the function."""
-        died = name.endswith("exports")
-        result = None if died else function(*arguments, tell=lambda line: None)
-        self.ended.append((name, result, "the worker died; sorry" if died else None))
-
-    def finished(self):
-        """Return the results of the last calls."""
-        ended, self.ended = self.ended, []
-        return ended
-
-
 def test_a_node_that_dies_in_an_export_keeps_the_row(few, small, call, monkeypatch):
-    def pool(dataset, shared, options, time_left):
-        return contextlib.nullcontext(Nodes(Inline(), dataset, shared, None))
-
-    monkeypatch.setattr(curve, "_pool", pool)
+    monkeypatch.setattr(cluster, "Cluster", lambda *args, **options: inline.Cluster("exports"))
     status, out, err = call(
         small.parent, few, *SHORT, 0.5, "--model", small, "--export", "litert", "--ray"
     )
     assert status == 1
     why = "exports: litert: the worker died, sorry"
-    failed = f"seed 0 baseline {why}; seed 0 pruned0.5_retrained1 {why}"
+    failed = f"seed 0 pruned0.5_retrained1 {why}; seed 0 baseline {why}"
     assert err == f"formal.py: failed: {failed}\n"
     assert f"seed 0 pruned0.5_retrained1 {why}\n" in out
     (row,) = record.read_rows(small.parent / "results" / "few.csv").to_dict("records")
