@@ -23,9 +23,13 @@ ROOT = Path(__file__).parent.parent.parent
 BACKENDS = [
     pytest.param(
         name,
-        marks=pytest.mark.skipif(
-            importlib.util.find_spec(name) is None, reason=f"{name} is not installed"
-        ),
+        marks=[
+            pytest.mark.skipif(
+                importlib.util.find_spec(name) is None, reason=f"{name} is not installed"
+            ),
+            # the other tests are on TensorFlow: of killed trainings, and of sensitivities
+            *([pytest.mark.slow] if name == "tensorflow" else []),
+        ],
     )
     for name in ("tensorflow", "jax", "torch")
 ]
