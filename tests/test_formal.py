@@ -6,6 +6,7 @@ import pty
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import filelock
@@ -119,6 +120,7 @@ def test_a_finished_row_is_printed_and_not_computed_again(sweep, call):
     assert re.search(r"^conv1 +4 -> 2 +40 -> 20 +50\.0 ", out, re.M)
 
 
+@pytest.mark.slow
 def test_calls_at_the_same_time_share_a_baseline_and_write_the_rows_of_the_sweep(sweep, tmp_path):
     folder, arguments, _ = sweep
     processes = [start(tmp_path, *arguments, ratio) for ratio in (0.4, 0.0, 0.4)]
@@ -198,16 +200,17 @@ def test_a_folder_that_cannot_be_written_to_is_a_one_line_error(tmp_path, call):
     assert "epoch" not in out
 
 
-def test_a_terminal_shows_one_progress_bar_per_epoch_and_the_time_left_below(few, small, tmp_path):
+def test_a_terminal_shows_one_progress_bar_per_epoch_and_the_time_left_below(
+    few, small, call, monkeypatch
+):
     ours, theirs = pty.openpty()
     arguments = (few, "0.001", 10, 2, 1, 0.4, "--model", small)
-    process = start(tmp_path, *arguments, stdout=theirs)
-    os.close(theirs)
-    seen = b""
-    with contextlib.suppress(OSError):  # Linux raises an error at the end of a closed terminal
-        while chunk := os.read(ours, 1000):
-            seen += chunk
-    status, _, err = finish(process)
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(read_all, ours)
+        with open(theirs, "w") as terminal, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", terminal)
+            status, _, err = call(small.parent, *arguments)
+        seen = reading.result()
     os.close(ours)
     assert (status, err) == (0, "")
     time_left = "(less than|about) .* left"
@@ -217,6 +220,15 @@ def test_a_terminal_shows_one_progress_bar_per_epoch_and_the_time_left_below(few
     assert [bool(re.fullmatch(time_left, line)) for line in lines] == [False, True] * 3
     for bar in lines[::2]:
         assert re.match("\x1b.*4/4.* loss: [0-9.]+ *$", re.split("[\r\b]+", bar)[-1])
+
+
+def read_all(terminal):
+    """The bytes that are written to a terminal until it is closed."""
+    seen = b""
+    with contextlib.suppress(OSError):  # Linux raises an error at the end of a closed terminal
+        while chunk := os.read(terminal, 1000):
+            seen += chunk
+    return seen
 
 
 def test_a_network_whose_macs_cannot_be_counted_is_pruned_without_them(few, tmp_path, call):
