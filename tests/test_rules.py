@@ -1,5 +1,7 @@
 """pruning/rules: each layer type computes what the silenced network does after a cut."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from tests.silenced import error, images_for, kept_filters, predict, randomise, 
 from tests.versions import not_on
 
 
+@functools.cache  # pruning leaves it as it is
 def network(build, shape=(8, 8, 6)):
     """A network with random weights; a Dense layer reads the maps that `build` returns."""
     inputs = keras.Input(shape)
