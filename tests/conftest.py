@@ -10,15 +10,12 @@ import pytest
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-import keras  # noqa: E402
-from keras import layers  # noqa: E402
-
-import formal  # noqa: E402
-from experiment import curve_figure  # noqa: E402
-from pruning import timing  # noqa: E402
-
-gc.freeze()  # the gc.collect() before every training need not search the imported modules
 SAMPLE = Path(__file__).parent / "fashion_sample.npz"
+
+
+def pytest_collection_finish():
+    """Freeze what is imported, so that the gc.collect() before a training need not search it."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +30,10 @@ def few(tmp_path_factory):
 @pytest.fixture
 def small(tmp_path):
     """The path of a network of two convolutions, 4 and 6 filters, for the images of `few`."""
+    # imported late, because the process that gives the tests to others needs no Keras
+    import keras
+    from keras import layers
+
     keras.utils.set_random_seed(0)
     images = keras.Input((28, 28, 1))
     x = layers.Conv2D(6, 3, 2, name="conv2")(layers.Conv2D(4, 3, 2, name="conv1")(images))
@@ -53,6 +54,10 @@ def call(monkeypatch, capsys):
 
     It measures fewer times than a user's run, and draws no figure of the rows.
     """
+    import formal
+    from experiment import curve_figure
+    from pruning import timing
+
     monkeypatch.setattr(timing, "CALLS", timing.LEAST_CALLS)
     monkeypatch.setattr(curve_figure, "draw", draw)
 
