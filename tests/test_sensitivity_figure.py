@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pytest
 from matplotlib.text import Text
 
 from experiment import figures, record, sensitivity_figure
@@ -26,13 +27,19 @@ def figure_of(folder, curves, norms):
     return sensitivity_figure.sensitivities(rows, record.read_rows(norms_csv, NORMS))
 
 
-def many_layers(folder, number=57):
+def many_layers(folder, number):
     """The figure of many layers; the last are the most sensitive, and all lines end close by."""
     curves = [
         ([0.8 - 0.01 * layer] * 8 + [0.1 + 0.0001 * layer], {"layers": f"conv{layer}"})
         for layer in range(number)
     ]
     return figure_of(folder, curves, [("conv0", [0.0], {})])  # a layer whose norms are 0
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory):
+    """The figure of 57 layers."""
+    return many_layers(tmp_path_factory.mktemp("crowded"), 57)
 
 
 def names(axes):
@@ -90,8 +97,8 @@ def test_values_are_means_over_the_seeds(tmp_path):
     assert norms.get_title(loc="left").endswith("n = 2 seeds")
 
 
-def test_the_most_sensitive_layers_have_their_own_style_and_a_name(tmp_path):
-    axes = many_layers(tmp_path).axes[1]
+def test_the_most_sensitive_layers_have_their_own_style_and_a_name(crowded):
+    axes = crowded.axes[1]
     sensitive = [f"conv{layer}" for layer in range(50, 57)]
     assert sorted(name.get_text() for name in names(axes)) == sensitive
     lines = [line for line in axes.lines if line.get_marker() != "None"]
@@ -102,10 +109,9 @@ def test_the_most_sensitive_layers_have_their_own_style_and_a_name(tmp_path):
     assert labels.keys() == {"baseline", "less sensitive layers"}
 
 
-def test_names_do_not_overlap_each_other_or_lines_and_are_inside_their_panel(tmp_path):
-    figure = many_layers(tmp_path)
-    figure.draw_without_rendering()
-    axes = figure.axes[1]
+def test_names_do_not_overlap_each_other_or_lines_and_are_inside_their_panel(crowded):
+    crowded.draw_without_rendering()
+    axes = crowded.axes[1]
     boxes = [Text.get_window_extent(name) for name in names(axes)]
     assert len(boxes) == 7
     for one, other in itertools.combinations(boxes, 2):
@@ -116,11 +122,10 @@ def test_names_do_not_overlap_each_other_or_lines_and_are_inside_their_panel(tmp
         assert axes.bbox.y0 < box.y0 and box.y1 < axes.bbox.y1
 
 
-def test_many_layers_leave_room_for_the_curves_and_norms_of_0_are_drawn(tmp_path):
-    figure = many_layers(tmp_path)
-    np.testing.assert_array_equal(figure.axes[0].lines[0].get_ydata(), [0])
-    inch = figure.dpi
-    for axes in figure.axes:
+def test_many_layers_leave_room_for_the_curves_and_norms_of_0_are_drawn(crowded):
+    np.testing.assert_array_equal(crowded.axes[0].lines[0].get_ydata(), [0])
+    inch = crowded.dpi
+    for axes in crowded.axes:
         assert axes.bbox.width > 1.2 * inch and axes.bbox.height > 1.2 * inch
 
 
