@@ -115,8 +115,8 @@ def test_a_marker_is_the_mean_over_seeds_and_its_bar_one_standard_deviation(tmp_
         assert bars(axes) == []
 
 
-@pytest.fixture
-def criteria(tmp_path):
+@pytest.fixture(scope="module")
+def criteria(tmp_path_factory):
     """The figure of nine ratios, three criteria and two seeds."""
     rows = []
     names = ("l1", "random", "largest")
@@ -126,7 +126,7 @@ def criteria(tmp_path):
             accuracy = 0.9 - 0.02 * ratio * (number + seed) + 0.01 * (ratio % 2)
             changes = {"pruning_ratio": ratio / 10, "criterion": names[number], "seed": seed}
             rows.append(row(accuracy=accuracy, **changes, **size))
-    return figure_of(tmp_path / "a.csv", rows)
+    return figure_of(tmp_path_factory.mktemp("criteria") / "a.csv", rows)
 
 
 def test_the_bars_of_several_criteria_do_not_overlap(criteria):
