@@ -1,5 +1,7 @@
 """experiment/layer_ratios.py and the networks reproduce table 1 of Li et al. 2017."""
 
+import functools
+
 import pytest
 
 import scnnb
@@ -16,6 +18,18 @@ TABLE = {  # FLOP before, after, % pruned; parameters before, after, % pruned; a
 TRUNCATED = (13.7, 38.6, 32.4)  # the paper cut off 13.77, 38.66 and 32.45 instead of rounding them
 
 
+@functools.cache
+def built(name):
+    return scnnb.NETWORKS[name]((32, 32, 3), 10)
+
+
+@functools.cache
+def pair(name):
+    """The network of these layer ratios, and the pruned one."""
+    model = built(name.split("-")[0])
+    return model, prune(model, 0, layer_ratios=layer_ratios.LAYER_RATIOS[name])
+
+
 def weights(model):
     """The parameters as the paper counts them: kernels of convolutions and Dense layers."""
     return sum(layer.kernel.numpy().size for layer in model.layers if hasattr(layer, "kernel"))
@@ -23,8 +37,7 @@ def weights(model):
 
 @pytest.mark.parametrize("name", TABLE)
 def test_every_line_of_the_table_is_reproduced(name):
-    model = scnnb.NETWORKS[name.split("-")[0]]((32, 32, 3), 10)
-    pruned = prune(model, 0, layer_ratios=layer_ratios.LAYER_RATIOS[name])
+    model, pruned = pair(name)
     for count, (before, after, percent) in (
         (cost.macs, TABLE[name][:3]),
         (weights, TABLE[name][3:]),
@@ -36,8 +49,7 @@ def test_every_line_of_the_table_is_reproduced(name):
 
 
 def test_the_numbers_of_vgg16_are_exact():
-    model = scnnb.NETWORKS["vgg16"]((32, 32, 3), 10)
-    pruned = prune(model, 0, layer_ratios=layer_ratios.LAYER_RATIOS["vgg16-A"])
+    model, pruned = pair("vgg16-A")
     assert (cost.macs(model), cost.macs(pruned)) == (313_463_808, 206_279_680)
     assert (weights(model), weights(pruned)) == (14_977_728, 5_390_176)
 
@@ -59,8 +71,7 @@ def test_macs_of_pruned_residual_networks_are_the_sum_over_their_blocks(name, re
             middle = filters - (0 if number in skip else removed[stage])
             macs += pixels * 9 * (entering * middle + middle * filters)
             number, entering = number + 2, filters
-    model = scnnb.NETWORKS[name.split("-")[0]]((32, 32, 3), 10)
-    pruned = prune(model, 0, layer_ratios=layer_ratios.LAYER_RATIOS[name])
+    model, pruned = pair(name)
     assert cost.macs(pruned) == macs
     numbers = {f"conv{n}" for n in range(2, number, 2)}
     assert {n for n in numbers if pruned.get_layer(n).filters < model.get_layer(n).filters} <= {
