@@ -19,7 +19,7 @@ OPTIONS = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def dataset():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 16).astype(np.int32)
@@ -163,11 +163,17 @@ def test_a_training_continues_from_a_backup_without_the_seconds_of_epochs(datase
     assert len(backup.progress(file)[2]) == 3
 
 
-@pytest.mark.parametrize("part", [0, 0.9, "flipped", "foreign"])
-def test_a_damaged_backup_is_reported_and_not_used(dataset, tmp_path, capsys, part):
-    file, model = tmp_path / "a.npz", built()
+@pytest.fixture(scope="module")
+def finished(dataset, tmp_path_factory):
+    """The backup of a training of one epoch as bytes, and the weights after it."""
+    file, model = tmp_path_factory.mktemp("finished") / "a.npz", built()
     training.train(model, dataset, **OPTIONS | {"epochs": 1}, backup=file)
-    content = file.read_bytes()
+    return file.read_bytes(), weights(model)
+
+
+@pytest.mark.parametrize("part", [0, 0.9, "flipped", "foreign"])
+def test_a_damaged_backup_is_reported_and_not_used(dataset, finished, tmp_path, capsys, part):
+    file, (content, expected) = tmp_path / "a.npz", finished
     if part == "flipped":
         place = len(content) // 3
         content = content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :]
@@ -177,7 +183,6 @@ def test_a_damaged_backup_is_reported_and_not_used(dataset, tmp_path, capsys, pa
     else:
         content = content[: int(part * len(content))]
     file.write_bytes(content)
-    expected = weights(model)
     model = built()
     capsys.readouterr()
     training.train(model, dataset, **OPTIONS | {"epochs": 1}, backup=file)
