@@ -87,7 +87,7 @@ def stock(model, dataset, *, epochs, optimizer, batch_size=8):
 
 
 @pytest.mark.parametrize(
-    "name", ["nested", "scnnb", pytest.param("resnet20", marks=pytest.mark.slow)]
+    "name", ["nested", *(pytest.param(n, marks=pytest.mark.slow) for n in ("scnnb", "resnet20"))]
 )
 def test_the_first_50_losses_and_the_statistics_are_those_of_keras(dataset, name):
     # Adam makes rounding errors larger: if a gradient should be 0, as that of a bias before
