@@ -49,6 +49,14 @@ def draw(csv, png):
 
 
 @pytest.fixture
+def untrained(monkeypatch):
+    """Leave the weights as they are where `call` would train them, which takes half a second."""
+    from scnnb import training
+
+    monkeypatch.setattr(training, "train", lambda *args, **options: 1.0)
+
+
+@pytest.fixture
 def call(monkeypatch, capsys):
     """Call formal.py in this process: `call(folder, *arguments)` -> status, stdout, stderr.
 

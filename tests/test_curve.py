@@ -54,6 +54,7 @@ def test_two_files_of_one_name_have_a_row_each(few, small, call):
     assert folders == set(rows["content"])
 
 
+@pytest.mark.usefixtures("untrained")
 def test_other_content_under_the_same_name_is_never_taken_for_it(few, small, call):
     with np.load(few) as stored:
         arrays = {key: value[::-1] for key, value in stored.items()}
@@ -139,6 +140,7 @@ def test_a_control_gets_a_row_and_an_iterative_schedule_its_stages(few, small, c
     ]
 
 
+@pytest.mark.usefixtures("untrained")
 def test_a_stored_network_is_trained_further_or_taken_as_it_is(few, small, call):
     csv = small.parent / "own.csv"
     (small.parent / "ratios.json").write_text('{"conv*": 0.5, "conv2": 0}')
@@ -160,6 +162,7 @@ def test_a_stored_network_is_trained_further_or_taken_as_it_is(few, small, call)
     assert len(list(trained)) == 2
 
 
+@pytest.mark.usefixtures("untrained")
 def test_figures_are_drawn_at_the_end_also_of_a_run_that_is_stopped(few, small, call, monkeypatch):
     results, drawn = small.parent / "results", []
 

@@ -116,6 +116,7 @@ def test_every_row_has_size_accuracy_and_latency_of_every_format(export, small):
     assert means["onnx_bytes_mean"].tolist() == rows["onnx_bytes"].tolist()
 
 
+@pytest.mark.usefixtures("untrained")
 def test_finished_rows_are_exported_without_training_again(export, small):
     _, _, _, before = export(ratios=[0.5])
     assert before[EXPORTED].isna().all(axis=None)
@@ -231,6 +232,7 @@ def test_the_reason_of_a_failed_export_is_one_line(error, reason):
         pytest.param(KeyboardInterrupt(), 130, "stopped; finished", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.usefixtures("untrained")
 def test_an_error_in_an_export_that_ends_the_program_keeps_the_row(
     export, monkeypatch, error, status, message
 ):
@@ -241,6 +243,7 @@ def test_an_error_in_an_export_that_ends_the_program_keeps_the_row(
     assert rows["pruning_ratio"].tolist() == [0.0]
 
 
+@pytest.mark.usefixtures("untrained")
 def test_a_node_that_dies_in_an_export_keeps_the_row(few, small, call, monkeypatch):
     monkeypatch.setattr(cluster, "Cluster", lambda *args, **options: inline.Cluster("exports"))
     status, out, err = call(

@@ -231,6 +231,7 @@ def read_all(terminal):
     return seen
 
 
+@pytest.mark.usefixtures("untrained")
 def test_a_network_whose_macs_cannot_be_counted_is_pruned_without_them(few, tmp_path, call):
     images = keras.Input((None, None, 1))
     x = layers.Conv2D(4, 3, 2, name="conv1")(images)

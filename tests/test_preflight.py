@@ -73,6 +73,7 @@ def test_a_wrong_layer_name_is_an_error_before_training(tmp_path, call):
     assert "training the baseline" not in out
 
 
+@pytest.mark.usefixtures("untrained")
 def test_a_damaged_csv_is_set_aside_and_written_again(few, small, call):
     csv = small.parent / "own.csv"
     arguments = (few, "0.001", 40, 1, 1, 0.4, "--model", small, "--trained", "--csv", csv)

@@ -60,6 +60,7 @@ def test_every_seed_has_its_rows_and_the_summary_has_their_means(few, small, cal
     assert means["accuracy_mean"].tolist() == pytest.approx(expected.tolist())
 
 
+@pytest.mark.usefixtures("untrained")
 def test_a_row_has_the_size_of_its_model_file(few, small, call):
     call(small.parent, few, *SHORT, 0.5, "--model", small)
     (row,) = record.read_rows(small.parent / "results" / "few.csv").to_dict("records")
@@ -183,6 +184,7 @@ def test_fresh_ignores_the_backups_of_a_stopped_run(few, small, call, monkeypatc
     assert len(re.findall("^epoch ", out, re.MULTILINE)) == 4
 
 
+@pytest.mark.usefixtures("untrained")
 def test_the_measured_batch_is_not_larger_than_a_training_batch(
     few, small, call, monkeypatch, tmp_path
 ):
@@ -207,6 +209,7 @@ def test_the_measured_batch_is_not_larger_than_a_training_batch(
 
 
 @pytest.mark.parametrize("suffix", ["keras", "json"])
+@pytest.mark.usefixtures("untrained")
 def test_a_damaged_baseline_is_set_aside_and_trained_again(few, small, call, suffix):
     arguments = (few, *SHORT, 0.5, "--model", small)
     call(small.parent, *arguments)
@@ -225,6 +228,7 @@ def test_a_damaged_baseline_is_set_aside_and_trained_again(few, small, call, suf
     pd.testing.assert_frame_equal(results(results_folder / "few.csv"), expected)
 
 
+@pytest.mark.usefixtures("untrained")
 def test_a_disk_without_room_for_the_models_is_an_error_before_training(
     few, small, call, monkeypatch
 ):

@@ -78,6 +78,7 @@ def test_too_little_memory_is_reported_in_one_line_on_every_backend(
     assert err == "formal.py: there is not enough memory; take a smaller batchSz\n"
 
 
+@pytest.mark.usefixtures("untrained")
 def test_training_images_reach_the_criterion_of_a_trial(few, small, call, monkeypatch):
     calls, prune = [], pruning.prune
 
