@@ -109,7 +109,7 @@ def check(draw):
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=CHECKS)
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=CHECKS)
 @given(st.data())
 def test_a_random_network_equals_its_silenced_twin(data):
     check(data.draw)
