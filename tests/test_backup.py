@@ -63,7 +63,7 @@ def kill_in(epoch, batch):
 @pytest.mark.parametrize(
     "changes",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.slow),
         {"lr_schedule": "cosine", "warmup": 2, "weight_decay": 0.1},
         {"optimizer": "sgd", "augment": "crop-flip", "momentum": 0.9, "lr_schedule": "step"},
     ],

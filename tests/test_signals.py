@@ -19,6 +19,7 @@ SHORT = ("0.001", "100", "1", "2")  # lr, batchSz, Epoch1, Epoch2
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 
 
+@pytest.mark.usefixtures("untrained")
 def test_ctrl_c_ends_a_run_with_one_line_and_keeps_the_finished_row(few, small, tmp_path, call):
     assert call(tmp_path, few, "0.001", 20, 1, 1, 0.4, "--model", small)[0] == 0
     process = start(tmp_path, few, "0.001", 20, 1, 10**9, 0.5, "--model", small)  # never ends
