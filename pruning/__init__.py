@@ -9,6 +9,7 @@ if TYPE_CHECKING:  # the same names as in `_PUBLIC`
     from pruning.exports.writing import export
     from pruning.overview import layer_groups
     from pruning.pruner import judge, planned_sizes, prune, stages
+    from pruning.recalibration import recalibrate
     from pruning.timing import benchmark
 
 _PUBLIC = {  # name: the module that defines it
@@ -20,6 +21,7 @@ _PUBLIC = {  # name: the module that defines it
     "parameters": "pruning.cost",
     "planned_sizes": "pruning.pruner",
     "prune": "pruning.pruner",
+    "recalibrate": "pruning.recalibration",
     "stages": "pruning.pruner",
     "summary": "pruning.comparison",
 }
@@ -32,6 +34,7 @@ __all__ = [
     "parameters",
     "planned_sizes",
     "prune",
+    "recalibrate",
     "stages",
     "summary",
 ]

@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from pruning import cost, criteria, judge, planned_sizes, prune, sensitivity, stages
+from pruning import cost, criteria, judge, planned_sizes, prune, recalibrate, sensitivity, stages
 from tests.silenced import error, kept_filters, predict, silenced
 
 RATIO = 0.5
@@ -44,6 +44,9 @@ def main(folder):
             for layer, values in judge(model, criterion, images=images).items():
                 arrays[f"score of {name}, {criterion}: {layer}"] = values
         smaller = prune(model, RATIO)
+        for weight in recalibrate(smaller, images, batch_size=25).non_trainable_weights:
+            values = keras.ops.convert_to_numpy(weight).astype("float32")
+            arrays[f"statistic of {name}: {weight.path}"] = values
         (arrays[f"answer of {name}"],) = predict(smaller, images)
         (folder / BACKEND).mkdir(exist_ok=True)
         smaller.save(folder / BACKEND / f"{name}.keras")

@@ -151,6 +151,18 @@ def test_feature_maps_have_the_same_scores_within_rounding(backend, name, answer
 
 
 @pytest.mark.parametrize("backend", OTHERS)
+@pytest.mark.parametrize("name", ROUNDING)
+def test_new_statistics_are_equal_within_rounding(backend, name, answers):
+    kind = f"statistic of {name}:"
+    results, expected = (answers[each].of(kind) for each in (backend, "tensorflow"))
+    assert results.keys() == expected.keys() and len(results) >= 2
+    for each, values in expected.items():
+        rounding = ROUNDING[name] * np.abs(values).max()
+        np.testing.assert_allclose(results[each], values, rtol=0, atol=rounding, err_msg=each)
+        assert np.ptp(values) > 0
+
+
+@pytest.mark.parametrize("backend", OTHERS)
 def test_a_stored_network_has_the_same_outputs_on_every_backend(backend, answers):
     for reader, author in [*((backend, other) for other in THERE), ("tensorflow", backend)]:
         for name, rounding in ROUNDING.items():
