@@ -76,6 +76,8 @@ def experiment(given, options):
         sensitivities.check(network, given["coupled"])
         sensitivities.analyse(trials, dataset, given, options)
         return
+    if options.recalibrate:
+        preflight.check_recalibration(network, given)
     sizes = preflight.sizes(network, trials)
     del network  # frees its memory; each baseline builds its own
     if options.dry_run:

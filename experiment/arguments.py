@@ -25,6 +25,7 @@ UNUSED = {  # with --sensitivity: flag and its name in the code
     "--layer-ratios": "layer_ratios",
     "--dry-run": "dry_run",
     "--export": "export",
+    "--recalibrate": "recalibrate",
     "--verbose": "verbose",
     "--ray": "ray",
 }

@@ -165,7 +165,16 @@ _OF_EXPORTS = {  # columns, and their values in rows without exports
     **{f"{each.column}_io": "" for each in FORMATS.values() if each.quantised},
     "failed_exports": "",
 }
-OF_EXPORTS = list(_OF_EXPORTS)
+_OF_RECALIBRATION = {  # meanings of the columns of --recalibrate
+    "recalibration_images": "Number of random training images from which `--recalibrate` estimated "
+    "the statistics of BatchNormalization again, for the next three columns.",
+    "recalibrated_baseline_accuracy": "`baseline_accuracy` with these statistics.",
+    "recalibrated_pruned_accuracy": "`pruned_accuracy` with these statistics; empty with "
+    "`control`, and in an iterative schedule, whose last cut follows a retraining.",
+    "recalibrated_accuracy": "`accuracy` with these statistics; the stored network has its own.",
+}
+_, *RECALIBRATED = _OF_RECALIBRATION
+ON_REQUEST = [*_OF_EXPORTS, *_OF_RECALIBRATION]  # left out of files if no row has a value
 MEANINGS = {  # of all columns that are not settings
     **{name: meaning for name, (meaning, _) in _DERIVED.items()},
     **{name: field.metadata["help"] for name, field in _MEASURED.items()},
@@ -181,6 +190,7 @@ MEANINGS = {  # of all columns that are not settings
         if each.quantised
     },
     "failed_exports": "Formats that could not be written or gave wrong answers, and the reasons.",
+    **_OF_RECALIBRATION,
 }
 SIZES = ["parameters", "macs", "baseline_parameters", "baseline_macs"]
 SIZES += ["parameters_removed", "macs_removed"]  # the same as those
@@ -189,6 +199,7 @@ SUMMARISED = [
     *("retrain_seconds", "baseline_seconds"),
     *MEASURED,
     *EXPORTED,
+    *RECALIBRATED,
 ]
 TRIALS = Table(
     columns={
@@ -196,12 +207,15 @@ TRIALS = Table(
         **dict.fromkeys(_DERIVED, float),
         **_types(_MEASURED),
         **{name: type(value) for name, value in _OF_EXPORTS.items()},
+        "recalibration_images": COUNT,
+        **dict.fromkeys(RECALIBRATED, float),
     },
     settings=list(_TRIAL),
     added=_added(_TRIAL)
     | {name: function for name, (_, function) in _DERIVED.items()}
     | _added(_MEASURED)
-    | _OF_EXPORTS,
+    | _OF_EXPORTS
+    | {"recalibration_images": None, **dict.fromkeys(RECALIBRATED, math.nan)},
 )
 SENSITIVITY = Table(
     columns={

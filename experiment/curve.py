@@ -39,11 +39,12 @@ def draw(study: Study, sizes: preflight.Sizes, dataset, network, options: Option
         options: options.Options.
 
     Raises:
-        UserError: a trial or an export failed; all others are finished.
+        UserError: a trial, a recalibration or an export failed; all others are finished.
     """
     csv = options.csv or RESULTS / f"{dataset.name}.csv"
     _prepare(csv, study, sizes, options)
-    shared, failed = Shared(network, options.export, options.int8_io), []
+    recalibration = min(options.recalibrate or 0, len(dataset.train_labels))
+    shared, failed = Shared(network, options.export, options.int8_io, recalibration), []
 
     def time_left():
         return progress.time_left(study, sizes, counts=runner.counts)
@@ -52,7 +53,12 @@ def draw(study: Study, sizes: preflight.Sizes, dataset, network, options: Option
     try:
         with _pool(dataset, shared, options, time_left) as pool:
             runner = Runner(
-                study, pool, formats=shared.formats, int8_io=shared.int8_io, fresh=options.fresh
+                study,
+                pool,
+                formats=shared.formats,
+                int8_io=shared.int8_io,
+                recalibration=recalibration,
+                fresh=options.fresh,
             )
             left = functools.partial(
                 progress.in_words, study, sizes, counts=runner.counts, at_once=pool.places
@@ -113,6 +119,9 @@ def _recorded(outcome: Outcome, csv, formats, left, verbose):
         with as_the_users(record.NotARecordError):  # another program may have written it
             record.append_rows(csv, [row])
             summary.write(csv)
+    if job.kind == "recalibration":
+        print(log.recalibrated(row))
+        return []
     if job.kind == "exports":
         exporting.report_loss(job.entry, row, formats)
         why = row.get("failed_exports")

@@ -1,5 +1,6 @@
 """A pool that runs its jobs in this process, one after the other."""
 
+from experiment.errors import UserError
 from experiment.runner import Job
 from experiment.work import Shared, work
 
@@ -30,8 +31,17 @@ class Here:
         self.job = job
 
     def finished(self):
-        """Run the job; returns `[(job, record, None)]`. An error of the job ends the program."""
+        """Run the job; returns `[(job, record, error)]`.
+
+        An error of a training ends the program. After one of a recalibration, other trials can
+        still be finished.
+        """
         if self.job is None:
             return []
         job, self.job = self.job, None
-        return [(job, work(job, self.dataset, self.shared, self.callbacks), None)]
+        try:
+            return [(job, work(job, self.dataset, self.shared, self.callbacks), None)]
+        except UserError as error:
+            if job.kind != "recalibration":
+                raise
+            return [(job, None, str(error))]

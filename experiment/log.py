@@ -29,6 +29,18 @@ def in_words(row, filters=None):
     return f"{how(row)}: {removed}\ntest accuracy: {', '.join(parts)}"
 
 
+def recalibrated(row):
+    """The accuracies with new statistics of BatchNormalization, in one line; `row` as above."""
+    before = row["recalibrated_baseline_accuracy"]
+    parts = [f"baseline {percent(before)}"]
+    for when, name in (("after pruning", "pruned_accuracy"), ("after retraining", "accuracy")):
+        accuracy = row[f"recalibrated_{name}"]
+        if accuracy == accuracy:  # it is not a number if it was not measured
+            parts.append(f"{when} {_accuracy(accuracy, before)}")
+    images = f"{row['recalibration_images']:,} images"
+    return f"{how(row)}, recalibrated on {images}: test accuracy: {', '.join(parts)}"
+
+
 def baseline_read(folder, record):
     """A line about a baseline that is stored: its folder, and the accuracy in its record."""
     return f"baseline read from {folder}/: test accuracy {percent(record['accuracy'])}"

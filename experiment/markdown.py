@@ -77,6 +77,11 @@ def _columns(network):
         ],
         "n": [str(first["n"]), *(str(row["n"]) for row in rows)],
     }
+    if not all(pd.isna(row["recalibrated_accuracy_mean"]) for row in rows):
+        columns["recalibrated (%)"] = [
+            _accuracy(first, "recalibrated_baseline_accuracy"),
+            *(_accuracy(row, "recalibrated_accuracy") for row in rows),
+        ]
     for each in FORMATS.values():
         sizes = [row[f"{each.column}_bytes_mean"] for row in rows]
         if not all(map(pd.isna, sizes)):
@@ -97,7 +102,9 @@ def _amount(number):
     return "" if pd.isna(number) else log.amount(round(number))
 
 
-def _accuracy(row, name, best):
+def _accuracy(row, name, best=None):
     mean, deviation = row[f"{name}_mean"], row[f"{name}_std"]
+    if pd.isna(mean):
+        return ""
     text = f"{100 * mean:.2f}" + ("" if pd.isna(deviation) else f" ± {100 * deviation:.2f}")
     return f"**{text}**" if mean == best else text

@@ -16,7 +16,7 @@ from experiment.custom import Custom, loaded
 from experiment.errors import UserError, as_the_users
 from experiment.runner import Job
 from experiment.store import Entry
-from experiment.study import Baseline
+from experiment.study import Baseline, Trial
 from experiment.work import Shared, callbacks, work
 from scnnb import precision
 
@@ -70,8 +70,11 @@ class Nodes:
 
     def submit(self, job: Job):
         """Send a runner.Job and the files that it needs to a node."""
-        inputs = self._files_of(job.needs.entry) if job.kind == "trial" else {}
-        own = job.entry.files() if job.kind == "exports" else job.entry.backups()
+        finished = job.kind in ("recalibration", "exports")
+        own = job.entry.files() if finished else job.entry.backups()
+        inputs = {}
+        if isinstance(job.subject, Trial) and job.kind != "exports":
+            inputs = self._files_of(job.subject.baseline.entry)
         self.cluster.submit(job.name, on_node, self.dataset, inputs, own, job, self.order)
         self.jobs[job.name] = job
 
@@ -109,7 +112,8 @@ def on_node(dataset, inputs, own, job: Job, order: Order, *, tell):
 
     Args:
         dataset: Dataset.
-        inputs: `{name: bytes}`, the files of the baseline if the job is a trial.
+        inputs: `{name: bytes}`, the files of the baseline if the job is a trial or its
+            recalibration.
         own: `{name: bytes}`, files of an earlier call: backups, or the files of a finished trial.
         job: runner.Job.
         order: Order.

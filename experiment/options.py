@@ -8,6 +8,7 @@ from experiment.custom import Custom
 from pruning.exports import FORMATS
 
 WRITE, RUN = "what to write", "where to run"  # groups of --help
+RECALIBRATION_IMAGES = 10_000  # if --recalibrate has no number
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Options:
     tensorboard: Path | None
     export: list
     int8_io: bool
+    recalibrate: int | None
     ray: str | None
     cpus_per_trial: float | None
     gpus_per_trial: float | None
@@ -118,6 +120,17 @@ def add_to_write(add):
         action="store_true",
         help="Inputs and outputs of litert-int8 files are int8 instead of float32. "
         "Example: --export litert-int8 --int8-io",
+    )
+    add(
+        "--recalibrate",
+        type=checks.count,
+        nargs="?",
+        const=RECALIBRATION_IMAGES,
+        metavar="N",
+        help="Also measure the accuracies with BatchNormalization statistics that are estimated "
+        "again from N random training images (default 10000): of the baseline, right after pruning "
+        "and after retraining. The stored networks do not change, and finished trials are not "
+        "trained again. Example: --recalibrate 5000",
     )
     add(
         "--tensorboard",

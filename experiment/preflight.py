@@ -15,7 +15,7 @@ from experiment.errors import UserError, as_the_users
 from experiment.options import Options
 from experiment.progress import in_order
 from experiment.study import RESULTS, Baseline, Study
-from pruning import cost, criteria, groups
+from pruning import cost, criteria, groups, recalibration
 from scnnb import precision
 from scnnb.files import set_aside
 
@@ -108,6 +108,22 @@ def sizes(network, study: Study):
             schedule=settings.schedule,
         )
     return Sizes(full, after)
+
+
+def check_recalibration(network, given):
+    """Check that `--recalibrate` fits the network.
+
+    Args:
+        network: Keras model, trained or not.
+        given: dict of the parsed arguments; `model` is the name or path of the network.
+
+    Raises:
+        UserError: there is nothing to recalibrate.
+    """
+    if not recalibration.normalisations(network):
+        raise UserError(
+            f"--recalibrate does not fit --model {given['model']}: it has no BatchNormalization"
+        )
 
 
 def check_csv(csv, table: Table):

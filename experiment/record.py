@@ -7,7 +7,7 @@ from pathlib import Path
 import filelock
 import pandas as pd
 
-from experiment.columns import OF_EXPORTS, RENAMED, TRIALS
+from experiment.columns import ON_REQUEST, RENAMED, TRIALS
 from scnnb.files import partial_path, replaced
 
 
@@ -108,9 +108,9 @@ def lock(path):
 def put(rows, path):
     """Write the DataFrame as a CSV; a symbolic link stays, its file is replaced.
 
-    Columns of exports that no row has are left out.
+    Columns of exports and of recalibration that no row has are left out.
     """
-    for name in OF_EXPORTS:
+    for name in ON_REQUEST:
         columns = [each for each in (name, f"{name}_mean", f"{name}_std") if each in rows]
         if (rows[columns].isna() | (rows[columns] == "")).all(axis=None):
             rows = rows.drop(columns=columns)

@@ -3,17 +3,17 @@
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from experiment import exporting
+from experiment import exporting, recalibrating
 from experiment.progress import peek
 from experiment.study import Baseline, Study, Trial
 
 
 @dataclass(frozen=True)
 class Job:
-    """A training or the exports of a network, to be computed and stored.
+    """A training, the recalibration or the exports of a network, to be computed and stored.
 
     Attributes:
-        kind: "baseline", "trial", or "exports" of one of these.
+        kind: "baseline", "trial", "recalibration" of a trial, or "exports" of a baseline or trial.
         subject: study.Baseline or study.Trial.
     """
 
@@ -28,13 +28,13 @@ class Job:
     @property
     def name(self):
         """The name for messages; every job has another name."""
-        exports = " exports" if self.kind == "exports" else ""
-        return f"seed {self.subject.seed} {self.entry.name}{exports}"
+        what = "" if self.kind in ("baseline", "trial") else f" {self.kind}"
+        return f"seed {self.subject.seed} {self.entry.name}{what}"
 
     @property
     def needs(self):
         """The job that must end before this one begins, or None."""
-        if self.kind == "exports":
+        if self.kind in ("recalibration", "exports"):
             return Job("baseline" if isinstance(self.subject, Baseline) else "trial", self.subject)
         return Job("baseline", self.subject.baseline) if isinstance(self.subject, Trial) else None
 
@@ -62,7 +62,9 @@ class Outcome(NamedTuple):
 class Runner:
     """Gives the jobs of a study to a pool, and holds the lock of each running job."""
 
-    def __init__(self, study: Study, pool, *, formats=(), int8_io=False, fresh=False):
+    def __init__(
+        self, study: Study, pool, *, formats=(), int8_io=False, recalibration=0, fresh=False
+    ):
         """List the jobs.
 
         Args:
@@ -71,10 +73,13 @@ class Runner:
                 `(job, record, error)`.
             formats: list of Format to export to.
             int8_io: whether inputs and outputs of int8 files are int8.
+            recalibration: number of training images, as `work.Shared` has it.
             fresh: whether all jobs are computed again, even if their results are stored.
         """
         self.pool, self.formats, self.int8_io, self.fresh = pool, list(formats), int8_io, fresh
-        self.todo, self.running = jobs(study, exports=bool(formats)), {}  # job: its lock
+        self.recalibration = recalibration
+        self.todo = jobs(study, recalibration=bool(recalibration), exports=bool(formats))
+        self.running = {}  # job: its lock
         self.computed, self.failed = set(), {}  # job: error
 
     def counts(self, subject: Baseline | Trial):
@@ -131,6 +136,8 @@ class Runner:
     def _is_stored(self, job: Job, record):
         if job.kind == "exports":
             return not exporting.missing(job.entry, record, self.formats, self.int8_io)
+        if job.kind == "recalibration":
+            return recalibrating.is_stored(record, self.recalibration)
         return job.kind == "trial" or job.entry.read_model() is not None
 
     def _is_wanted(self, job: Job, record):
@@ -153,11 +160,12 @@ class Runner:
             yield Outcome(job, record, error, computed=True)
 
 
-def jobs(study: Study, *, exports):
+def jobs(study: Study, *, recalibration, exports):
     """The jobs of a study, each after the job that it needs; exports of baselines come last."""
-    jobs = []
+    wanted = {"trial": True, "recalibration": recalibration, "exports": exports}
+    kinds, jobs = [kind for kind, holds in wanted.items() if holds], []
     for baseline in study.baselines:
         jobs.append(Job("baseline", baseline))
         for trial in study.of(baseline):
-            jobs += [Job("trial", trial), *([Job("exports", trial)] if exports else [])]
+            jobs += [Job(kind, trial) for kind in kinds]
     return jobs + [Job("exports", each) for each in study.baselines if exports]

@@ -1,10 +1,10 @@
-"""Run one job: train, prune and retrain, or export, and store the result."""
+"""Run one job: train, prune and retrain, recalibrate or export, and store the result."""
 
 from typing import NamedTuple
 
 import keras
 
-from experiment import exporting, trainings
+from experiment import exporting, recalibrating, trainings
 from experiment.runner import Job
 from experiment.store import Entry
 from experiment.study import Baseline
@@ -18,11 +18,14 @@ class Shared(NamedTuple):
         network: name or path of the network, see `networks.build`.
         formats: list of Format to export to.
         int8_io: whether inputs and outputs of int8 files are int8.
+        recalibration: number of training images for new statistics of BatchNormalization; 0 if
+            nothing is recalibrated.
     """
 
     network: str
     formats: list
     int8_io: bool
+    recalibration: int = 0
 
 
 def work(job: Job, dataset, shared: Shared, callbacks):
@@ -39,6 +42,8 @@ def work(job: Job, dataset, shared: Shared, callbacks):
         return exporting.export(entry, dataset, subject.seed, shared.formats, shared.int8_io)
     if isinstance(subject, Baseline):
         return trainings.train_baseline(subject, dataset, shared.network, callbacks(entry))
+    if job.kind == "recalibration":
+        return recalibrating.recalibrate(subject, dataset, shared.recalibration)
     return trainings.make_trial(subject, dataset, callbacks(entry))
 
 

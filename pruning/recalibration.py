@@ -81,7 +81,7 @@ def recalibrate(model: keras.Model, images: Any, *, batch_size: int = BATCH_SIZE
     structure = groups.find(model)
     new, watching = (surgery.cut(structure, {}) for _ in range(2))
     watching.trainable = False  # otherwise PyTorch keeps all maps of a batch for gradients
-    watched = _normalisations(watching)
+    watched = normalisations(watching)
     moments = {}  # number of the layer: Moments
     for number, layer in enumerate(watched):
         _watch(layer, number, moments)
@@ -89,10 +89,27 @@ def recalibrate(model: keras.Model, images: Any, *, batch_size: int = BATCH_SIZE
         for batch in batches:
             given = keras.tree.map_structure(lambda array, batch=batch: array[batch], images)
             watching(given, training=False)
-    for number, layer in enumerate(_normalisations(new)):
+    for number, layer in enumerate(normalisations(new)):
         if number in moments:  # a layer of the user may call it in training only
             _assign(layer, moments[number])
     return new
+
+
+def normalisations(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """The BatchNormalization layers of a network, each once, also those inside other layers.
+
+    Args:
+        model: Keras model.
+    """
+    seen, waiting = {}, [*graph.layers(model)]
+    while waiting:
+        layer = waiting.pop()
+        if id(layer) not in seen:
+            seen[id(layer)] = layer
+            parts = keras.tree.flatten(list(vars(layer).values()))
+            waiting += [part for part in parts if isinstance(part, keras.Layer)]
+    kind = keras.layers.BatchNormalization
+    return [layer for layer in seen.values() if isinstance(layer, kind)]
 
 
 def _batches(model, images, batch_size):
@@ -110,19 +127,6 @@ def _batches(model, images, batch_size):
     number = math.ceil(count / batch_size)
     edges = [count * index // number for index in range(number + 1)]
     return [slice(*edge) for edge in zip(edges, edges[1:], strict=False)]
-
-
-def _normalisations(model):
-    """The BatchNormalization layers of a network, each once, also those inside other layers."""
-    seen, waiting = {}, [*graph.layers(model)]
-    while waiting:
-        layer = waiting.pop()
-        if id(layer) not in seen:
-            seen[id(layer)] = layer
-            parts = keras.tree.flatten(list(vars(layer).values()))
-            waiting += [part for part in parts if isinstance(part, keras.Layer)]
-    kind = keras.layers.BatchNormalization
-    return [layer for layer in seen.values() if isinstance(layer, kind)]
 
 
 def _watch(layer, number, moments):

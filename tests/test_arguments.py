@@ -114,6 +114,8 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
         (["--sensitivity", "--verbose"], "--verbose does not fit --sensitivity, which"),
         (["--sensitivity", "--ray"], "--ray does not fit --sensitivity, which does not use it"),
         (["--sensitivity", "--export", "onnx"], "--export does not fit --sensitivity, which"),
+        (["--sensitivity", "--recalibrate"], "--recalibrate does not fit --sensitivity, which"),
+        (["--recalibrate", "0"], "argument --recalibrate: expected a whole number from 1, .* '0'"),
         (
             ["--strategy", "greedy", "--criterion", "l2", "var-l2"],
             "greedy requires a --criterion of weights .l1, l2, largest, random., got var-l2;",
@@ -257,6 +259,12 @@ def test_what_shapes_no_result_is_an_option():
     _, options = parse([*RIGHT, "--export", "onnx", "litert", "--export", "onnx"])
     assert options.export == [FORMATS["onnx"], FORMATS["litert"]]
     assert parse([*RIGHT, "--ray", "--cpus-per-trial", "2"])[1].ray == "local"
+    for arguments, images in (
+        (["--recalibrate"], 10_000),
+        (["--recalibrate", "500"], 500),
+        ([], None),
+    ):
+        assert parse([*RIGHT, *arguments])[1].recalibrate == images
     assert parse([*RIGHT, "--ray", "ray://node:10001"])[1].ray == "ray://node:10001"
 
 

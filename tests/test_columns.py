@@ -4,11 +4,11 @@ import pandas as pd
 
 from experiment import record, summary
 from experiment.columns import TRIALS
-from tests.rows import exported, row
+from tests.rows import exported, recalibrated, row
 
 
 def test_the_columns_are_these_in_this_order(tmp_path):
-    record.append_rows(tmp_path / "a.csv", [row(**exported())])
+    record.append_rows(tmp_path / "a.csv", [row(**exported(), **recalibrated())])
     header = (tmp_path / "a.csv").read_text().splitlines()[0]
     assert header == (
         "dataset,model,optimizer,learning_rate,lr_schedule,warmup,weight_decay,momentum,nesterov,"
@@ -20,7 +20,8 @@ def test_the_columns_are_these_in_this_order(tmp_path):
         "peak_memory_mb,machine,litert_bytes,litert_accuracy,litert_latency_ms,litert_int8_bytes,"
         "litert_int8_accuracy,litert_int8_latency_ms,onnx_bytes,onnx_accuracy,onnx_latency_ms,"
         "saved_model_bytes,saved_model_accuracy,saved_model_latency_ms,export_threads,"
-        "litert_int8_io,failed_exports"
+        "litert_int8_io,failed_exports,recalibration_images,recalibrated_baseline_accuracy,"
+        "recalibrated_pruned_accuracy,recalibrated_accuracy"
     )
 
 
@@ -39,6 +40,30 @@ def test_columns_of_formats_that_nobody_asked_for_stay_out_of_the_files(tmp_path
     record.append_rows(tmp_path / "b.csv", [row(**onnx)])
     means, _ = summary.write(tmp_path / "b.csv")
     assert "onnx_bytes_std" in header(means) and "litert_bytes_std" not in header(means)
+
+
+def test_columns_of_recalibration_are_there_if_a_row_has_them(tmp_path):
+    csv = tmp_path / "a.csv"
+    empty = {"recalibrated_pruned_accuracy": float("nan")}
+    rows = [
+        row(pruning_ratio=0.5),
+        row(seed=1, **recalibrated(10_000)),
+        row(seed=2, **recalibrated(99) | empty),
+    ]
+    record.append_rows(csv, rows)
+    names = [*recalibrated()]
+    assert header(csv)[-5:] == ["machine", *names]
+    lines = [line.split(",")[-4:] for line in csv.read_text().splitlines()[1:]]
+    assert lines == [["", "", "", ""], ["10000", "0.8", "0.6", "0.7"], ["99", "0.8", "", "0.7"]]
+    before = csv.read_bytes()
+    record.append_rows(csv, rows)
+    assert csv.read_bytes() == before
+    means, _ = summary.write(csv)
+    assert [name for name in header(means) if name.startswith("recal")] == [
+        f"recalibrated_{name}_{what}"
+        for name in ("baseline_accuracy", "accuracy")
+        for what in ("mean", "std")
+    ]
 
 
 def header(csv):

@@ -17,7 +17,7 @@ import pytest
 from keras import layers
 
 from experiment import record, store
-from experiment.columns import MEASURED, OF_EXPORTS, TRIALS
+from experiment.columns import MEASURED, ON_REQUEST, TRIALS
 from tests.program import finish, run, start
 
 ROOT = Path(__file__).parent.parent
@@ -49,7 +49,7 @@ def test_a_sweep_writes_a_row_for_each_percentage(sweep):
     folder, _, (status, _, err) = sweep
     assert (status, err) == (0, "")
     rows = pd.read_csv(folder / "results" / "few.csv")
-    assert list(rows.columns) == [name for name in TRIALS.columns if name not in OF_EXPORTS]
+    assert list(rows.columns) == [name for name in TRIALS.columns if name not in ON_REQUEST]
     assert rows["pruning_ratio"].tolist() == [0.4, 0.0]
     assert rows["parameters"].tolist() == [117, 332]
     assert rows["baseline_parameters"].tolist() == [332] * 2

@@ -3,7 +3,7 @@
 import pytest
 
 from experiment import log
-from tests.rows import row
+from tests.rows import recalibrated, row
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,17 @@ def test_a_trial_is_two_lines_with_percent_removed_and_points_lost():
 )
 def test_only_settings_that_are_not_the_usual_are_named(changes, words):
     assert log.how(row(**changes)) == words
+
+
+def test_recalibrated_accuracies_are_one_line_without_those_that_are_missing():
+    start = (
+        "pruned 40 % by l1 (seed 0), recalibrated on 10,000 images: test accuracy: baseline 80.00 %"
+    )
+    end = "after retraining 70.00 % (-10.00 points)"
+    measured = row(**recalibrated())
+    assert log.recalibrated(measured) == f"{start}, after pruning 60.00 % (-20.00 points), {end}"
+    missing = {"recalibrated_pruned_accuracy": float("nan")}
+    assert log.recalibrated(measured | missing) == f"{start}, {end}"
 
 
 def test_a_stage_of_an_iterative_schedule_is_one_line():

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from experiment import markdown, record, summary
-from tests.rows import row
+from tests.rows import recalibrated, row
 
 
 @pytest.fixture
@@ -62,6 +62,21 @@ def test_macs_that_are_not_counted_are_empty_and_exports_have_their_bytes(page):
     assert heads[-2:] == ["n", "litert-int8 (bytes)"]
     assert (baseline[3], pruned[3]) == ("", "")
     assert (baseline[-1], pruned[-1]) == ("", "2.45 M")
+
+
+def test_recalibrated_accuracies_have_a_column_if_a_row_has_them(page):
+    assert "recalibrated" not in page(row())
+    better = {"recalibrated_accuracy": 0.9}
+    text = page(
+        *(row(seed=seed, **recalibrated() | changes) for seed, changes in ((0, {}), (1, better))),
+        row(pruning_ratio=0.5),
+    )
+    heads, _, *lines = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[2:-2]
+    ]
+    assert heads[-2:] == ["n", "recalibrated (%)"]
+    # deviation of 0.7 and 0.9: 0.1 * 2 ** 0.5
+    assert [line[-1] for line in lines] == ["80.00 ± 0.00", "80.00 ± 14.14", ""]
 
 
 def test_a_bar_in_a_cell_does_not_end_it():

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from experiment import record, summary
 from experiment.columns import COUNT, MEASURED, NORMS, RENAMED, SENSITIVITY, TRIALS
-from tests.rows import COMPARED, exported, row
+from tests.rows import COMPARED, exported, recalibrated, row
 
 FIRST = (  # the columns of the first release
     "dataset,model,pruning_ratio,seed,parameters,accuracy,pruned_accuracy,baseline_parameters,"
@@ -33,7 +33,7 @@ def test_a_csv_and_a_row_without_columns_that_were_added_later_are_read(tmp_path
     old = {name: row()[RENAMED.get(name, name)] for name in FIRST.split(",")}
     pd.DataFrame([old]).to_csv(csv, index=False)
     assert csv.read_text().splitlines()[0] == FIRST
-    unmeasured = dict.fromkeys([*MEASURED, *exported()], -1.0) | {"machine": ""}
+    unmeasured = dict.fromkeys([*MEASURED, *exported(), *recalibrated()], -1.0) | {"machine": ""}
     unmeasured |= {"litert_int8_io": "", "failed_exports": "", "content": "", "pixels": "0..1"}
     unmeasured |= COMPARED
     for rows in (1, 2):
@@ -69,7 +69,7 @@ def test_every_csv_in_the_documents_is_tested():
 
 @pytest.mark.parametrize("dataset", ["fashion", "001", "NA", "a,b", 'a"b', "1e5"])
 def test_a_row_is_read_as_it_was_written(tmp_path, dataset):
-    written = row(dataset=dataset, **exported())
+    written = row(dataset=dataset, **exported(), **recalibrated())
     record.append_rows(tmp_path / "a.csv", [written])
     (found,) = record.read_rows(tmp_path / "a.csv").to_dict("records")
     assert found == written | COMPARED

@@ -39,6 +39,8 @@ class _Pool:
         record = finished(job.subject)
         if job.kind == "exports":
             record["onnx_bytes"] = 1.0
+        if job.kind == "recalibration":
+            record["recalibration_images"] = 100
         job.entry.save_record(record)
         job.entry.model_file.write_text("")
         return record, None
@@ -84,7 +86,7 @@ def free(grid):
 
 
 def test_each_job_comes_after_the_job_it_needs_and_exports_of_baselines_come_last(grid):
-    names = [job.name for job in jobs(grid, exports=True)]
+    names = [job.name for job in jobs(grid, recalibration=False, exports=True)]
     assert names == [
         "seed 0 baseline",
         "seed 0 pruned0.0_retrained1",
@@ -99,8 +101,10 @@ def test_each_job_comes_after_the_job_it_needs_and_exports_of_baselines_come_las
         "seed 0 baseline exports",
         "seed 1 baseline exports",
     ]
-    assert [job.name for job in jobs(grid, exports=False)] == [n for n in names if "exp" not in n]
-    for job in jobs(grid, exports=True):
+    assert [job.name for job in jobs(grid, recalibration=False, exports=False)] == [
+        n for n in names if "exp" not in n
+    ]
+    for job in jobs(grid, recalibration=False, exports=True):
         assert job.needs is None or names.index(job.needs.name) < names.index(job.name)
 
 
@@ -116,7 +120,7 @@ def test_a_job_is_submitted_after_the_job_it_needs_has_ended_and_every_lock_is_r
     for outcome in Runner(grid, pool, formats=ONNX).outcomes():
         assert outcome.error is None
         over.append(outcome.job.name)
-    assert sorted(over) == sorted(job.name for job in jobs(grid, exports=True))
+    assert sorted(over) == sorted(job.name for job in jobs(grid, recalibration=False, exports=True))
     assert pool.submitted[:2] == ["seed 0 baseline", "seed 1 baseline"]  # at the same time
     assert free(grid)
 
@@ -160,7 +164,9 @@ def test_fresh_computes_every_job_again_once(grid):
     run(grid, _Pool(), formats=ONNX)
     pool = _Pool()
     outcomes = run(grid, pool, formats=ONNX, fresh=True)
-    assert sorted(pool.submitted) == sorted(job.name for job in jobs(grid, exports=True))
+    assert sorted(pool.submitted) == sorted(
+        job.name for job in jobs(grid, recalibration=False, exports=True)
+    )
     assert all(computed for *_, computed in outcomes)
 
 
@@ -175,7 +181,7 @@ def test_if_a_baseline_fails_only_its_trials_fail(grid):
         "seed 0 pruned0.5_retrained1": "its baseline failed: no memory",
     }
     assert {name for name, error, _ in outcomes if not error} == {
-        job.name for job in jobs(grid, exports=True) if job.subject.seed == 1
+        job.name for job in jobs(grid, recalibration=False, exports=True) if job.subject.seed == 1
     }
     assert free(grid)
 
@@ -188,7 +194,7 @@ def test_if_a_trial_fails_only_its_exports_are_missing(grid):
         ("seed 0 pruned0.5_retrained1", "diverged")
     ]
     assert "seed 0 pruned0.5_retrained1 exports" not in pool.submitted
-    assert len(outcomes) == len(jobs(grid, exports=True)) - 1
+    assert len(outcomes) == len(jobs(grid, recalibration=False, exports=True)) - 1
 
 
 def test_stored_exports_are_not_computed_again(grid):
@@ -197,6 +203,45 @@ def test_stored_exports_are_not_computed_again(grid):
     outcomes = run(grid, pool, formats=ONNX)
     assert pool.submitted == []
     assert not any(computed for *_, computed in outcomes)
+
+
+def test_a_recalibration_comes_after_its_trial_and_before_the_exports(grid):
+    names = [job.name for job in jobs(grid, recalibration=True, exports=True)]
+    assert names[1:4] == [
+        "seed 0 pruned0.0_retrained1",
+        "seed 0 pruned0.0_retrained1 recalibration",
+        "seed 0 pruned0.0_retrained1 exports",
+    ]
+    assert len(names) == 2 * (2 + 2 * 3)
+    outcomes = run(grid, pool := _Pool(), recalibration=100, formats=ONNX)
+    assert sorted(pool.submitted) == sorted(names)
+    assert not any(error for _, error, _ in outcomes) and free(grid)
+
+
+def test_a_recalibration_is_stored_of_one_number_of_images(grid):
+    run(grid, _Pool(), recalibration=100)
+    run(grid, pool := _Pool(), recalibration=100)
+    assert pool.submitted == []
+    run(grid, pool, recalibration=50)
+    assert len(pool.submitted) == 4 and all("recalibration" in each for each in pool.submitted)
+    run(grid, pool := _Pool(), recalibration=100, fresh=True)
+    assert len(pool.submitted) == 2 * (1 + 2 * 2)
+
+
+def test_a_finished_trial_is_recalibrated_after_its_baseline_if_that_is_made_again(grid):
+    first, _ = grid.of(grid.baselines[0])
+    first.entry.save_record(finished(first))  # the baseline's files are missing
+    pool, over = _Pool(), []
+    submit = pool.submit
+
+    def check(job):
+        assert job.kind == "baseline" or f"seed {job.subject.seed} baseline" in over
+        submit(job)
+
+    pool.submit = check
+    for outcome in Runner(grid, pool, recalibration=100).outcomes():
+        over.append(outcome.job.name)
+    assert f"seed 0 {first.entry.name} recalibration" in pool.submitted
 
 
 def test_the_result_of_another_run_is_waited_for_and_then_read(grid, monkeypatch, capsys):
