@@ -11,6 +11,7 @@ from experiment.store import Entry
 from pruning import timing
 from pruning.exports import inference
 from pruning.exports.format import Format
+from scnnb import endings
 
 CALIBRATION_IMAGES = 500  # training images to calibrate int8
 LOSS_TO_REPORT = 0.01  # loss of accuracy by an export
@@ -117,7 +118,8 @@ def _write_and_measure(model, expected, file, file_format: Format, dataset, seed
         images = images[:]
     pruning.export(model, file, file_format.name, images=images, int8_io=int8_io)
     test = dataset.test_images, dataset.test_labels
-    return measuring.measure(file, file_format, *test, expected, threads=timings.cores())
+    options = {"classes": endings.of(model).classes, "threads": timings.cores()}
+    return measuring.measure(file, file_format, *test, expected, **options)
 
 
 def _attempt(function, *arguments):

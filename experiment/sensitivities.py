@@ -22,7 +22,7 @@ from experiment.store import Entry
 from experiment.study import RESULTS
 from experiment.work import callbacks
 from pruning import sensitivity
-from scnnb import training
+from scnnb import endings, training
 
 TRAINING_IMAGES = 10_000  # the accuracies are measured on these if ratios are chosen
 PARTS = ("pruning_ratio", "accuracy")  # numbers from 0 to 1
@@ -114,9 +114,8 @@ def _measured(model, dataset, seed, *, criterion, coupled, images):
     def progress(done):
         print(f"{done:,} of {len(labels):,} images, {time.monotonic() - start:.1f} s")
 
-    accuracy, layers = sensitivity.analyse(
-        model, chosen, labels, criterion=judged, coupled=coupled, progress=progress
-    )
+    options = {"coupled": coupled, "classes": endings.of(model).classes, "progress": progress}
+    accuracy, layers = sensitivity.analyse(model, chosen, labels, criterion=judged, **options)
     seconds = time.monotonic() - start
     print(f"{len(layers)} evaluations in {seconds:.1f} s, {seconds / len(layers):.2f} s each")
     return {

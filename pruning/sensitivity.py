@@ -9,16 +9,34 @@ from pruning.rules import rule_for
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
-def analyse(model, images, labels, *, criterion, coupled="joint", progress=None):
+def most_probable(outputs):
+    """The class with the largest of the outputs, float array (n, classes): integer array (n,).
+
+    Raises:
+        ValueError: there is a single output, which would always be the largest.
+    """
+    if outputs.shape[-1] == 1:
+        raise ValueError(
+            "classes: expected an output for each class, got one output; give a function such as "
+            "`lambda outputs: outputs[:, 0] > 0.5` for a sigmoid"
+        )
+    return np.argmax(outputs, axis=-1)
+
+
+def analyse(
+    model, images, labels, *, criterion, coupled="joint", classes=most_probable, progress=None
+):
     """Accuracy when a single layer is pruned, for each layer and each of `RATIOS`.
 
     Args:
-        model: built Functional or Sequential Keras model with one input, whose outputs are class
-            probabilities. It is not changed.
+        model: built Functional or Sequential Keras model with one input and one output. It is not
+            changed.
         images: float array (n, height, width, channels) to measure on.
         labels: integer array (n,).
         criterion: function of a kernel, or `{layer path: scores}`, as `judge` returns it.
         coupled: as `prune` takes it.
+        classes: function of the outputs, float array (n, outputs), that returns the predicted
+            classes, integer array (n,).
         progress: None, or a function that is called with the number of images done so far.
 
     Returns:
@@ -43,7 +61,7 @@ def analyse(model, images, labels, *, criterion, coupled="joint", progress=None)
         )
         for row in rows
     ]
-    full, *pruned = _accuracies(structure, [{}, *cuts], images, labels, progress)
+    full, *pruned = _accuracies(structure, [{}, *cuts], images, labels, classes, progress)
     return full, [row | {"accuracy": one} for row, one in zip(rows, pruned, strict=True)]
 
 
@@ -116,7 +134,7 @@ def norms(model):
     }
 
 
-def _accuracies(structure, cuts, images, labels, progress):
+def _accuracies(structure, cuts, images, labels, classes, progress):
     """Accuracy after each cut. The weights of the network change while it runs.
 
     No network is really cut. The weights that read removed channels are masked, which gives the
@@ -131,10 +149,10 @@ def _accuracies(structure, cuts, images, labels, progress):
             full = [(weight, keras.ops.copy(weight)) for weight, _ in masked]
             for weight, mask in masked:
                 weight.assign(weight * mask)
-            classes = np.argmax(network.predict_on_batch(given), axis=-1)
+            answers = classes(network.predict_on_batch(given))
             for weight, values in full:
                 weight.assign(values)
-            correct[index] += np.sum(classes == labels[batch])
+            correct[index] += np.sum(answers == labels[batch])
         if progress:
             progress(min(batch.stop, len(labels)))
     return (correct / len(labels)).tolist()

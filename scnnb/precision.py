@@ -36,8 +36,8 @@ def check(precision):
 def computing_in(precision, model):
     """Inside the `with`, the model computes in this precision; after it, as before.
 
-    The weights and the last layer, which returns probabilities, are in float32. Trace graphs inside
-    the `with`.
+    The weights and the last layer, which returns probabilities or logits, are in float32. Trace
+    graphs inside the `with`.
 
     Args:
         precision: `float32` for no change, or `bfloat16` to change the layers that are in float32.

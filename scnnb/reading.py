@@ -2,6 +2,8 @@
 
 import keras
 
+from scnnb import endings
+
 
 def read_network(path, images, num_classes):
     """The network in a file, as a Functional model, not compiled.
@@ -34,7 +36,8 @@ def checked(model, path, images, num_classes):
         num_classes: number of classes.
 
     Raises:
-        ValueError: it is no network, or does not return class probabilities for such images.
+        ValueError: it is no network, or for such images it does not end in what `endings.ACCEPTED`
+            lists.
     """
     if not isinstance(model, keras.Model):
         raise ValueError(f"{path}: expected a Keras model, got {type(model).__name__}")
@@ -55,19 +58,19 @@ def checked(model, path, images, num_classes):
         raise ValueError(
             f"{path}: expected a network for images {images.shape[1:]}, got one for {shape[1:]}"
         )
-    if model.output_shape[1:] != (num_classes,):
+    if model.output_shape[1:] not in [(num_classes,), *([(1,)] if num_classes == 2 else [])]:
         raise ValueError(
             f"{path}: expected a network of {num_classes} classes, as the dataset has, got the "
             f"output {model.output_shape[1:]}"
         )
     try:
-        probabilities = keras.ops.convert_to_numpy(model(images, training=False))
+        outputs = keras.ops.convert_to_numpy(model(images, training=False))
     except Exception as error:  # for example, pooling makes images of this size empty
         raise ValueError(
             f"{path}: the network fails on images {images.shape[1:]}: {error}"
         ) from error
-    if not (probabilities.min() >= 0 and abs(probabilities.sum(axis=-1) - 1).max() < 0.01):
-        raise ValueError(
-            f"{path}: expected class probabilities, got other outputs; end the network with softmax"
-        )
+    try:
+        endings.check(model, outputs)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     return model

@@ -9,7 +9,7 @@ import time
 import keras
 import numpy as np
 
-from scnnb import schedules
+from scnnb import endings, losses, schedules
 from scnnb.backends import BACKEND
 from scnnb.backup import Backup
 from scnnb.batches import batches
@@ -43,12 +43,14 @@ def train(
     nesterov=False,
     augment,
     precision="float32",
+    label_smoothing=0.0,
+    class_weights="",
     backup=None,
     callbacks=(),
 ):
     """Train the model in place with a new optimizer; returns the seconds of all epochs.
 
-    The loss is sparse categorical cross-entropy. The images are shuffled in every epoch. Their
+    The loss is cross-entropy, see `losses`. The images are shuffled in every epoch. Their
     order, dropout, shifts and flips depend on `keras.utils.set_random_seed`; call it before the
     model is built. See `backends` for the parts that depend on the backend. A terminal shows Keras'
     progress bar. A file gets one line per epoch, see `EpochLines`.
@@ -58,7 +60,7 @@ def train(
     its backup. The file is not deleted.
 
     Args:
-        model: Keras model that ends in class probabilities.
+        model: Keras model, see `endings.ACCEPTED`.
         dataset: has `train_images` (n, height, width, channels) and `train_labels` (n,).
         epochs: passes over the training images, at least 1.
         batch_size: images per step, at least 1.
@@ -72,6 +74,9 @@ def train(
         nesterov: whether SGD's momentum is that of Nesterov.
         augment: how images change at random: "", or a key of `augmentation.AUGMENTATIONS`.
         precision: `float32` or `bfloat16`, see `precision.computing_in`; weights are float32.
+        label_smoothing: part of each label that is spread over all classes, see `losses.loss`.
+        class_weights: "", or `balanced`: the loss of an image is weighted by `losses.balanced`.
+            The accuracy of an epoch is not.
         backup: None, or pathlib.Path of an `.npz` file that is written after every epoch; its
             folder exists.
         callbacks: Keras callbacks, called after the backup is written. If there are no
@@ -84,6 +89,9 @@ def train(
     seed = np.random.randint(2**31)
     gc.collect()  # frees the optimizer of an earlier training, whose variables form a cycle
     images, labels = dataset.train_images, dataset.train_labels
+    with endings.in_logits(model):  # as the whole training is
+        ending = endings.of(model)
+    weights = losses.balanced(labels) if class_weights else None
     copy = keras.Model(model.inputs[0], model.outputs[0])  # same layers; model is not compiled
     steps = math.ceil(len(labels) / batch_size)  # of an epoch
     rate = schedules.learning_rate(
@@ -92,12 +100,13 @@ def train(
     how = (rate, weight_decay or None, momentum, bool(nesterov))
     copy.compile(
         optimizer=OPTIMIZERS[optimizer](*how),
-        loss=BACKEND.loss,
-        metrics=["accuracy"],
+        loss=losses.loss(ending, label_smoothing, weights),
+        metrics=[losses.accuracy(ending)],
         jit_compile=BACKEND.jit_compile(),
     )
     settings = (epochs, batch_size, optimizer, learning_rate, augment, precision, images.shape)
     settings += (lr_schedule, warmup, weight_decay, momentum, nesterov)
+    settings += (label_smoothing, class_weights)
     state = Backup(backup, copy, settings)
     if state.done:
         print(f"continuing after epoch {state.done} of {epochs}")
@@ -116,7 +125,7 @@ def train(
     if not any(isinstance(each, EpochLines) for each in callbacks):
         callbacks = [EpochLines(), *callbacks]
     terminal = sys.stdout.isatty()
-    with computing_in(precision, model), BACKEND.kernels(model):
+    with computing_in(precision, model), BACKEND.kernels(model), endings.in_logits(model):
         history = copy.fit(
             BACKEND.source(generator, images.shape[1:]),
             shuffle=False,  # the generator shuffles
@@ -145,16 +154,16 @@ def accuracy(model, images, labels):
     """Part of the images whose most probable class is their label, 0..1.
 
     Args:
-        model: Keras model, compiled or not, that ends in class probabilities.
+        model: Keras model, compiled or not, see `endings.ACCEPTED`.
         images: float32 array (n, height, width, channels), or an object whose slices are such.
         labels: integer array (n,).
     """
     batch_size = max(1, EVALUATION_PIXELS // math.prod(images.shape[1:3]))
-    classes, correct = BACKEND.classifier(model, images.shape[1:]), 0
+    answers, classes = BACKEND.answers(model, images.shape[1:]), endings.of(model).classes
+    correct = 0
     for start in range(0, len(labels), batch_size):
         batch = slice(start, start + batch_size)
-        answers = classes(images[batch])
-        correct += int(np.sum(answers == labels[batch]))
+        correct += int(np.sum(classes(answers(images[batch])) == labels[batch]))
     return correct / len(labels)
 
 

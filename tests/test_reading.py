@@ -34,8 +34,23 @@ def test_a_network_is_read_if_it_fits_the_dataset(path):
         read_network(stored((8,), layers.Dense(4)), images, 4)
     with pytest.raises(ValueError, match=r"a network of 5 classes, .* got the output \(4,\)"):
         read_network(stored((8, 8, 3), *head()), images, 5)
-    with pytest.raises(ValueError, match="expected class probabilities, got .* with softmax"):
-        read_network(stored((8, 8, 3), head()[0], layers.Dense(4)), images, 4)
+    relu = layers.Dense(4, "relu", name="end")
+    with pytest.raises(
+        ValueError,
+        match=r"given\.keras: expected class probabilities by softmax, logits by a layer .*, got 4 "
+        r"outputs of end \(Dense, activation relu\), from 0 to 0$",
+    ):
+        read_network(stored((8, 8, 3), head()[0], relu), images, 4)
+    for count, activation, classes in ((4, None, 4), (1, "sigmoid", 2), (1, None, 2)):
+        read = read_network(
+            stored((8, 8, 3), head()[0], layers.Dense(count, activation)), images, classes
+        )
+        assert read.output_shape[1:] == (count,)
+    with pytest.raises(ValueError, match=r"a network of 3 classes, .* got the output \(1,\)"):
+        read_network(path, images, 3)
+    not_finite = layers.Dense(4, bias_initializer=keras.initializers.Constant(np.nan), name="end")
+    with pytest.raises(ValueError, match=r"got 4 outputs of end \(Dense, .* from nan to nan"):
+        read_network(stored((8, 8, 3), head()[0], not_finite), images, 4)
     for_4x4 = [layers.Reshape((4, 4, 3)), *head()]
     with pytest.raises(ValueError, match=r"the network fails on images \(8, 8, 3\)"):
         read_network(stored((None, None, 3), *for_4x4), images, 4)

@@ -234,3 +234,25 @@ def test_augmentation_layers_do_not_change_the_images():
     accuracy, rows = sensitivity.analyse(model, values, labels, criterion=judge(model, "l1"))
     assert accuracy == 1
     assert rows == sensitivity.analyse(model, values, labels, criterion=judge(model, "l1"))[1]
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", None])
+def test_a_network_with_one_output_needs_a_function_that_tells_its_classes(activation):
+    images = keras.Input((6, 6, 3))
+    x = layers.GlobalAveragePooling2D()(conv(5)(images))
+    model = randomise(keras.Model(images, layers.Dense(1, activation)(x)))
+    values = np.random.default_rng(0).uniform(-1, 1, (50, 6, 6, 3))
+    border = float(np.median(predict(model, values)[0]))
+
+    def classes(outputs):
+        return outputs[:, 0] > border
+
+    judged = judge(model, "l1")
+    labels = classes(predict(model, values)[0])
+    full, rows = sensitivity.analyse(model, values, labels, criterion=judged, classes=classes)
+    assert full == 1
+    for row in rows[::3]:
+        cut = prune(model, row["pruning_ratio"], only=row["layers"])
+        assert row["accuracy"] == np.mean(classes(predict(cut, values)[0]) == labels)
+    with pytest.raises(ValueError, match="classes: expected an output for each class, got one"):
+        sensitivity.analyse(model, values, labels, criterion=judged)

@@ -11,12 +11,10 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers
 
 from scnnb import backup, training
 from scnnb.augmentation import AUGMENTATIONS
-from scnnb.backends.backend import cross_entropy
 
 
 @pytest.fixture
@@ -126,23 +124,6 @@ def test_sgd_gets_momentum_and_weight_decay():
     config = training.OPTIMIZERS["sgd"](0.5, 0.01, 0.75, True).get_config()
     expected = {"learning_rate": 0.5, "weight_decay": 0.01, "momentum": 0.75, "nesterov": True}
     assert config | expected == config
-
-
-@pytest.mark.parametrize("wrong", [1.0, 30.0, 80.0])
-def test_the_loss_of_other_backends_and_its_gradient_are_those_of_the_logits(wrong):
-    """The gradient is right for probabilities as small as 1e-35; Keras' own loss clips them."""
-    logits = tf.Variable([[0.0, wrong, -1.0], [2.0, 0.0, 1.0]])
-    labels = np.array([0, 2], np.int32)
-    results = []
-    for loss in (
-        lambda: cross_entropy(labels, keras.ops.softmax(logits)),
-        lambda: keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True),
-    ):
-        with tf.GradientTape() as tape:
-            losses = loss()
-        results.append((losses, tape.gradient(losses, logits)))
-    for value, expected in zip(*results, strict=True):
-        np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_in_a_file_there_is_one_line_per_epoch(dataset, capsys):

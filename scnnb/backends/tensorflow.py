@@ -33,24 +33,23 @@ def source(generator, image_shape):
     return dataset.prefetch(AHEAD).with_options(options)
 
 
-def classifier(model, image_shape):
-    """A function of a batch of images that returns the most probable classes.
+def answers(model, image_shape):
+    """A function of a batch of images that returns the outputs.
 
     It is traced once for batches of all sizes. Keras' `predict_on_batch` would be traced for each
     size, and TensorFlow would print a warning.
     """
-    classes = tf.function(
-        lambda batch: tf.argmax(model(batch, training=False), axis=-1)
-    ).get_concrete_function(tf.TensorSpec((None, *image_shape), tf.float32))
-    return lambda batch: classes(tf.constant(batch, tf.float32)).numpy()
+    outputs = tf.function(lambda batch: model(batch, training=False)).get_concrete_function(
+        tf.TensorSpec((None, *image_shape), tf.float32)
+    )
+    return lambda batch: outputs(tf.constant(batch, tf.float32)).numpy()
 
 
 BACKEND = Backend(
     gpus=devices,
     adam=adam,
-    loss="sparse_categorical_crossentropy",
     jit_compile=jit_compile,
     source=source,
     kernels=fused,
-    classifier=classifier,
+    answers=answers,
 )

@@ -1,0 +1,78 @@
+"""The loss of a training, and its accuracy, by what the network ends in."""
+
+import functools
+
+import keras
+import numpy as np
+
+from scnnb.endings import Ending
+
+SMALLEST = 1e-37  # probability; smaller numbers of float32 have fewer digits
+
+
+def loss(ending: Ending, label_smoothing=0.0, class_weights=None):
+    """The loss of a training inside `endings.in_logits`, an argument of `compile`.
+
+    It is categorical cross-entropy, or binary cross-entropy if the network has one output.
+
+    Args:
+        ending: Ending of the network inside `endings.in_logits`.
+        label_smoothing: part s of each label that is spread evenly over all classes, 0 <= s < 1.
+            With one output, label y becomes y * (1 - s) + s / 2.
+        class_weights: None, or float32 array (classes,): factors of the losses of their images.
+    """
+    of_images = _binary if ending.outputs == 1 else functools.partial(_categorical, ending)
+
+    def weighted(labels, outputs):
+        labels = keras.ops.cast(keras.ops.reshape(labels, (-1,)), "int32")
+        losses = of_images(labels, outputs, label_smoothing)
+        return losses if class_weights is None else losses * keras.ops.take(class_weights, labels)
+
+    return weighted
+
+
+def accuracy(ending: Ending):
+    """The accuracy of a training inside `endings.in_logits`, an argument of `compile`."""
+    if ending.outputs > 1:
+        return keras.metrics.SparseCategoricalAccuracy("accuracy")
+    return keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)
+
+
+def balanced(labels):
+    """A weight for each class, n / (classes * images of the class); the mean over images is 1.
+
+    Args:
+        labels: integer array (n,). A class without images does not count, and its weight is 0.
+
+    Returns:
+        float32 array (largest label + 1,).
+    """
+    counts = np.bincount(labels)
+    weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return np.where(counts, weights, 0).astype(np.float32)
+
+
+def _binary(labels, logits, label_smoothing):
+    return keras.losses.binary_crossentropy(
+        keras.ops.reshape(labels, (-1, 1)),
+        keras.ops.reshape(logits, (-1, 1)),
+        from_logits=True,
+        label_smoothing=label_smoothing,
+    )
+
+
+def _categorical(ending, labels, outputs, label_smoothing):
+    """Categorical cross-entropy of each image.
+
+    Logarithms of probabilities are logits, too. Keras' loss of probabilities would replace those
+    below 1e-7 by 1e-7. Then the gradient is 0 for the images with the largest errors, and the
+    network would learn nothing from them.
+    """
+    if not ending.logits:
+        outputs = keras.ops.log(keras.ops.maximum(outputs, SMALLEST))
+    if not label_smoothing:
+        return keras.losses.sparse_categorical_crossentropy(labels, outputs, from_logits=True)
+    labels = keras.ops.one_hot(labels, ending.outputs)
+    return keras.losses.categorical_crossentropy(
+        labels, outputs, from_logits=True, label_smoothing=label_smoothing
+    )
