@@ -171,6 +171,22 @@ def test_fused_adam_changes_a_variable_as_keras_adam_does(dtype):
     assert np.abs(np.asarray(variables[0]) - values[0]).min() > 0.001
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_fused_adam_of_16_bits_takes_nearly_the_steps_of_float32(dtype):
+    """In 16 bits 0.999 is 1 or nearly so: the kernel would divide by almost 0."""
+    gradients = np.random.default_rng(0).normal(size=(20, 2, 3)).astype("float32")
+    ended = []
+    for kind in (dtype, "float32"):
+        variable = keras.Variable(np.zeros((2, 3)), dtype=kind)
+        optimizer = fused.FusedAdam(0.01)
+        optimizer.build([variable])
+        for gradient in gradients:
+            optimizer.apply([keras.ops.cast(gradient, kind)])
+        ended.append(keras.ops.convert_to_numpy(variable).astype("float32"))
+    np.testing.assert_allclose(*ended, atol=0.01)
+    assert np.abs(ended[1]).max() > 0.05
+
+
 class Stop(BaseException):
     """An exception that no code catches."""
 
