@@ -100,6 +100,11 @@ augmentation = _checked(
     "crop-flip, flip or none",
 )
 criterion = _named([*criteria.OF_KERNELS, *criteria.OF_FEATURE_MAPS])
+class_weights = _checked(
+    lambda text: text.strip().replace("none", ""),
+    lambda value: value in ("", "balanced"),
+    "balanced or none",
+)
 address = _checked(
     str.strip,
     lambda value: value in ("local", "auto") or re.fullmatch(r"(ray://)?[^\s:/]+:\d+", value),

@@ -87,6 +87,26 @@ class Recipe:
         "(flip), also shift them by up to 4 pixels (crop-flip), or none (default). "
         "Example: --augment crop-flip",
     )
+    label_smoothing: float = setting(
+        "--label-smoothing",
+        group=TRAIN,
+        default=0.0,
+        name="smoothing{}",
+        type=checks.ratio,
+        metavar="PART",
+        help="Label smoothing: part of each label that every training spreads evenly over all "
+        "classes, 0 <= part < 1 (default 0). Example: --label-smoothing 0.1",
+    )
+    class_weights: str = setting(
+        "--class-weights",
+        group=TRAIN,
+        default="",
+        type=checks.class_weights,
+        metavar="KIND",
+        help="Weight of the loss of each training image: images / (classes * images of its class), "
+        "so that rare classes count as much as frequent ones (balanced), or none (default). "
+        "Accuracies are not weighted. Example: --class-weights balanced",
+    )
     precision: str = setting(
         "--precision",
         group=TRAIN,

@@ -109,6 +109,14 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
         (["--nesterov"], "--nesterov requires --optimizer sgd, got adam; see"),
         (["--warmup", "30"], "--warmup: expected fewer epochs than Epoch2 30, got 30; see"),
         (["--warmup", "1.5"], "argument --warmup: expected a whole number from 0, such as 5, got"),
+        (
+            ["--label-smoothing", "1"],
+            "argument --label-smoothing: expected a number from 0 to be.*1'",
+        ),
+        (
+            ["--class-weights", "rare"],
+            "argument --class-weights: expected balanced or none, got 'rare'",
+        ),
         (["--weight-decay", "-1"], "argument --weight-decay: expected a number from 0, such as"),
         (["--augment", "crop"], "argument --augment: expected crop-flip, flip or none, got 'crop'"),
         (["--sensitivity", "--verbose"], "--verbose does not fit --sensitivity, which"),
@@ -216,6 +224,8 @@ def test_right_arguments_are_taken_in_any_order_with_options():
         "schedule": "one-shot",
         "control": "",
         "augment": "",
+        "label_smoothing": 0.0,
+        "class_weights": "",
         "precision": "float32",
         "pixels": "0..1",
         "normalize": "",
@@ -248,6 +258,9 @@ def test_a_percentage_of_minus_zero_is_zero():
             ["l2", "random", "l1"],
         ),
         (["--layer-ratios", "vgg16-A"], "layer_ratios", "vgg16-A"),
+        (["--label-smoothing", "0.1"], "label_smoothing", 0.1),
+        (["--class-weights", "balanced"], "class_weights", "balanced"),
+        (["--class-weights", "balanced", "--class-weights", "none"], "class_weights", ""),
     ],
 )
 def test_what_shapes_a_result_is_given(arguments, name, value):

@@ -226,6 +226,8 @@ def test_a_backup_of_another_training_is_not_used(tmp_path, capsys):
         {"augment": "crop-flip"},
         {"epochs": 5},
         {"precision": "bfloat16"},
+        {"label_smoothing": 0.1},
+        {"class_weights": "balanced"},
     ],
 )
 def test_a_backup_gets_every_setting_of_its_training(dataset, tmp_path, monkeypatch, change):

@@ -19,6 +19,8 @@ GIVEN = {
     "nesterov": "",
     "batch_size": 128,
     "augment": "",
+    "label_smoothing": 0.0,
+    "class_weights": "",
     "precision": "float32",
     "epochs": 35,
     "pixels": "0..1",

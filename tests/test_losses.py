@@ -12,7 +12,7 @@ from scnnb import losses, training
 from scnnb.endings import Ending
 from tests.test_endings import ENDS, network
 
-LEAST = {"epochs": 1, "optimizer": "sgd", "learning_rate": 1.0, "augment": False}
+LEAST = {"epochs": 1, "optimizer": "sgd", "learning_rate": 1.0, "augment": ""}
 LN4, LN43 = math.log(4), math.log(4 / 3)
 CASES = {  # labels 0, 0, 0, 1 at the probability 3/4 of class 1: loss, gradient of the logit
     "plain": ({}, (3 * LN4 + LN43) / 4, (3 * 0.75 - 0.25) / 4),
@@ -112,3 +112,16 @@ def test_smoothing_spreads_a_part_of_a_label_over_all_classes():
 def test_balanced_weights_give_every_class_that_has_images_the_same_sum():
     weights = losses.balanced(np.array([0, 0, 0, 3, 1, 1]))
     np.testing.assert_allclose(weights, [6 / 9, 6 / 6, 0, 6 / 3], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("class_weights", "probability"), [("", 0.1), ("balanced", 0.5)])
+def test_with_balanced_weights_a_class_of_one_image_in_ten_is_as_probable_as_the_other(
+    class_weights, probability
+):
+    """All images are the same, so that the network learns how often a class is."""
+    images, labels = np.ones((20, 1, 1, 3), "float32"), np.repeat([0, 1], [18, 2]).astype("int32")
+    dataset, model = SimpleNamespace(train_images=images, train_labels=labels), network("softmax")
+    how = LEAST | {"epochs": 40, "batch_size": 20, "class_weights": class_weights}
+    how["learning_rate"] = 0.5
+    training.train(model, dataset, **how)
+    assert numbers(model(images[:1]))[0, 1] == pytest.approx(probability, abs=0.01)

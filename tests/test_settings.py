@@ -35,6 +35,8 @@ VALUES = {
     "nesterov": st.sampled_from(["", "nesterov"]),
     "batch_size": COUNTS,
     "augment": st.sampled_from(["", "flip", "crop-flip"]),
+    "label_smoothing": st.sampled_from([0.0, 0.1]),
+    "class_weights": st.sampled_from(["", "balanced"]),
     "precision": st.sampled_from(["float32", "bfloat16"]),
     "epoch1": st.integers(0, 12),
     "pixels": st.sampled_from(list(PIXELS)),
@@ -150,6 +152,11 @@ CONTROL = dataclasses.replace(TRIAL, control="scratch", criterion="", strategy="
             "fashion_scnnb_sgd_lr0.001_batch128_crop-flip_bfloat16_epochs0_-1..1_seed3_0123456789ab",
         ),
         (
+            {"label_smoothing": 0.1, "class_weights": "balanced"},
+            "0..1",
+            "fashion_scnnb_lr0.001_batch128_smoothing0.1_balanced_epochs35_seed3_0123456789ab",
+        ),
+        (
             {"lr_schedule": "step", "warmup": 5, "weight_decay": 0.001, "momentum": 0.5}
             | {"nesterov": "nesterov"},
             "0..1",
@@ -211,6 +218,8 @@ def test_a_row_holds_every_setting_by_its_column():
         "nesterov": "",
         "batch_size": 128,
         "augment": "",
+        "label_smoothing": 0.0,
+        "class_weights": "",
         "precision": "float32",
         "epoch1": 35,
         "pixels": "0..1",
@@ -229,7 +238,7 @@ def test_a_row_holds_every_setting_by_its_column():
         "retrain_learning_rate": 0.001,
         "retrain_schedule": "constant",
     }
-    assert [*fields.row(BASELINE)] == [*fields.row(TRIAL)][:18] == BASELINE_SETTINGS
+    assert [*fields.row(BASELINE)] == [*fields.row(TRIAL)][:20] == BASELINE_SETTINGS
 
 
 def test_fields_are_found_by_their_columns_in_the_dataclasses_that_are_nested():

@@ -100,6 +100,8 @@ def test_each_argument_changes_the_trained_weights(dataset):
         {"optimizer": "sgd"},
         {"learning_rate": 0.02},
         {"augment": "flip"},
+        {"label_smoothing": 0.1},
+        {"class_weights": "balanced"},
     ):
         assert trained(dataset, seed=1, **change) != usual, change
 

@@ -31,8 +31,8 @@ def test_every_training_gets_its_weights_epochs_and_learning_rate(few, small, ca
     trainings = []
     original = keras.models.load_model(small).get_layer("conv1").get_weights()[0]
 
-    def train(model, dataset, *, epochs, learning_rate, augment, **others):
-        assert augment
+    def train(model, dataset, *, epochs, learning_rate, augment, label_smoothing, **others):
+        assert augment and label_smoothing == 0.1 and others["class_weights"] == "balanced"
         old = np.isin(model.get_layer("conv1").get_weights()[0], original).all()
         trainings.append((model.count_params(), epochs, learning_rate, old))
         return 1.0
@@ -41,6 +41,7 @@ def test_every_training_gets_its_weights_epochs_and_learning_rate(few, small, ca
     arguments = (few, "0.01", 40, 7, 3, 0.5, "--model", small, "--retrain-lr", "0.02")
     for schedule in ("one-shot", "iterative"):
         options = ("--schedule", schedule, "--control", "scratch", "--augment", "flip")
+        options += ("--label-smoothing", "0.1", "--class-weights", "balanced")
         call(small.parent, *arguments, *options)
     assert trainings == [
         (332, 7, 0.01, True),
