@@ -131,6 +131,18 @@ def test_a_killed_run_ends_with_the_rows_and_weights_of_an_uninterrupted_one(
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_losses_and_gradients_of_every_ending_are_those_worked_out_by_hand(backend, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-n0", "-q", "tests/test_losses.py"],
+        cwd=ROOT,
+        env=os.environ | variables(backend, tmp_path),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_the_sensitivity_of_a_network_trained_in_bfloat16_is_analysed(
     few, network, tmp_path, backend
 ):
