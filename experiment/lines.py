@@ -103,12 +103,13 @@ def _title(network, means):
     setting = network.iloc[0]
     criteria = network["criterion"][network["kind"] == "pruned"].unique()
     trained = log.epochs(setting["epoch1"]) if setting["epoch1"] else "trained before"
+    retrained = figures.span(network["epoch2"])
     return figures.title(
         setting,
         figures.varying(means, NETWORK),
         [f"pruned by {criteria[0]}" if len(criteria) == 1 else ""],
         [
-            f"{trained}, retrained for {figures.span(network['epoch2'])}",
+            f"{trained}, {'not retrained' if retrained == '0' else f'retrained for {retrained}'}",
             figures.seeds(network["n"]),
             "bars: ±1 SD" if network["n"].max() > 1 else "",
         ],
@@ -117,11 +118,12 @@ def _title(network, means):
 
 def _label(row, varying):
     unranked = figures.in_words(row, [name for name in varying if name not in UNRANKED])
+    retrained = ", retrained" if row["epoch2"] else ""
     if row["kind"] == "unpruned":
-        return _joined("not pruned, retrained", unranked)
+        return _joined(f"not pruned{retrained}", unranked)
     if row["kind"] == "scratch":
         return _joined("same shape, new weights", figures.in_words(row, varying))
-    return figures.in_words(row, varying) or "pruned, retrained"
+    return figures.in_words(row, varying) or f"pruned{retrained}"
 
 
 def _joined(*texts):

@@ -25,7 +25,8 @@ def in_words(row, filters=None):
     if not row.get("control"):
         parts.append(f"after pruning {_accuracy(row['pruned_accuracy'], before)}")
     trained = "after training from new weights" if row.get("control") else "after retraining"
-    parts.append(f"{trained} {_accuracy(row['accuracy'], before)}")
+    if row.get("control") or row["epoch2"]:
+        parts.append(f"{trained} {_accuracy(row['accuracy'], before)}")
     return f"{how(row)}: {removed}\ntest accuracy: {', '.join(parts)}"
 
 
@@ -46,7 +47,7 @@ def baseline_read(folder, record):
     return f"baseline read from {folder}/: test accuracy {percent(record['accuracy'])}"
 
 
-def stage(*, layers, parameters, pruned_accuracy, accuracy, before):
+def stage(*, layers, parameters, pruned_accuracy, accuracy, before, retrained):
     """What became of one stage of an iterative schedule, in one line.
 
     Args:
@@ -55,11 +56,13 @@ def stage(*, layers, parameters, pruned_accuracy, accuracy, before):
         pruned_accuracy: before its retraining.
         accuracy: after its retraining.
         before: parameters of the baseline.
+        retrained: whether it has a retraining.
     """
-    return (
+    pruned = (
         f"stage {layers}: parameters {change(before, parameters)}, test accuracy "
-        f"{percent(pruned_accuracy)} after pruning, {percent(accuracy)} after retraining"
+        f"{percent(pruned_accuracy)} after pruning"
     )
+    return f"{pruned}, {percent(accuracy)} after retraining" if retrained else pruned
 
 
 def how(row):

@@ -49,7 +49,8 @@ def _section(network, varying):
     setting = network.iloc[0]
     others = [name for name in varying if name not in ("dataset", "model", "epoch1")]
     trained = f"{log.epochs(setting['epoch1'])} of training" if setting["epoch1"] else ""
-    retrained = f"{figures.span(network['epoch2'])} of retraining"
+    epochs = figures.span(network["epoch2"])
+    retrained = "not retrained" if epochs == "0" else f"{epochs} of retraining"
     details = [figures.in_words(setting, others), trained, retrained]
     heading = f"**{setting['model']} on {setting['dataset']}**, {', '.join(filter(None, details))}"
     columns = _columns(network)

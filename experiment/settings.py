@@ -143,8 +143,8 @@ class TrialSettings:
     epoch2: int = setting(
         "Epoch2",
         name="retrained{}",
-        type=checks.count,
-        help="Epochs of retraining after pruning. Example: 30",
+        type=checks.epochs,
+        help="Epochs of retraining after pruning, 0 to prune and measure only. Example: 30",
     )
     retrain_learning_rate: float = setting(
         "--retrain-lr",

@@ -148,23 +148,25 @@ def prune_and_retrain(baseline, dataset, trial: Trial, callbacks=()):
         `(model, {"pruned_accuracy": on the test images right after the last cut, "accuracy": after
         its retraining, "retrain_seconds": of all})`.
     """
-    how, stages, seconds = trial.settings, [], 0.0
+    how, stages, seconds, last = trial.settings, [], 0.0, None
     print(f"\n{log.how(fields.row(how))}")
     for layers, model in cuts(baseline, how, images=dataset.train_images):
-        pruned_accuracy = training.accuracy(model, *dataset.test)
-        of_stage = f"{layers} pruned: " if how.schedule == "iterative" else ""
-        print(
-            f"{of_stage}test accuracy before retraining {log.percent(pruned_accuracy)}; "
-            f"retraining, {log.epochs(how.epoch2)}"
-        )
-        backup = trial.entry.backup_file(len(stages))
-        taken, last = _train(model, dataset, how.retraining, backup, callbacks)
-        seconds += taken
-        accuracy = training.accuracy(model, *dataset.test)
+        accuracy = pruned_accuracy = training.accuracy(model, *dataset.test)
+        if how.epoch2:
+            of_stage = f"{layers} pruned: " if how.schedule == "iterative" else ""
+            print(
+                f"{of_stage}test accuracy before retraining {log.percent(pruned_accuracy)}; "
+                f"retraining, {log.epochs(how.epoch2)}"
+            )
+            backup = trial.entry.backup_file(len(stages))
+            taken, last = _train(model, dataset, how.retraining, backup, callbacks)
+            seconds += taken
+            accuracy = training.accuracy(model, *dataset.test)
         accuracies = {"pruned_accuracy": pruned_accuracy, "accuracy": accuracy}
         stages.append({"layers": layers, "parameters": model.count_params()} | accuracies)
         if how.schedule == "iterative":
-            print(log.stage(**stages[-1], before=cost.parameters(baseline)))
+            shared = {"before": cost.parameters(baseline), "retrained": how.epoch2 > 0}
+            print(log.stage(**stages[-1], **shared))
     remedy = "take more epochs (Epoch2) or a lower --retrain-lr"
     gap.warn(model, dataset, trial.seed, in_training=last, in_test=accuracy, remedy=remedy)
     if how.schedule == "iterative":

@@ -83,6 +83,8 @@ def test_the_title_has_dataset_network_epochs_criterion_and_seeds(tmp_path):
     )
     title = figure_of(csv, [row(epoch1=0)]).axes[0].get_title(loc="left")
     assert "\ntrained before, retrained for 30," in title
+    title = figure_of(tmp_path / "b.csv", [row(epoch2=0)]).axes[0].get_title(loc="left")
+    assert "\n35 epochs, not retrained," in title
 
 
 def test_every_network_has_a_row_of_panels_with_its_own_accuracies(tmp_path):

@@ -40,9 +40,12 @@ def test_a_trial_is_two_lines_with_percent_removed_and_points_lost():
         "test accuracy: baseline 92.35 %, after pruning 84.39 % (-7.96 points), after retraining "
         "91.23 % (-1.12 points)"
     )
+    measured = log.in_words(main_job | {"epoch2": 0, "accuracy": 0.8439})
+    assert measured.endswith("baseline 92.35 %, after pruning 84.39 % (-7.96 points)")
     uncounted = log.in_words(main_job | {"macs": None, "baseline_macs": None})
     assert ": parameters 4.05 M -> 2.40 M (-40.6 %)\n" in uncounted
-    control = log.in_words(main_job | {"control": "scratch", "strategy": "", "schedule": ""})
+    scratch = {"control": "scratch", "strategy": "", "schedule": "", "epoch2": 0}
+    control = log.in_words(main_job | scratch)
     assert control.startswith("same shape as pruned 40 %, new weights (seed 0): parameters ")
     assert control.endswith(
         "baseline 92.35 %, after training from new weights 91.23 % (-1.12 points)"
@@ -79,12 +82,13 @@ def test_recalibrated_accuracies_are_one_line_without_those_that_are_missing():
 
 
 def test_a_stage_of_an_iterative_schedule_is_one_line():
-    assert log.stage(
-        layers="conv1 conv2", parameters=300, pruned_accuracy=0.5, accuracy=0.6251, before=400
-    ) == (
-        "stage conv1 conv2: parameters 400 -> 300 (-25.0 %), test accuracy 50.00 % after pruning, "
-        "62.51 % after retraining"
+    stage = {"layers": "conv1 conv2", "parameters": 300, "before": 400}
+    stage |= {"pruned_accuracy": 0.5, "accuracy": 0.6251}
+    pruned = (
+        "stage conv1 conv2: parameters 400 -> 300 (-25.0 %), test accuracy 50.00 % after pruning"
     )
+    assert log.stage(**stage, retrained=True) == f"{pruned}, 62.51 % after retraining"
+    assert log.stage(**stage, retrained=False) == pruned
 
 
 @pytest.mark.parametrize(

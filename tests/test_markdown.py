@@ -54,6 +54,14 @@ def test_every_network_has_a_table_and_a_best_accuracy(page):
     assert text.count("**75.00**") == text.count("**90.00**") == 1 == text.count(" 25.00 ")
 
 
+def test_a_network_that_was_only_pruned_is_not_called_retrained(page):
+    text = page(row(epoch2=0), row(epoch2=0, pruning_ratio=0.0))
+    assert text.startswith("**scnnb on fashion**, 35 epochs of training, not retrained\n")
+    assert [line.split("|")[1].strip() for line in text.splitlines()[4:]] == [
+        *("baseline", "not pruned", "pruned")
+    ]
+
+
 def test_macs_that_are_not_counted_are_empty_and_exports_have_their_bytes(page):
     text = page(row(macs=None, baseline_macs=None, litert_int8_bytes=2_450_000.0))
     heads, _, baseline, pruned = [

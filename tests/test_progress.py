@@ -58,6 +58,18 @@ def test_the_time_left_is_the_sum_of_the_usual_epochs_of_each_network(grid):
     assert left[:2] == (2, 61)
 
 
+def test_trials_that_are_not_retrained_take_no_epochs(tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "RESULTS", tmp_path)
+    recipe = Recipe(learning_rate=0.1, batch_size=1, epochs=7)
+    grid = studies.of_two_seeds(recipe, (0.5, 0.0), 0)
+    store_record(grid.trials[0], retrain_seconds=0.0)
+    under_way(grid.baselines[0], [10.0])
+    assert progress.remaining(grid, SIZES) == (1, 6 + 7, 130)
+    for baseline in grid.baselines:
+        store_record(baseline, seconds=70.0)
+    assert progress.in_words(grid, SIZES) == "1 of 4 trials done, 0 epochs left"
+
+
 def test_parallel_trials_take_at_least_the_time_of_a_baseline_and_its_longest_trial(grid):
     under_way(grid.baselines[0], [10.0])
     total = 10 * (6 + 7 + 4 * 60)

@@ -52,6 +52,20 @@ def test_every_training_gets_its_weights_epochs_and_learning_rate(few, small, ca
     ]  # the second control is the first
 
 
+def test_without_epochs_of_retraining_a_trial_is_pruned_and_measured(few, small, call):
+    arguments = (few, "0.01", 40, 1, 0, 0.0, 0.5, "--model", small, "--schedule", "iterative")
+    status, out, err = call(small.parent, *arguments, "--control", "scratch")
+    assert (status, err) == (0, "")
+    assert "retraining" not in out
+    assert len(re.findall("^stage .* after pruning$", out, re.MULTILINE)) == 4
+    rows = record.read_rows(small.parent / "results" / "few.csv")
+    pruned = rows[rows["control"] == ""]
+    assert (pruned["accuracy"] == pruned["pruned_accuracy"]).all()
+    assert (pruned["retrain_seconds"] == 0).all()
+    assert rows["parameters"].tolist() == [332, 332, 117, 117]
+    assert len(re.findall("^epoch 1/1 ", out, re.MULTILINE)) == 3  # baseline and two controls
+
+
 @pytest.mark.parametrize(
     ("error", "is_of_memory"),
     [
