@@ -24,11 +24,11 @@ def warn(model, dataset, seed, *, in_training, in_test, remedy):
         model: the trained Keras model.
         dataset: Dataset.
         seed: chooses the training images.
-        in_training: accuracy of the last epoch, None if no epoch was computed.
+        in_training: training accuracy of the epoch whose weights the network has.
         in_test: accuracy on the test images.
         remedy: what to change if BatchNormalization is the cause, in words.
     """
-    if in_training is None or in_training - in_test <= FAR:
+    if in_training - in_test <= FAR:
         return
     apart = f"{MARK}training accuracy {percent(in_training)}, test accuracy {percent(in_test)}"
     if lags_behind(model, dataset, seed, in_training, in_test):

@@ -49,6 +49,11 @@ class Entry:
         return self._file("_stages.csv")
 
     @property
+    def history_file(self):
+        """The CSV of loss and accuracies after each epoch of its trainings."""
+        return self._file("_history.csv")
+
+    @property
     def layers_file(self):
         """The CSV of filters, parameters and MACs of each layer, before and after pruning."""
         return self._file("_layers.csv")

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from experiment import backend, fields, gap, layer_tables, log, networks, timings
+from experiment import backend, fields, gap, histories, layer_tables, log, networks, timings
 from experiment.columns import Measured
 from experiment.errors import UserError
 from experiment.pruned import cuts, macs, renewed
@@ -50,15 +50,14 @@ def train_baseline(baseline: Baseline, dataset, network, callbacks=()):
     """
     entry, recipe = baseline.entry, baseline.settings.recipe
     keras.utils.set_random_seed(baseline.seed)
-    model, seconds, last = networks.build(network, dataset, baseline.settings.normalize), 0.0, None
+    model, trained = networks.build(network, dataset, baseline.settings.normalize), []
     if recipe.epochs:
         print(f"training the baseline of seed {baseline.seed}, {log.epochs(recipe.epochs)}")
-        seconds, last = _train(model, dataset, recipe, entry.backup_file(), callbacks)
-    record = {"accuracy": training.accuracy(model, *dataset.test), "seconds": round(seconds, 1)}
-    print(f"baseline (seed {baseline.seed}): test accuracy {log.percent(record['accuracy'])}")
-    remedy = "take more epochs (Epoch1) or a lower lr"
-    apart = {"in_training": last, "in_test": record["accuracy"], "remedy": remedy}
-    gap.warn(model, dataset, baseline.seed, **apart)
+        trained = [_train(model, dataset, recipe, entry.backup_file(), callbacks)]
+    accuracy = training.accuracy(model, *dataset.test)
+    print(f"baseline (seed {baseline.seed}): test accuracy {log.percent(accuracy)}")
+    _finish(baseline, model, dataset, trained, accuracy, "take more epochs (Epoch1) or a lower lr")
+    record = {"accuracy": accuracy, "seconds": histories.seconds(trained)}
     entry.save_model(model)
     entry.save_record(record)
     entry.remove_backups()
@@ -141,14 +140,14 @@ def prune_and_retrain(baseline, dataset, trial: Trial, callbacks=()):
         baseline: Keras model.
         dataset: Dataset.
         trial: study.Trial; the backups of its trainings are beside it, and of an iterative schedule
-            a CSV with the accuracies after each stage.
+            a CSV with the accuracies after each stage. Another CSV is the history of its trainings.
         callbacks: Keras callbacks of every training.
 
     Returns:
         `(model, {"pruned_accuracy": on the test images right after the last cut, "accuracy": after
         its retraining, "retrain_seconds": of all})`.
     """
-    how, stages, seconds, last = trial.settings, [], 0.0, None
+    how, stages, retrained = trial.settings, [], []
     print(f"\n{log.how(fields.row(how))}")
     for layers, model in cuts(baseline, how, images=dataset.train_images):
         accuracy = pruned_accuracy = training.accuracy(model, *dataset.test)
@@ -159,8 +158,7 @@ def prune_and_retrain(baseline, dataset, trial: Trial, callbacks=()):
                 f"retraining, {log.epochs(how.epoch2)}"
             )
             backup = trial.entry.backup_file(len(stages))
-            taken, last = _train(model, dataset, how.retraining, backup, callbacks)
-            seconds += taken
+            retrained.append(_train(model, dataset, how.retraining, backup, callbacks))
             accuracy = training.accuracy(model, *dataset.test)
         accuracies = {"pruned_accuracy": pruned_accuracy, "accuracy": accuracy}
         stages.append({"layers": layers, "parameters": model.count_params()} | accuracies)
@@ -168,10 +166,10 @@ def prune_and_retrain(baseline, dataset, trial: Trial, callbacks=()):
             shared = {"before": cost.parameters(baseline), "retrained": how.epoch2 > 0}
             print(log.stage(**stages[-1], **shared))
     remedy = "take more epochs (Epoch2) or a lower --retrain-lr"
-    gap.warn(model, dataset, trial.seed, in_training=last, in_test=accuracy, remedy=remedy)
+    _finish(trial, model, dataset, retrained, accuracy, remedy)
     if how.schedule == "iterative":
         pd.DataFrame(stages).to_csv(trial.entry.stages_file, index=False)
-    return model, accuracies | {"retrain_seconds": round(seconds, 1)}
+    return model, accuracies | {"retrain_seconds": histories.seconds(retrained)}
 
 
 def train_from_scratch(baseline, dataset, trial: Trial, callbacks=()):
@@ -185,14 +183,14 @@ def train_from_scratch(baseline, dataset, trial: Trial, callbacks=()):
     model = renewed(baseline, how)
     untrained = training.accuracy(model, *dataset.test)
     backup = trial.entry.backup_file()
-    seconds, last = _train(model, dataset, how.from_scratch, backup, callbacks)
+    trained = [_train(model, dataset, how.from_scratch, backup, callbacks)]
     accuracy = training.accuracy(model, *dataset.test)
     remedy = "take more epochs (Epoch1, Epoch2) or a lower lr"
-    gap.warn(model, dataset, trial.seed, in_training=last, in_test=accuracy, remedy=remedy)
+    _finish(trial, model, dataset, trained, accuracy, remedy)
     return model, {
         "pruned_accuracy": untrained,
         "accuracy": accuracy,
-        "retrain_seconds": round(seconds, 1),
+        "retrain_seconds": histories.seconds(trained),
     }
 
 
@@ -202,19 +200,34 @@ def now():
 
 
 def _train(model, dataset, recipe: Recipe, backup, callbacks):
-    """The seconds of all epochs, and the last training accuracy; None if no epoch was computed."""
-    how, last = dataclasses.asdict(recipe), {}
-    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: last.update(logs))
-    watched = [*callbacks, watch]
+    """Train the model in place; returns its history, as `training.train` does."""
+    how = dataclasses.asdict(recipe)
     try:
-        seconds = training.train(model, dataset, **how, backup=backup, callbacks=watched)
-        return seconds, last.get("accuracy")
+        return training.train(model, dataset, **how, backup=backup, callbacks=callbacks)
     except training.DivergedError as error:
         raise UserError(str(error)) from error
     except Exception as error:  # each backend has a class of its own
         if not OUT_OF_MEMORY.search(f"{type(error).__name__} {error}"):
             raise
         raise MemoryError("there is not enough memory; take a smaller batchSz") from error
+
+
+def _finish(subject, model, dataset, trained, accuracy, remedy):
+    """Store the histories of the trainings of a network, and warn if its accuracies are far apart.
+
+    Args:
+        subject: study.Baseline or study.Trial.
+        model: its trained Keras model.
+        dataset: Dataset.
+        trained: list of the histories; empty if the network was not trained.
+        accuracy: on the test images.
+        remedy: as `gap.warn` takes it.
+    """
+    if trained:
+        histories.write(subject.entry.history_file, trained)
+        in_training = trained[-1][-1]["training_accuracy"]
+        apart = {"in_training": in_training, "in_test": accuracy, "remedy": remedy}
+        gap.warn(model, dataset, subject.seed, **apart)
 
 
 def _timed(model, baseline: Trained, dataset, batch_size):

@@ -1,6 +1,7 @@
 """A backup of the training after every epoch: a killed training repeats at most one epoch."""
 
 import hashlib
+import json
 import time
 import zipfile
 
@@ -9,9 +10,15 @@ import numpy as np
 
 from scnnb import files
 
+LOGGED = {"loss": "loss", "accuracy": "training_accuracy"}  # Keras' names, and ours
+
 
 class Backup(keras.callbacks.Callback):
     """Store the state of the training after every epoch.
+
+    Attributes:
+        history: list of a dict for each complete epoch: `epoch` from 1, `loss`,
+            `training_accuracy`, `learning_rate` at its beginning, and `seconds`.
 
     The state is weights, optimizer and the random state of dropout. So a resumed training ends with
     the same weights as one that was not interrupted. `keras.callbacks.BackupAndRestore` does not
@@ -30,8 +37,8 @@ class Backup(keras.callbacks.Callback):
             settings: all other settings of the training; their `repr` is compared.
         """
         super().__init__()
-        self.path, self.done, self.seconds, self.epoch_seconds = path, 0, 0.0, []
-        self.traced = False
+        self.path, self.history, self.epoch_seconds = path, [], []
+        self.optimizer, self.traced = model.optimizer, False
         model.optimizer.build(model.trainable_variables)
         if path is None:
             return
@@ -46,9 +53,16 @@ class Backup(keras.callbacks.Callback):
             except Exception as error:  # NumPy raises many types of error for a damaged file
                 files.set_aside(path, f"{path} is not a backup of this training ({error})")
 
+    @property
+    def done(self):
+        """Number of complete epochs."""
+        return len(self.history)
+
     def on_epoch_begin(self, epoch, logs=None):
-        """Start to measure the time of the epoch."""
+        """Start to measure the time of the epoch, and keep its learning rate."""
         self.start, self.ends = time.monotonic(), []
+        rate = float(keras.ops.convert_to_numpy(self.optimizer.learning_rate))
+        self.learning_rate = float(f"{rate:.6g}")  # a float32 has no more digits
 
     def on_train_batch_end(self, batch, logs=None):
         """Keep the time at the end of the step."""
@@ -57,7 +71,9 @@ class Backup(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Store the state of the training."""
         seconds = time.monotonic() - self.start
-        self.seconds += seconds
+        logged = {ours: float(logs[name]) for name, ours in LOGGED.items() if name in logs}
+        times = {"learning_rate": self.learning_rate, "seconds": seconds}
+        self.history.append({"epoch": epoch + 1} | logged | times)
         if self.traced:
             self.epoch_seconds.append(seconds)
         elif len(self.ends) > 2:
@@ -65,8 +81,9 @@ class Backup(keras.callbacks.Callback):
         self.traced = True
         if self.path is None or not np.isfinite(logs["loss"]):  # a diverged model is not stored
             return
-        progress = {"beginning": self.beginning, "done": epoch + 1}
-        progress |= {"seconds": self.seconds, "epoch_seconds": self.epoch_seconds}
+        progress = {"beginning": self.beginning, "history": json.dumps(self.history)}
+        progress |= {"done": self.done, "epoch_seconds": self.epoch_seconds}
+        progress["seconds"] = sum(row["seconds"] for row in self.history)
         with files.replaced(self.path) as partial:
             self._write(partial, progress)
 
@@ -86,11 +103,13 @@ class Backup(keras.callbacks.Callback):
                 raise ValueError("its settings or its first weights are different")
             # all variables are read, with their checksums compared, before the first is assigned
             values = [stored[f"arr_{number}"] for number in range(len(self.variables))]
-            self.done, self.seconds, self.epoch_seconds = _progress(stored)
+            history = json.loads(str(stored["history"]))
+            _, _, self.epoch_seconds = _progress(stored)
         for variable, value in zip(self.variables, values, strict=True):
             if value.dtype.kind == "V":  # bfloat16, which NumPy does not know
                 value = value.view(keras.ops.convert_to_numpy(variable).dtype)
             variable.assign(value)
+        self.history = history
 
 
 def progress(path):

@@ -48,7 +48,10 @@ def train(
     backup=None,
     callbacks=(),
 ):
-    """Train the model in place with a new optimizer; returns the seconds of all epochs.
+    """Train the model in place with a new optimizer; returns its history.
+
+    The history is a list of a dict for each epoch, see `Backup`; it has all epochs, also those
+    before a training was killed.
 
     The loss is cross-entropy, see `losses`. The images are shuffled in every epoch. Their
     order, dropout, shifts and flips depend on `keras.utils.set_random_seed`; call it before the
@@ -111,7 +114,7 @@ def train(
     if state.done:
         print(f"continuing after epoch {state.done} of {epochs}")
     if state.done == epochs:
-        return state.seconds
+        return state.history
     generator = functools.partial(
         batches,
         images,
@@ -147,7 +150,7 @@ def train(
         raise DivergedError(
             f"training diverged: expected a finite loss, got {loss}; give a lower learning rate"
         )
-    return state.seconds
+    return state.history
 
 
 def accuracy(model, images, labels):

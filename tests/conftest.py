@@ -53,7 +53,8 @@ def untrained(monkeypatch):
     """Leave the weights as they are where `call` would train them, which takes half a second."""
     from scnnb import training
 
-    monkeypatch.setattr(training, "train", lambda *args, **options: 1.0)
+    history = [{"epoch": 1, "loss": 1.0, "training_accuracy": 0.0, "seconds": 1.0, "taken": 1}]
+    monkeypatch.setattr(training, "train", lambda *args, **options: history)
 
 
 @pytest.fixture

@@ -42,13 +42,17 @@ def rows(folder):
 
 
 def assert_same_networks(one, other):
-    """Both folders have the same networks with exactly the same weights."""
+    """Both folders have the same networks with exactly the same weights and histories."""
     files = sorted(file.relative_to(one) for file in one.glob("results/*/*.keras"))
     assert files == sorted(file.relative_to(other) for file in other.glob("results/*/*.keras"))
     for file in files:
         pairs = (keras.models.load_model(folder / file).get_weights() for folder in (one, other))
         for weight, same in zip(*pairs, strict=True):
             np.testing.assert_array_equal(weight, same, err_msg=str(file))
+    for file in one.glob("results/*/*_history.csv"):
+        pair = (pd.read_csv(folder / file.relative_to(one)) for folder in (one, other))
+        pd.testing.assert_frame_equal(*(table.drop(columns="seconds") for table in pair))
+    assert list(one.glob("results/*/baseline_history.csv"))
 
 
 @contextlib.contextmanager

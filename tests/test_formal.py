@@ -80,7 +80,9 @@ def test_the_output_into_a_file_is_lines_of_plain_text(sweep):
 def test_a_sweep_writes_figures_and_models_that_keras_alone_can_load(sweep):
     folder, (few, *_), (_, out, _) = sweep
     assert out.splitlines()[-1].startswith("written in results/: ")
-    assert out.endswith(" few.png, few-layers.png and .pdf (figures); models in results/*/\n")
+    assert out.endswith(
+        " few.png, few-layers.png, few-history.png and .pdf (figures); models in results/*/\n"
+    )
     assert (folder / "results" / "few.png").read_bytes().startswith(b"\x89PNG")
     (models,) = (folder / "results").glob("few_small.keras_lr0.001_batch100_epochs1_seed0_*")
     assert not list((folder / "results").rglob("*partial*"))

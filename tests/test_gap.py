@@ -49,7 +49,7 @@ def test_the_cause_is_batch_normalization_if_training_images_are_answered_worse_
     assert line.endswith("; take more epochs") == ("lag" in words)
 
 
-@pytest.mark.parametrize("in_training", [None, 0.0, 0.6, 0.69])
+@pytest.mark.parametrize("in_training", [0.0, 0.6, 0.69])
 def test_accuracies_that_are_not_far_apart_are_not_mentioned(in_training, dataset, capsys):
     gap.warn(network(0.5), dataset, 0, in_training=in_training, in_test=0.6, remedy="")
     assert capsys.readouterr().out == ""

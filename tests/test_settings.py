@@ -97,6 +97,7 @@ def entry(each):
 def files(entry):
     """Everything that is written for a stored network."""
     files = [entry.model_file, entry.record_file, entry.stages_file, entry.layers_file]
+    files += [entry.history_file]
     files += [entry.backup_file(number) for number in range(3)]
     files += [entry.export_file(each) for each in FORMATS.values()]
     return {f"{entry.path}.lock", *map(str, files), *(str(partial_path(file)) for file in files)}

@@ -164,10 +164,20 @@ def test_an_iterative_run_stopped_in_a_stage_has_the_results_of_an_uninterrupted
     assert call(folder, *arguments)[0] == 0
     resumed, unbroken = (where / "results" for where in (folder, folder / "unbroken"))
     pd.testing.assert_frame_equal(results(resumed / "few.csv"), results(unbroken / "few.csv"))
+    assert histories(resumed) == histories(unbroken)
+    (trial,) = (rows for name, rows in histories(resumed).items() if "baseline" not in name)
+    assert [(row["stage"], row["epoch"]) for row in trial] == [(1, 1), (2, 1)]
     (file,) = (file.relative_to(unbroken) for file in unbroken.glob("*/pruned0.5_*.keras"))
     weights = [keras.models.load_model(part / file).get_weights() for part in (resumed, unbroken)]
     for one, other in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def histories(folder):
+    """`{file name: rows}` of the histories, without the column that differs from run to run."""
+    tables = {file.name: pd.read_csv(file) for file in folder.glob("*/*_history.csv")}
+    assert len(tables) == 2
+    return {n: table.drop(columns="seconds").to_dict("records") for n, table in tables.items()}
 
 
 def test_fresh_ignores_the_backups_of_a_stopped_run(few, small, call, monkeypatch):
@@ -249,7 +259,7 @@ def test_a_full_disk_is_a_one_line_error_and_no_result_is_lost(few, small, call,
 
     def full(file):
         calls.append(file)
-        if len(calls) == 5:  # after the baseline's epochs, model and record
+        if len(calls) == 6:  # after the baseline's epochs, history, model and record
             raise OSError(28, "No space left on device")
         fsync(file)
 

@@ -109,7 +109,7 @@ def test_each_argument_changes_the_trained_weights(dataset):
 def test_a_training_learns_an_easy_dataset(dataset):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(2, "softmax")])
-    seconds = training.train(
+    history = training.train(
         model,
         dataset,
         epochs=60,
@@ -119,7 +119,11 @@ def test_a_training_learns_an_easy_dataset(dataset):
         augment="",
     )
     assert training.accuracy(model, dataset.test_images, dataset.test_labels) == 1
-    assert seconds > 0
+    assert [row["epoch"] for row in history] == [*range(1, 61)]
+    assert history[-1]["training_accuracy"] == 1 > history[0]["training_accuracy"]
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert {row["learning_rate"] for row in history} == {0.01}
+    assert all(row["seconds"] > 0 for row in history)
 
 
 def test_sgd_gets_momentum_and_weight_decay():

@@ -35,7 +35,7 @@ def test_every_training_gets_its_weights_epochs_and_learning_rate(few, small, ca
         assert augment and label_smoothing == 0.1 and others["class_weights"] == "balanced"
         old = np.isin(model.get_layer("conv1").get_weights()[0], original).all()
         trainings.append((model.count_params(), epochs, learning_rate, old))
-        return 1.0
+        return [{"epoch": 1, "training_accuracy": 0.0, "seconds": 1.0}]
 
     monkeypatch.setattr(training, "train", train)
     arguments = (few, "0.01", 40, 7, 3, 0.5, "--model", small, "--retrain-lr", "0.02")
@@ -50,6 +50,17 @@ def test_every_training_gets_its_weights_epochs_and_learning_rate(few, small, ca
         (204, 3, 0.02, True),
         (117, 3, 0.02, True),
     ]  # the second control is the first
+    (folder,) = (small.parent / "results").glob("few_*")
+    histories = {file.name: file.read_text() for file in folder.glob("*_history.csv")}
+    once = "epoch,training_accuracy,seconds\n1,0.0,1.0\n"
+    assert histories == {
+        "baseline_history.csv": once,
+        "pruned0.5_retrained3_lr0.02_history.csv": once,
+        "pruned0.5_scratch_retrained3_history.csv": once,
+        "pruned0.5_iterative_retrained3_lr0.02_history.csv": (
+            "stage,epoch,training_accuracy,seconds\n1,1,0.0,1.0\n2,1,0.0,1.0\n"
+        ),
+    }
 
 
 def test_without_epochs_of_retraining_a_trial_is_pruned_and_measured(few, small, call):
@@ -64,6 +75,8 @@ def test_without_epochs_of_retraining_a_trial_is_pruned_and_measured(few, small,
     assert (pruned["retrain_seconds"] == 0).all()
     assert rows["parameters"].tolist() == [332, 332, 117, 117]
     assert len(re.findall("^epoch 1/1 ", out, re.MULTILINE)) == 3  # baseline and two controls
+    files = (small.parent / "results").glob("*/*_history.csv")
+    assert {file.name.split("_")[0] for file in files if "scratch" not in file.name} == {"baseline"}
 
 
 @pytest.mark.parametrize(
