@@ -66,6 +66,7 @@ def experiment(given, options):
         f"{dataset.name}: {len(dataset.train_labels):,} training and {len(dataset.test_labels):,} "
         f"test images {dataset.image_shape}, {dataset.num_classes} classes"
     )
+    preflight.check_validation(dataset, given["validation"])
     network = networks.build(given["model"], dataset, given["normalize"])
     if given["trained"]:
         networks.warn_of_pixels(network, dataset, given)

@@ -60,6 +60,8 @@ class Dataset:
         test_labels: int32 (m,).
         num_classes: number of classes.
         fingerprint: SHA-256 of the raw images and labels, hexadecimal.
+        validation_images: Images that are not trained on, see `split`; None without them.
+        validation_labels: their labels, int32; None without them.
     """
 
     name: str
@@ -69,6 +71,8 @@ class Dataset:
     test_labels: np.ndarray
     num_classes: int
     fingerprint: str
+    validation_images: Images | None = None
+    validation_labels: np.ndarray | None = None
 
     @property
     def image_shape(self):
@@ -91,6 +95,13 @@ class Dataset:
         pixels = math.prod(self.train_images.shape[:3])
         means = total / pixels
         return means.tolist(), (squares / pixels - means**2).tolist()
+
+    @property
+    def validation(self):
+        """The validation images and their labels, or None."""
+        if self.validation_images is None:
+            return None
+        return self.validation_images, self.validation_labels
 
     def between(self, values):
         """The same dataset with image values in another range, a key of `PIXELS`."""

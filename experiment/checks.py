@@ -68,12 +68,14 @@ learning_rate = _checked(
 from_0 = _checked(float, lambda value: 0 <= value < math.inf, "a number from 0, such as 0.0001")
 count_from_0 = _checked(int, lambda value: 0 <= value < 2**31, "a whole number from 0, such as 5")
 count = _checked(int, lambda value: 1 <= value < 2**31, "a whole number from 1, such as 35")
-epochs = _checked(int, lambda value: 0 <= value < 2**31, "a whole number from 0, such as 30")
 ratio = _checked(
     lambda text: float(text) + 0.0,  # -0.0 becomes 0.0
     lambda value: 0 <= value < 1,
     "a number from 0 to below 1, such as 0.4",
     _as_a_part,
+)
+part = _checked(
+    float, lambda value: 0 < value < 1, "a number above 0 and below 1, such as 0.1", _as_a_part
 )
 seed = _checked(int, lambda value: 0 <= value < 2**32, "a whole number from 0 to 2^32 - 1")
 dataset = _named(

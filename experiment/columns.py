@@ -70,6 +70,11 @@ class Measured:
         "Linux.",
         math.nan,
     )
+    validation_accuracy: float = measured(
+        "Accuracy of the network after retraining on the validation images, 0..1; empty without "
+        "`--validation`.",
+        math.nan,
+    )
     machine: str = measured(
         "Processor, number of cores that the program may use, system, number of GPUs.", ""
     )
@@ -151,9 +156,11 @@ _BASELINE = fields.of(BaselineSettings)
 _TRIAL = fields.of(TrialSettings)
 _MEASURED = fields.of(Measured)
 BASELINE_SETTINGS = list(_BASELINE)
-MEASURED = [
-    name for name, value in _added(_MEASURED).items() if value != value
-]  # differ between machines
+MEASURED = [  # differ between machines
+    name
+    for name, value in _added(_MEASURED).items()
+    if value != value and not name.endswith("accuracy")
+]
 _OF_AN_EXPORT = {  # columns of one format, and their meanings
     "bytes": "Size of the {} file, or of all files of the folder, in bytes.",
     "accuracy": "Accuracy of the {} file on the test images, 0..1.",
@@ -195,7 +202,7 @@ MEANINGS = {  # of all columns that are not settings
 SIZES = ["parameters", "macs", "baseline_parameters", "baseline_macs"]
 SIZES += ["parameters_removed", "macs_removed"]  # the same as those
 SUMMARISED = [
-    *("accuracy", "accuracy_drop", "pruned_accuracy", "baseline_accuracy"),
+    *("accuracy", "accuracy_drop", "pruned_accuracy", "baseline_accuracy", "validation_accuracy"),
     *("retrain_seconds", "baseline_seconds"),
     *MEASURED,
     *EXPORTED,

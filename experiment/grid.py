@@ -28,6 +28,7 @@ def trials(given, *, dataset, content):
         "model": Path(given["model"]).name,
         "pixels": given["pixels"],
         "normalize": given["normalize"],
+        "validation": given["validation"],
         "backend": given["backend"],
         "content": content,
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pruning
+from data.split import split
 from experiment import record
 from experiment.backend import require
 from experiment.columns import Table
@@ -81,6 +82,22 @@ def check_scores(network, names, custom: Custom | None):
     for filters in (member.flow.filters for member in members):
         for name in own if filters.prunable else ():
             criteria.OF_KERNELS[name](filters.kernel())
+
+
+def check_validation(dataset, part):
+    """Print how many of the training images are for validation, if there are any.
+
+    Args:
+        dataset: Dataset.
+        part: of the training images, as `split` takes it.
+
+    Raises:
+        UserError: a class has too few training images.
+    """
+    with as_the_users(ValueError):
+        validation = split(dataset, part, seed=0).validation  # of as many images for every seed
+    if validation:
+        print(f"{len(validation[1]):,} of the training images are for validation")
 
 
 def sizes(network, study: Study):

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 import pruning
+from data.split import split
 from experiment import (
     backend,
     fields,
@@ -59,13 +60,12 @@ def analyse(study, dataset, given, options):
     preflight.check_csv(norms_csv, NORMS)
     for baseline in study.baselines:
         watch = callbacks(baseline.entry, options.tensorboard)
-        model = trainings.train_or_read(
-            baseline, dataset, given["model"], options.fresh, watch
-        ).model
+        own = split(dataset, baseline.settings.validation, baseline.seed)
+        model = trainings.train_or_read(baseline, own, given["model"], options.fresh, watch).model
         if options.max_drop is not None:
-            _check_above_chance(model, dataset, baseline.seed, options.max_drop)
+            _check_above_chance(model, own, baseline.seed, options.max_drop)
         for criterion in given["criterion"]:
-            rows = _analysed(model, baseline, dataset, criterion, given["coupled"], options)
+            rows = _analysed(model, baseline, own, criterion, given["coupled"], options)
             with as_the_users(record.NotARecordError):
                 record.append_rows(csv, rows, SENSITIVITY)
         with as_the_users(record.NotARecordError):

@@ -57,6 +57,17 @@ class BaselineSettings:
         "variance of the training images. So exported files take the same pixels as without. "
         "Example: --normalize",
     )
+    validation: float = setting(
+        "--validation",
+        group=TRAIN,
+        default=0.0,
+        name="validation{}",
+        type=checks.part,
+        metavar="PART",
+        help="Part of the training images of each class, rounded up, that is not trained on: after "
+        "every epoch, the accuracy on these images is written to the history (default: none). "
+        "Example: --validation 0.1",
+    )
     backend: str = setting(
         default="tensorflow",
         help="Backend of Keras: tensorflow, jax or torch; set by the environment variable "
@@ -143,7 +154,7 @@ class TrialSettings:
     epoch2: int = setting(
         "Epoch2",
         name="retrained{}",
-        type=checks.epochs,
+        type=checks.count_from_0,
         help="Epochs of retraining after pruning, 0 to prune and measure only. Example: 30",
     )
     retrain_learning_rate: float = setting(

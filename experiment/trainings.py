@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import functools
+import math
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -122,6 +123,7 @@ def make_trial(trial: Trial, dataset, callbacks=()):
         finished_at=now(),
         keras=keras.__version__,
         backend_version=backend.version(),
+        validation_accuracy=_validation_accuracy(model, dataset),
         model_bytes=entry.save_model(model),
         **_timed(model, baseline, dataset, trial.settings.baseline.recipe.batch_size),
         peak_memory_mb=round(timings.peak_memory_mb(), 1),
@@ -201,7 +203,7 @@ def now():
 
 def _train(model, dataset, recipe: Recipe, backup, callbacks):
     """Train the model in place; returns its history, as `training.train` does."""
-    how = dataclasses.asdict(recipe)
+    how = dataclasses.asdict(recipe) | {"validation": dataset.validation}
     try:
         return training.train(model, dataset, **how, backup=backup, callbacks=callbacks)
     except training.DivergedError as error:
@@ -228,6 +230,11 @@ def _finish(subject, model, dataset, trained, accuracy, remedy):
         in_training = trained[-1][-1]["training_accuracy"]
         apart = {"in_training": in_training, "in_test": accuracy, "remedy": remedy}
         gap.warn(model, dataset, subject.seed, **apart)
+
+
+def _validation_accuracy(model, dataset):
+    """The accuracy on the validation images, NaN if there are none."""
+    return training.accuracy(model, *dataset.validation) if dataset.validation else math.nan
 
 
 def _timed(model, baseline: Trained, dataset, batch_size):

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import keras
 
+from data.split import split
 from experiment import exporting, recalibrating, trainings
 from experiment.runner import Job
 from experiment.store import Entry
@@ -33,11 +34,13 @@ def work(job: Job, dataset, shared: Shared, callbacks):
 
     Args:
         job: runner.Job; its lock is held, and the job that it needs is stored.
-        dataset: Dataset.
+        dataset: Dataset with all training images.
         shared: Shared.
         callbacks: function of an Entry that returns the Keras callbacks of its trainings.
     """
     subject, entry = job.subject, job.entry
+    baseline = subject if isinstance(subject, Baseline) else subject.baseline
+    dataset = split(dataset, baseline.settings.validation, baseline.seed)
     if job.kind == "exports":
         return exporting.export(entry, dataset, subject.seed, shared.formats, shared.int8_io)
     if isinstance(subject, Baseline):

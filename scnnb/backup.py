@@ -10,7 +10,11 @@ import numpy as np
 
 from scnnb import files
 
-LOGGED = {"loss": "loss", "accuracy": "training_accuracy"}  # Keras' names, and ours
+LOGGED = {  # name in Keras' logs, and in the history
+    "loss": "loss",
+    "accuracy": "training_accuracy",
+    "validation_accuracy": "validation_accuracy",
+}
 
 
 class Backup(keras.callbacks.Callback):
@@ -18,7 +22,8 @@ class Backup(keras.callbacks.Callback):
 
     Attributes:
         history: list of a dict for each complete epoch: `epoch` from 1, `loss`,
-            `training_accuracy`, `learning_rate` at its beginning, and `seconds`.
+            `training_accuracy`, `validation_accuracy` if it is measured, `learning_rate` at its
+            beginning, and `seconds`.
 
     The state is weights, optimizer and the random state of dropout. So a resumed training ends with
     the same weights as one that was not interrupted. `keras.callbacks.BackupAndRestore` does not

@@ -37,19 +37,26 @@ def computing_in(precision, model):
     """Inside the `with`, the model computes in this precision; after it, as before.
 
     The weights and the last layer, which returns probabilities or logits, are in float32. Trace
-    graphs inside the `with`.
+    graphs inside the `with`, which gives the list of the layers that were changed.
 
     Args:
         precision: `float32` for no change, or `bfloat16` to change the layers that are in float32.
         model: built Keras model.
     """
-    changed = []
+    inner = leaves(model)[:-1] if precision == "bfloat16" else []
+    lowered = [layer for layer in inner if layer.dtype_policy.name == "float32"]
+    with policies(lowered, "mixed_bfloat16"):
+        yield lowered
+
+
+@contextlib.contextmanager
+def policies(layers, name):
+    """Inside the `with`, these layers have the dtype policy of this name; after it, their own."""
+    own = [layer.dtype_policy for layer in layers]
     try:
-        for layer in leaves(model)[:-1] if precision == "bfloat16" else ():
-            if layer.dtype_policy.name == "float32":
-                changed.append((layer, layer.dtype_policy))
-                layer.dtype_policy = "mixed_bfloat16"
+        for layer in layers:
+            layer.dtype_policy = name
         yield
     finally:
-        for layer, policy in changed:
+        for layer, policy in zip(layers, own, strict=True):
             layer.dtype_policy = policy

@@ -14,6 +14,7 @@ from scnnb.backends import BACKEND
 from scnnb.backup import Backup
 from scnnb.batches import batches
 from scnnb.precision import computing_in
+from scnnb.validation import Validation
 
 OPTIMIZERS = {
     "adam": lambda rate, decay, momentum, nesterov: BACKEND.adam(rate, weight_decay=decay),
@@ -45,6 +46,7 @@ def train(
     precision="float32",
     label_smoothing=0.0,
     class_weights="",
+    validation=None,
     backup=None,
     callbacks=(),
 ):
@@ -80,6 +82,7 @@ def train(
         label_smoothing: part of each label that is spread over all classes, see `losses.loss`.
         class_weights: "", or `balanced`: the loss of an image is weighted by `losses.balanced`.
             The accuracy of an epoch is not.
+        validation: None, or `(images, labels)` on which `accuracy` is measured after every epoch.
         backup: None, or pathlib.Path of an `.npz` file that is written after every epoch; its
             folder exists.
         callbacks: Keras callbacks, called after the backup is written. If there are no
@@ -110,6 +113,7 @@ def train(
     settings = (epochs, batch_size, optimizer, learning_rate, augment, precision, images.shape)
     settings += (lr_schedule, warmup, weight_decay, momentum, nesterov)
     settings += (label_smoothing, class_weights)
+    settings += (validation and len(validation[1]),)
     state = Backup(backup, copy, settings)
     if state.done:
         print(f"continuing after epoch {state.done} of {epochs}")
@@ -128,7 +132,12 @@ def train(
     if not any(isinstance(each, EpochLines) for each in callbacks):
         callbacks = [EpochLines(), *callbacks]
     terminal = sys.stdout.isatty()
-    with computing_in(precision, model), BACKEND.kernels(model), endings.in_logits(model):
+    prepare = validation and functools.partial(_measurement, model, *validation)
+    with (
+        computing_in(precision, model) as lowered,
+        BACKEND.kernels(model),
+        endings.in_logits(model),
+    ):
         history = copy.fit(
             BACKEND.source(generator, images.shape[1:]),
             shuffle=False,  # the generator shuffles
@@ -138,6 +147,7 @@ def train(
             verbose=1 if terminal else 0,
             callbacks=[
                 keras.callbacks.TerminateOnNaN(),
+                *([Validation(prepare, lowered)] if prepare else []),
                 # before the others, so that they print below the bar; Keras would add it last
                 *([keras.callbacks.ProgbarLogger()] if terminal else []),
                 *BACKEND.callbacks(seed),
@@ -161,13 +171,22 @@ def accuracy(model, images, labels):
         images: float32 array (n, height, width, channels), or an object whose slices are such.
         labels: integer array (n,).
     """
+    return _measurement(model, images, labels)()
+
+
+def _measurement(model, images, labels):
+    """A function without arguments that returns the accuracy; it may be called many times."""
     batch_size = max(1, EVALUATION_PIXELS // math.prod(images.shape[1:3]))
     answers, classes = BACKEND.answers(model, images.shape[1:]), endings.of(model).classes
-    correct = 0
-    for start in range(0, len(labels), batch_size):
-        batch = slice(start, start + batch_size)
-        correct += int(np.sum(classes(answers(images[batch])) == labels[batch]))
-    return correct / len(labels)
+
+    def measure():
+        correct = 0
+        for start in range(0, len(labels), batch_size):
+            batch = slice(start, start + batch_size)
+            correct += int(np.sum(classes(answers(images[batch])) == labels[batch]))
+        return correct / len(labels)
+
+    return measure
 
 
 class EpochLines(keras.callbacks.Callback):
@@ -192,10 +211,12 @@ class EpochLines(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Print the line."""
+        validated = logs.get("validation_accuracy")
         parts = [
             f"epoch {epoch + 1}/{self.params['epochs']}",
             f"loss {logs['loss']:.4f}",
             f"training accuracy {logs['accuracy']:.4f}",
+            f"validation accuracy {validated:.4f}" if validated is not None else "",
             f"{self.end - self.start:.1f} s",
         ]
         parts = [*([] if sys.stdout.isatty() else parts), self.left()]

@@ -19,6 +19,9 @@ OPTIONS = {
 }
 
 
+VALIDATION = (np.linspace(0, 1, 20 * 64, dtype="float32").reshape(20, 8, 8, 1), np.arange(20) % 2)
+
+
 @pytest.fixture(scope="module")
 def dataset():
     rng = np.random.default_rng(0)
@@ -68,7 +71,7 @@ def kill_in(epoch, batch):
     "changes",
     [
         pytest.param({}, marks=pytest.mark.slow),
-        {"lr_schedule": "cosine", "warmup": 2, "weight_decay": 0.1},
+        {"lr_schedule": "cosine", "warmup": 2, "weight_decay": 0.1, "validation": VALIDATION},
         {"optimizer": "sgd", "augment": "crop-flip", "momentum": 0.9, "lr_schedule": "step"},
     ],
 )

@@ -87,9 +87,7 @@ def test_every_setting_shapes_the_baseline_and_stands_in_the_row(few, small, cal
     results = small.parent / "results"
     (row,) = record.read_rows(results / "few.csv")[names].values.tolist()
     assert row == ["sgd", 0.02, 20, 2, 1, 3, "flip", "bfloat16"]
-    name = (
-        "few_small.keras_sgd_lr0.02_batch20_flip_bfloat16_epochs2_seed3_*/pruned0.9_*1.keras"
-    )
+    name = "few_small.keras_sgd_lr0.02_batch20_flip_bfloat16_epochs2_seed3_*/pruned0.9_*1.keras"
     assert len(list(results.glob(name))) == 1
 
 

@@ -25,6 +25,7 @@ GIVEN = {
     "epochs": 35,
     "pixels": "0..1",
     "normalize": "",
+    "validation": 0.0,
     "backend": "tensorflow",
     "pruning_ratio": [0.4],
     "layer_ratios": "",

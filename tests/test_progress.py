@@ -60,7 +60,7 @@ def test_the_time_left_is_the_sum_of_the_usual_epochs_of_each_network(grid):
 
 def test_trials_that_are_not_retrained_take_no_epochs(tmp_path, monkeypatch):
     monkeypatch.setattr(study, "RESULTS", tmp_path)
-    recipe = Recipe(learning_rate=0.1, batch_size=1, epochs=7)
+    recipe = studies.recipe(learning_rate=0.1, batch_size=1, epochs=7)
     grid = studies.of_two_seeds(recipe, (0.5, 0.0), 0)
     store_record(grid.trials[0], retrain_seconds=0.0)
     under_way(grid.baselines[0], [10.0])

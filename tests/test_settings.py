@@ -41,6 +41,7 @@ VALUES = {
     "epoch1": st.integers(0, 12),
     "pixels": st.sampled_from(list(PIXELS)),
     "normalize": st.sampled_from(["", "normalize"]),
+    "validation": st.sampled_from([0.0, 0.1, 0.25]),
     "backend": st.sampled_from(["tensorflow", "jax", "torch"]),
     "seed": st.integers(0, 11),
     "content": st.sampled_from("ab"),
@@ -225,6 +226,7 @@ def test_a_row_holds_every_setting_by_its_column():
         "epoch1": 35,
         "pixels": "0..1",
         "normalize": "",
+        "validation": 0.0,
         "backend": "tensorflow",
         "seed": 3,
         "content": "0123456789ab",
@@ -239,7 +241,7 @@ def test_a_row_holds_every_setting_by_its_column():
         "retrain_learning_rate": 0.001,
         "retrain_schedule": "constant",
     }
-    assert [*fields.row(BASELINE)] == [*fields.row(TRIAL)][:20] == BASELINE_SETTINGS
+    assert [*fields.row(BASELINE)] == [*fields.row(TRIAL)][:21] == BASELINE_SETTINGS
 
 
 def test_fields_are_found_by_their_columns_in_the_dataclasses_that_are_nested():

@@ -31,9 +31,18 @@ def dataset():
     )
 
 
-def trained(dataset, *, seed, **changes):
+OPTIONS = {
+    "epochs": 2,
+    "batch_size": 4,
+    "optimizer": "adam",
+    "learning_rate": 0.01,
+    "augment": "",
+}
+
+
+def network(seed):
     keras.utils.set_random_seed(seed)
-    model = keras.Sequential(
+    return keras.Sequential(
         [
             keras.Input((8, 8, 1)),
             layers.Flatten(),
@@ -42,14 +51,11 @@ def trained(dataset, *, seed, **changes):
             layers.Dense(2, "softmax"),
         ]
     )
-    options = {
-        "epochs": 2,
-        "batch_size": 4,
-        "optimizer": "adam",
-        "learning_rate": 0.01,
-        "augment": "",
-    }
-    training.train(model, dataset, **options | changes)
+
+
+def trained(dataset, *, seed, **changes):
+    model = network(seed)
+    training.train(model, dataset, **OPTIONS | changes)
     return b"".join(weight.tobytes() for weight in model.get_weights())
 
 
@@ -124,6 +130,25 @@ def test_a_training_learns_an_easy_dataset(dataset):
     assert history[-1]["loss"] < history[0]["loss"]
     assert {row["learning_rate"] for row in history} == {0.01}
     assert all(row["seconds"] > 0 for row in history)
+
+
+def test_after_every_epoch_the_accuracy_on_validation_images_is_that_of_the_model(dataset):
+    validation, expected = (dataset.train_images[:9], dataset.train_labels[:9]), []
+
+    def end(epoch, logs):
+        expected.append(training.accuracy(watch.model, *validation))
+
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=end)
+    options = OPTIONS | {"epochs": 8, "learning_rate": 0.03}
+    model, without = network(seed=1), network(seed=1)
+    keras.utils.set_random_seed(1)
+    history = training.train(model, dataset, **options, validation=validation, callbacks=[watch])
+    assert [row["validation_accuracy"] for row in history] == expected
+    assert len(set(expected)) > 1
+    keras.utils.set_random_seed(1)
+    training.train(without, dataset, **options)
+    for one, other in zip(model.get_weights(), without.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_sgd_gets_momentum_and_weight_decay():

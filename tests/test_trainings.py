@@ -4,10 +4,13 @@ import re
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
+import data
 import pruning
+from data.split import split
 from experiment import record
 from scnnb import training
 
@@ -77,6 +80,52 @@ def test_without_epochs_of_retraining_a_trial_is_pruned_and_measured(few, small,
     assert len(re.findall("^epoch 1/1 ", out, re.MULTILINE)) == 3  # baseline and two controls
     files = (small.parent / "results").glob("*/*_history.csv")
     assert {file.name.split("_")[0] for file in files if "scratch" not in file.name} == {"baseline"}
+
+
+def test_validation_images_are_used_for_nothing_else(few, small, call, monkeypatch):
+    prune, train, trained, judged = pruning.prune, training.train, [], []
+
+    def watched_prune(*args, **options):
+        judged.append(options["images"])
+        return prune(*args, **options)
+
+    def watched_train(model, dataset, *, validation, **options):
+        trained.append((dataset, validation))
+        return train(model, dataset, validation=validation, **options)
+
+    monkeypatch.setattr(pruning, "prune", watched_prune)
+    monkeypatch.setattr(training, "train", watched_train)
+    arguments = (few, *SHORT, 0.5, "--model", small, "--criterion", "mean-l2", "--seed", 3)
+    status, out, err = call(small.parent, *arguments, "--validation", 0.3)
+    assert (status, err) == (0, "")
+    own = split(data.load(few), 0.3, seed=3)
+    taken = len(own.validation_labels)
+    assert f"{taken} of the training images are for validation\n" in out
+    for dataset, validation in trained:
+        np.testing.assert_array_equal(dataset.train_images[:], own.train_images[:])
+        np.testing.assert_array_equal(dataset.train_labels, own.train_labels)
+        np.testing.assert_array_equal(validation[0][:], own.validation_images[:])
+        np.testing.assert_array_equal(validation[1], own.validation_labels)
+    assert len(trained) == 2
+    np.testing.assert_array_equal(judged[-1][:], own.train_images[:])
+    (row,) = record.read_rows(small.parent / "results" / "few.csv").to_dict("records")
+    (history,) = (small.parent / "results").glob("*/pruned*_history.csv")
+    assert row["validation"] == 0.3
+    assert row["validation_accuracy"] == pd.read_csv(history)["validation_accuracy"].item()
+
+
+def test_a_class_too_small_for_validation_is_one_line_before_any_training(few, small, call):
+    with np.load(few) as stored:
+        arrays = dict(stored)
+    arrays["y_train"] = np.where(arrays["y_train"] == 9, 0, arrays["y_train"])
+    arrays["y_train"][0] = 9
+    np.savez(small.parent / "one.npz", **arrays)
+    status, out, err = call(
+        small.parent, "one.npz", *SHORT, 0.5, "--model", small, "--validation", 0.1
+    )
+    assert status == 1
+    assert err.startswith("formal.py: --validation 0.1: expected at least 2 training images of ")
+    assert not (small.parent / "results").exists()
 
 
 @pytest.mark.parametrize(
