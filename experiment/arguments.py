@@ -151,6 +151,8 @@ def _refuse_what_does_not_fit(parser, args):
     for flag, given in (("cpus", args.cpus_per_trial), ("gpus", args.gpus_per_trial)):
         if given and not args.ray:
             parser.error(f"--{flag}-per-trial requires --ray")
+    if args.best_epoch and not args.validation:
+        parser.error("--best-epoch requires --validation")
     if args.max_drop is not None and not args.sensitivity:
         parser.error("--max-drop requires --sensitivity")
     for flag, name in UNUSED.items() if args.sensitivity else ():

@@ -75,6 +75,11 @@ class Measured:
         "`--validation`.",
         math.nan,
     )
+    best_epoch: int | None = measured(
+        "With `--best-epoch`: epoch of the retraining whose weights were taken, from 1; in an "
+        "iterative schedule, of the last stage.",
+        None,
+    )
     machine: str = measured(
         "Processor, number of cores that the program may use, system, number of GPUs.", ""
     )

@@ -21,6 +21,11 @@ def write(file, histories):
         pd.concat(tables).to_csv(partial, index=False)
 
 
+def taken(histories):
+    """The row of the epoch whose weights a network has after its last training, a dict."""
+    return next(row for row in histories[-1] if row["taken"])
+
+
 def seconds(histories):
     """The time of all epochs of some histories, in seconds, rounded to tenths."""
     return round(sum((row["seconds"] for history in histories for row in history), 0.0), 1)

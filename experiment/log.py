@@ -65,6 +65,14 @@ def stage(*, layers, parameters, pruned_accuracy, accuracy, before, retrained):
     return f"{pruned}, {percent(accuracy)} after retraining" if retrained else pruned
 
 
+def best_epoch(*, epoch, validation_accuracy, epochs, **_):
+    """Which epoch's weights were taken: the row of its history, and the number of epochs."""
+    return (
+        f"the weights of epoch {epoch} of {epochs} are taken, validation accuracy "
+        f"{percent(validation_accuracy)}"
+    )
+
+
 def how(row):
     """How a network was pruned, in words: ratio, criterion, seed, and what is not the usual.
 

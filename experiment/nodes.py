@@ -16,7 +16,7 @@ from experiment.custom import Custom, loaded
 from experiment.errors import UserError, as_the_users
 from experiment.runner import Job
 from experiment.store import Entry
-from experiment.study import Baseline, Trial
+from experiment.study import Trial
 from experiment.work import Shared, callbacks, work
 from scnnb import precision
 
@@ -134,7 +134,7 @@ def on_node(dataset, inputs, own, job: Job, order: Order, *, tell):
                 f"{installed}; install the same version"
             )
     with as_the_users(ValueError):
-        precision.check(_recipe(job).precision)
+        precision.check(job.subject.baseline.settings.recipe.precision)
     tell("begins")
     with tempfile.TemporaryDirectory() as scratch, loaded(order.custom):
         job = job.within(Path(scratch))
@@ -174,9 +174,3 @@ class _Lines(keras.callbacks.Callback):
 
 def _versions():
     return {"keras": keras.__version__, keras.backend.backend(): version()}
-
-
-def _recipe(job: Job):
-    subject = job.subject
-    baseline = subject if isinstance(subject, Baseline) else subject.baseline
-    return baseline.settings.recipe

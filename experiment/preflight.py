@@ -171,7 +171,8 @@ def check_space(study: Study, sizes: Sizes, formats):
     """
     stages = max(len(each) for each in sizes.after.values())
     # a backup of every training and the next one, with the weights and Adam's two moments
-    needed = (1 + stages) * 3 * sizes.full.parameters
+    copies = 4 if study.trials[0].settings.baseline.recipe.best_epoch else 3
+    needed = (1 + stages) * copies * sizes.full.parameters
     for subject in in_order(study):
         size = sizes.full
         if not isinstance(subject, Baseline):

@@ -116,6 +116,18 @@ class Recipe:
         "twice as fast on processors that support it, and an error on others. Stored weights and "
         "accuracies are always float32. Example: --precision bfloat16",
     )
+    best_epoch: str = setting(
+        "--best-epoch",
+        group=TRAIN,
+        default="",
+        column="epoch_taken",
+        name="{}-epoch",
+        action=Switch,
+        const="best",
+        help="With --validation: after each training, take the weights of the epoch with the "
+        "highest accuracy on the validation images, the first of several (default: those of the "
+        "last epoch). Example: --validation 0.1 --best-epoch",
+    )
     epochs: int = setting(
         "Epoch1",
         column="epoch1",

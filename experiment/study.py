@@ -19,6 +19,11 @@ class Baseline:
     entry: Entry
 
     @property
+    def baseline(self):
+        """Itself, as a Trial has its baseline."""
+        return self
+
+    @property
     def seed(self):
         """The seed of all random numbers."""
         return self.settings.seed

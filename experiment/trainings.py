@@ -57,8 +57,11 @@ def train_baseline(baseline: Baseline, dataset, network, callbacks=()):
         trained = [_train(model, dataset, recipe, entry.backup_file(), callbacks)]
     accuracy = training.accuracy(model, *dataset.test)
     print(f"baseline (seed {baseline.seed}): test accuracy {log.percent(accuracy)}")
-    _finish(baseline, model, dataset, trained, accuracy, "take more epochs (Epoch1) or a lower lr")
-    record = {"accuracy": accuracy, "seconds": histories.seconds(trained)}
+    remedy = "take more epochs (Epoch1) or a lower lr"
+    finished = _finish(baseline, model, dataset, trained, accuracy, remedy)
+    record = {"accuracy": accuracy, "seconds": finished.pop("retrain_seconds")}
+    if dataset.validation:
+        record |= finished | {"validation_accuracy": _validation_accuracy(model, dataset)}
     entry.save_model(model)
     entry.save_record(record)
     entry.remove_backups()
@@ -147,7 +150,7 @@ def prune_and_retrain(baseline, dataset, trial: Trial, callbacks=()):
 
     Returns:
         `(model, {"pruned_accuracy": on the test images right after the last cut, "accuracy": after
-        its retraining, "retrain_seconds": of all})`.
+        its retraining, "retrain_seconds": of all, "best_epoch": number or None})`.
     """
     how, stages, retrained = trial.settings, [], []
     print(f"\n{log.how(fields.row(how))}")
@@ -168,10 +171,9 @@ def prune_and_retrain(baseline, dataset, trial: Trial, callbacks=()):
             shared = {"before": cost.parameters(baseline), "retrained": how.epoch2 > 0}
             print(log.stage(**stages[-1], **shared))
     remedy = "take more epochs (Epoch2) or a lower --retrain-lr"
-    _finish(trial, model, dataset, retrained, accuracy, remedy)
     if how.schedule == "iterative":
         pd.DataFrame(stages).to_csv(trial.entry.stages_file, index=False)
-    return model, accuracies | {"retrain_seconds": histories.seconds(retrained)}
+    return model, accuracies | _finish(trial, model, dataset, retrained, accuracy, remedy)
 
 
 def train_from_scratch(baseline, dataset, trial: Trial, callbacks=()):
@@ -188,12 +190,8 @@ def train_from_scratch(baseline, dataset, trial: Trial, callbacks=()):
     trained = [_train(model, dataset, how.from_scratch, backup, callbacks)]
     accuracy = training.accuracy(model, *dataset.test)
     remedy = "take more epochs (Epoch1, Epoch2) or a lower lr"
-    _finish(trial, model, dataset, trained, accuracy, remedy)
-    return model, {
-        "pruned_accuracy": untrained,
-        "accuracy": accuracy,
-        "retrain_seconds": histories.seconds(trained),
-    }
+    accuracies = {"pruned_accuracy": untrained, "accuracy": accuracy}
+    return model, accuracies | _finish(trial, model, dataset, trained, accuracy, remedy)
 
 
 def now():
@@ -205,31 +203,40 @@ def _train(model, dataset, recipe: Recipe, backup, callbacks):
     """Train the model in place; returns its history, as `training.train` does."""
     how = dataclasses.asdict(recipe) | {"validation": dataset.validation}
     try:
-        return training.train(model, dataset, **how, backup=backup, callbacks=callbacks)
+        history = training.train(model, dataset, **how, backup=backup, callbacks=callbacks)
     except training.DivergedError as error:
         raise UserError(str(error)) from error
     except Exception as error:  # each backend has a class of its own
         if not OUT_OF_MEMORY.search(f"{type(error).__name__} {error}"):
             raise
         raise MemoryError("there is not enough memory; take a smaller batchSz") from error
+    if recipe.best_epoch:
+        print(log.best_epoch(**histories.taken([history]), epochs=recipe.epochs))
+    return history
 
 
 def _finish(subject, model, dataset, trained, accuracy, remedy):
-    """Store the histories of the trainings of a network, and warn if its accuracies are far apart.
+    """Store the histories of a network, and warn if its accuracies are far apart.
 
     Args:
         subject: study.Baseline or study.Trial.
         model: its trained Keras model.
         dataset: Dataset.
-        trained: list of the histories; empty if the network was not trained.
+        trained: list of the histories of its trainings; empty if there was none.
         accuracy: on the test images.
         remedy: as `gap.warn` takes it.
+
+    Returns:
+        `{"retrain_seconds": of all trainings, "best_epoch": of the last one, see Measured}`.
     """
+    best = None
     if trained:
         histories.write(subject.entry.history_file, trained)
-        in_training = trained[-1][-1]["training_accuracy"]
-        apart = {"in_training": in_training, "in_test": accuracy, "remedy": remedy}
+        taken = histories.taken(trained)
+        apart = {"in_training": taken["training_accuracy"], "in_test": accuracy, "remedy": remedy}
         gap.warn(model, dataset, subject.seed, **apart)
+        best = taken["epoch"] if subject.baseline.settings.recipe.best_epoch else None
+    return {"retrain_seconds": histories.seconds(trained), "best_epoch": best}
 
 
 def _validation_accuracy(model, dataset):

@@ -39,8 +39,7 @@ def work(job: Job, dataset, shared: Shared, callbacks):
         callbacks: function of an Entry that returns the Keras callbacks of its trainings.
     """
     subject, entry = job.subject, job.entry
-    baseline = subject if isinstance(subject, Baseline) else subject.baseline
-    dataset = split(dataset, baseline.settings.validation, baseline.seed)
+    dataset = split(dataset, subject.baseline.settings.validation, subject.seed)
     if job.kind == "exports":
         return exporting.export(entry, dataset, subject.seed, shared.formats, shared.int8_io)
     if isinstance(subject, Baseline):

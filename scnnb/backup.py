@@ -24,13 +24,15 @@ class Backup(keras.callbacks.Callback):
         history: list of a dict for each complete epoch: `epoch` from 1, `loss`,
             `training_accuracy`, `validation_accuracy` if it is measured, `learning_rate` at its
             beginning, and `seconds`.
+        best: list of arrays, the weights after the epoch with the highest validation accuracy, the
+            first of several; None if they are not kept.
 
     The state is weights, optimizer and the random state of dropout. So a resumed training ends with
     the same weights as one that was not interrupted. `keras.callbacks.BackupAndRestore` does not
     store the random state. The order of the images depends on the seed only.
     """
 
-    def __init__(self, path, model, settings):
+    def __init__(self, path, model, settings, keep_best=False):
         """Read the backup of this training into the model in place, if there is one.
 
         A damaged file, or the backup of another training, is set aside.
@@ -40,10 +42,12 @@ class Backup(keras.callbacks.Callback):
                 to measure the time and store nothing.
             model: compiled Keras model at the start of the training.
             settings: all other settings of the training; their `repr` is compared.
+            keep_best: whether the best weights are kept; every epoch has a validation accuracy.
         """
         super().__init__()
         self.path, self.history, self.epoch_seconds = path, [], []
         self.optimizer, self.traced = model.optimizer, False
+        self.weights, self.best = model.weights if keep_best else [], None
         model.optimizer.build(model.trainable_variables)
         if path is None:
             return
@@ -63,6 +67,22 @@ class Backup(keras.callbacks.Callback):
         """Number of complete epochs."""
         return len(self.history)
 
+    @property
+    def taken(self):
+        """The epoch, from 1, whose weights are the result: the last, or the best if it is kept."""
+        if not self.weights:
+            return self.done
+        return max(self.history, key=lambda row: row["validation_accuracy"])["epoch"]
+
+    def finish(self):
+        """Give the model the best weights if they are kept; returns the history.
+
+        Each of its dicts has the number `taken`, 1 for the epoch whose weights the model has, or 0.
+        """
+        if self.weights:
+            _assign(self.weights, self.best)
+        return [row | {"taken": int(row["epoch"] == self.taken)} for row in self.history]
+
     def on_epoch_begin(self, epoch, logs=None):
         """Start to measure the time of the epoch, and keep its learning rate."""
         self.start, self.ends = time.monotonic(), []
@@ -79,6 +99,9 @@ class Backup(keras.callbacks.Callback):
         logged = {ours: float(logs[name]) for name, ours in LOGGED.items() if name in logs}
         times = {"learning_rate": self.learning_rate, "seconds": seconds}
         self.history.append({"epoch": epoch + 1} | logged | times)
+        if self.weights and self.taken == epoch + 1:
+            # copied, because an array may share its memory with the variable
+            self.best = [np.array(keras.ops.convert_to_numpy(weight)) for weight in self.weights]
         if self.traced:
             self.epoch_seconds.append(seconds)
         elif len(self.ends) > 2:
@@ -95,6 +118,7 @@ class Backup(keras.callbacks.Callback):
     def _write(self, file, progress):
         """Write the format of `numpy.savez`, with a copy of only one variable at a time."""
         values = {f"arr_{number}": variable for number, variable in enumerate(self.variables)}
+        values |= {f"best_{number}": weight for number, weight in enumerate(self.best or [])}
         with zipfile.ZipFile(file, "w") as archive:
             for name, value in (progress | values).items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
@@ -108,13 +132,18 @@ class Backup(keras.callbacks.Callback):
                 raise ValueError("its settings or its first weights are different")
             # all variables are read, with their checksums compared, before the first is assigned
             values = [stored[f"arr_{number}"] for number in range(len(self.variables))]
+            best = [stored[f"best_{number}"] for number in range(len(self.weights))]
             history = json.loads(str(stored["history"]))
             _, _, self.epoch_seconds = _progress(stored)
-        for variable, value in zip(self.variables, values, strict=True):
-            if value.dtype.kind == "V":  # bfloat16, which NumPy does not know
-                value = value.view(keras.ops.convert_to_numpy(variable).dtype)
-            variable.assign(value)
-        self.history = history
+        _assign(self.variables, values)
+        self.history, self.best = history, best
+
+
+def _assign(variables, values):
+    for variable, value in zip(variables, values, strict=True):
+        if value.dtype.kind == "V":  # bfloat16, which NumPy does not know
+            value = value.view(keras.ops.convert_to_numpy(variable).dtype)
+        variable.assign(value)
 
 
 def progress(path):

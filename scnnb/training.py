@@ -47,13 +47,14 @@ def train(
     label_smoothing=0.0,
     class_weights="",
     validation=None,
+    best_epoch=False,
     backup=None,
     callbacks=(),
 ):
     """Train the model in place with a new optimizer; returns its history.
 
-    The history is a list of a dict for each epoch, see `Backup`; it has all epochs, also those
-    before a training was killed.
+    The history is a list of a dict for each epoch, as `Backup.finish` returns it; it has all
+    epochs, also those before a training was killed.
 
     The loss is cross-entropy, see `losses`. The images are shuffled in every epoch. Their
     order, dropout, shifts and flips depend on `keras.utils.set_random_seed`; call it before the
@@ -83,6 +84,8 @@ def train(
         class_weights: "", or `balanced`: the loss of an image is weighted by `losses.balanced`.
             The accuracy of an epoch is not.
         validation: None, or `(images, labels)` on which `accuracy` is measured after every epoch.
+        best_epoch: whether the model gets the weights of the epoch with the highest accuracy on the
+            validation images, the first of several, and not those of the last epoch.
         backup: None, or pathlib.Path of an `.npz` file that is written after every epoch; its
             folder exists.
         callbacks: Keras callbacks, called after the backup is written. If there are no
@@ -113,12 +116,12 @@ def train(
     settings = (epochs, batch_size, optimizer, learning_rate, augment, precision, images.shape)
     settings += (lr_schedule, warmup, weight_decay, momentum, nesterov)
     settings += (label_smoothing, class_weights)
-    settings += (validation and len(validation[1]),)
-    state = Backup(backup, copy, settings)
+    settings += (validation and len(validation[1]), best_epoch)
+    state = Backup(backup, copy, settings, keep_best=bool(best_epoch))
     if state.done:
         print(f"continuing after epoch {state.done} of {epochs}")
     if state.done == epochs:
-        return state.history
+        return state.finish()
     generator = functools.partial(
         batches,
         images,
@@ -160,7 +163,7 @@ def train(
         raise DivergedError(
             f"training diverged: expected a finite loss, got {loss}; give a lower learning rate"
         )
-    return state.history
+    return state.finish()
 
 
 def accuracy(model, images, labels):

@@ -106,6 +106,7 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
         (["--ray", "--gpus-per-trial", "0"], "argument --gpus-per-trial: expected .*, got '0'"),
         (["--gpus-per-trial", "0.5"], "--gpus-per-trial requires --ray;"),
         (["--momentum", "0.9"], "--momentum requires --optimizer sgd, got adam; see"),
+        (["--best-epoch"], "--best-epoch requires --validation;"),
         (["--validation", "0"], "argument --validation: expected a number above 0 and below 1, "),
         (["--validation", "20"], r"argument --validation: expected .* \(did you mean 0.2\?\)"),
         (["--nesterov"], "--nesterov requires --optimizer sgd, got adam; see"),
@@ -232,6 +233,7 @@ def test_right_arguments_are_taken_in_any_order_with_options():
         "pixels": "0..1",
         "normalize": "",
         "validation": 0.0,
+        "best_epoch": "",
         "backend": "tensorflow",
         "layer_ratios": "",
         "retrain_learning_rate": 0.001,
@@ -312,6 +314,11 @@ def test_criteria_and_controls_make_a_trial_each_of_every_ratio():
         (
             ["--lr-schedule", "cosine", "--warmup", "2", "--weight-decay", "0.01"],
             "fashion_scnnb_lr0.001_cosine_warmup2_decay0.01_batch128_epochs35_seed0_c",
+            "pruned0.4_retrained30",
+        ),
+        (
+            ["--validation", "0.2", "--best-epoch"],
+            "fashion_scnnb_lr0.001_batch128_best-epoch_epochs35_validation0.2_seed0_c",
             "pruned0.4_retrained30",
         ),
         (

@@ -105,6 +105,45 @@ def test_a_resumed_training_has_exactly_the_weights_of_an_uninterrupted_one(
     assert weights(again) == weights(unbroken)
 
 
+def given(measure, lowered):
+    """In place of `Validation`: a callback that gives these accuracies."""
+    accuracies = [0.2, 0.8, 0.5, 0.8, 0.1, 0.3]
+    return keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: logs.update(validation_accuracy=accuracies[epoch])
+    )
+
+
+def test_a_resumed_training_has_the_weights_of_the_best_epoch_even_if_it_was_before_the_stop(
+    dataset, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(training, "Validation", given)
+    options = OPTIONS | {"epochs": 6, "validation": VALIDATION}
+    after_epochs = []
+
+    def end(epoch, logs):
+        after_epochs.append(weights(watch.model))
+
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=end)
+    unbroken = built()
+    history = training.train(unbroken, dataset, **options, best_epoch=True, callbacks=[watch])
+    assert [row["taken"] for row in history] == [0, 1, 0, 0, 0, 0]  # the first of two
+    assert weights(unbroken) == after_epochs[1] != after_epochs[-1]
+    for epoch in (1, 2, 5):
+        with pytest.raises(Killed):
+            kill = {"backup": tmp_path / "a.npz", "callbacks": [kill_in(epoch, 0)]}
+            training.train(built(), dataset, **options, best_epoch=True, **kill)
+    for _ in range(2):  # the second reads the finished training
+        resumed = built()
+        stored = {"best_epoch": True, "backup": tmp_path / "a.npz"}
+        resumed_history = training.train(resumed, dataset, **options, **stored)
+        assert weights(resumed) == weights(unbroken)
+        assert without_seconds(resumed_history) == without_seconds(history)
+    last = built()
+    history = training.train(last, dataset, **options)
+    assert weights(last) == after_epochs[-1]
+    assert [row["taken"] for row in history] == [0, 0, 0, 0, 0, 1]
+
+
 @pytest.mark.parametrize(
     "dtype",
     ["bfloat16", *(pytest.param(p, marks=pytest.mark.slow) for p in ("float64", "mixed_float16"))],
@@ -237,12 +276,14 @@ def test_a_backup_of_another_training_is_not_used(tmp_path, capsys):
         {"precision": "bfloat16"},
         {"label_smoothing": 0.1},
         {"class_weights": "balanced"},
+        {"validation": VALIDATION},
+        {"validation": VALIDATION, "best_epoch": True},
     ],
 )
 def test_a_backup_gets_every_setting_of_its_training(dataset, tmp_path, monkeypatch, change):
     given = []
 
-    def stop(path, model, settings):
+    def stop(path, model, settings, **how):
         given.append((type(model.optimizer), *settings))
         raise Killed
 

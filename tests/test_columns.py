@@ -12,12 +12,12 @@ def test_the_columns_are_these_in_this_order(tmp_path):
     header = (tmp_path / "a.csv").read_text().splitlines()[0]
     assert header == (
         "dataset,model,optimizer,learning_rate,lr_schedule,warmup,weight_decay,momentum,nesterov,"
-        "batch_size,augment,label_smoothing,class_weights,precision,epoch1,pixels,normalize,validation,backend,"
+        "batch_size,augment,label_smoothing,class_weights,precision,epoch_taken,epoch1,pixels,normalize,validation,backend,"
         "seed,content,pruning_ratio,layer_ratios,coupled,criterion,strategy,schedule,control,epoch2,"
         "retrain_learning_rate,retrain_schedule,parameters_removed,macs_removed,accuracy_drop,parameters,accuracy,"
         "pruned_accuracy,baseline_parameters,baseline_accuracy,macs,baseline_macs,baseline_seconds,retrain_seconds,finished_at,keras,"
         "backend_version,model_bytes,latency_ms,baseline_latency_ms,throughput,baseline_throughput,"
-        "peak_memory_mb,validation_accuracy,machine,litert_bytes,litert_accuracy,litert_latency_ms,litert_int8_bytes,"
+        "peak_memory_mb,validation_accuracy,best_epoch,machine,litert_bytes,litert_accuracy,litert_latency_ms,litert_int8_bytes,"
         "litert_int8_accuracy,litert_int8_latency_ms,onnx_bytes,onnx_accuracy,onnx_latency_ms,"
         "saved_model_bytes,saved_model_accuracy,saved_model_latency_ms,export_threads,"
         "litert_int8_io,failed_exports,recalibration_images,recalibrated_baseline_accuracy,"

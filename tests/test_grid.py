@@ -22,6 +22,7 @@ GIVEN = {
     "label_smoothing": 0.0,
     "class_weights": "",
     "precision": "float32",
+    "best_epoch": "",
     "epochs": 35,
     "pixels": "0..1",
     "normalize": "",

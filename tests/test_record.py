@@ -35,7 +35,7 @@ def test_a_csv_and_a_row_without_columns_that_were_added_later_are_read(tmp_path
     assert csv.read_text().splitlines()[0] == FIRST
     unmeasured = dict.fromkeys([*MEASURED, *exported(), *recalibrated()], -1.0) | {"machine": ""}
     unmeasured |= {"litert_int8_io": "", "failed_exports": "", "content": "", "pixels": "0..1"}
-    unmeasured |= COMPARED | {"validation_accuracy": -1.0}
+    unmeasured |= COMPARED | {"validation_accuracy": -1.0, "best_epoch": -1}
     for rows in (1, 2):
         assert record.read_rows(csv)[MEASURED].isna().all(axis=None)
         table = record.read_rows(csv).fillna(-1.0)

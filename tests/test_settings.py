@@ -38,6 +38,7 @@ VALUES = {
     "label_smoothing": st.sampled_from([0.0, 0.1]),
     "class_weights": st.sampled_from(["", "balanced"]),
     "precision": st.sampled_from(["float32", "bfloat16"]),
+    "epoch_taken": st.sampled_from(["", "best"]),
     "epoch1": st.integers(0, 12),
     "pixels": st.sampled_from(list(PIXELS)),
     "normalize": st.sampled_from(["", "normalize"]),
@@ -71,7 +72,7 @@ def trial(values):
 
 
 def filled(kind, values):
-    columns = {"epochs": "epoch1"}
+    columns = {"epochs": "epoch1", "best_epoch": "epoch_taken"}
     return kind(
         **{
             field.name: filled(field.type, values)
@@ -223,6 +224,7 @@ def test_a_row_holds_every_setting_by_its_column():
         "label_smoothing": 0.0,
         "class_weights": "",
         "precision": "float32",
+        "epoch_taken": "",
         "epoch1": 35,
         "pixels": "0..1",
         "normalize": "",
@@ -241,7 +243,7 @@ def test_a_row_holds_every_setting_by_its_column():
         "retrain_learning_rate": 0.001,
         "retrain_schedule": "constant",
     }
-    assert [*fields.row(BASELINE)] == [*fields.row(TRIAL)][:21] == BASELINE_SETTINGS
+    assert [*fields.row(BASELINE)] == [*fields.row(TRIAL)][:22] == BASELINE_SETTINGS
 
 
 def test_fields_are_found_by_their_columns_in_the_dataclasses_that_are_nested():
