@@ -5,6 +5,7 @@ import pandas as pd
 from experiment import (
     exports_figure,
     figures,
+    history_figure,
     labels,
     layers_figure,
     lines,
@@ -24,7 +25,8 @@ def draw(csv, png):
 
     `NAME.png` shows accuracy against parameters and against MACs. `NAME-exports.png` shows accuracy
     against the size of exported files, if there are any. `NAME-layers.png` shows the filters of
-    each layer, if the tables of layers are beside the stored models.
+    each layer, if the tables of layers are beside the stored models. `NAME-history.png` shows loss
+    and accuracy of each epoch, if the histories are there.
 
     Args:
         csv: pathlib.Path of a CSV as `record.append_rows` writes it, with at least one row.
@@ -39,6 +41,7 @@ def draw(csv, png):
             png: curve(rows),
             png.with_name(f"{png.stem}-exports.png"): exports_figure.exports(rows),
             png.with_name(f"{png.stem}-layers.png"): layers_figure.layers(rows),
+            png.with_name(f"{png.stem}-history.png"): history_figure.histories(rows),
         }
         drawn = {file: figure for file, figure in drawn.items() if figure}
         for file, figure in drawn.items():

@@ -86,7 +86,7 @@ def test_a_sweep_writes_figures_and_models_that_keras_alone_can_load(sweep):
     assert (folder / "results" / "few.png").read_bytes().startswith(b"\x89PNG")
     (models,) = (folder / "results").glob("few_small.keras_lr0.001_batch100_epochs1_seed0_*")
     assert not list((folder / "results").rglob("*partial*"))
-    for name in ("few.pdf", "few-layers.png", "few-layers.pdf"):
+    for name in ("few.pdf", "few-layers.png", "few-layers.pdf", "few-history.png"):
         assert (folder / "results" / name).exists()
     table = pd.read_csv(models / "pruned0.4_retrained2_layers.csv").set_index("layer")
     assert table["filters_after"].dropna().to_dict() == {"conv1": 2, "conv2": 3}

@@ -38,7 +38,7 @@ def test_every_training_gets_its_weights_epochs_and_learning_rate(few, small, ca
         assert augment and label_smoothing == 0.1 and others["class_weights"] == "balanced"
         old = np.isin(model.get_layer("conv1").get_weights()[0], original).all()
         trainings.append((model.count_params(), epochs, learning_rate, old))
-        return [{"epoch": 1, "training_accuracy": 0.0, "seconds": 1.0, "taken": 1}]
+        return [{"epoch": 1, "loss": 1.0, "training_accuracy": 0.0, "seconds": 1.0, "taken": 1}]
 
     monkeypatch.setattr(training, "train", train)
     arguments = (few, "0.01", 40, 7, 3, 0.5, "--model", small, "--retrain-lr", "0.02")
@@ -55,13 +55,14 @@ def test_every_training_gets_its_weights_epochs_and_learning_rate(few, small, ca
     ]  # the second control is the first
     (folder,) = (small.parent / "results").glob("few_*")
     histories = {file.name: file.read_text() for file in folder.glob("*_history.csv")}
-    once = "epoch,training_accuracy,seconds,taken\n1,0.0,1.0,1\n"
+    once = "epoch,loss,training_accuracy,seconds,taken\n1,1.0,0.0,1.0,1\n"
     assert histories == {
         "baseline_history.csv": once,
         "pruned0.5_retrained3_lr0.02_history.csv": once,
         "pruned0.5_scratch_retrained3_history.csv": once,
         "pruned0.5_iterative_retrained3_lr0.02_history.csv": (
-            "stage,epoch,training_accuracy,seconds,taken\n1,1,0.0,1.0,1\n2,1,0.0,1.0,1\n"
+            "stage,epoch,loss,training_accuracy,seconds,taken\n"
+            "1,1,1.0,0.0,1.0,1\n2,1,1.0,0.0,1.0,1\n"
         ),
     }
 
