@@ -14,6 +14,7 @@ import scnnb
 from scnnb import precision, schedules, training
 from scnnb.backends import fused
 from scnnb.leaves import leaves
+from scnnb.validation import Validation
 
 OPTIONS = {"batch_size": 8, "optimizer": "adam", "learning_rate": 0.001, "augment": ""}
 SLOW = {"learning_rate": 0.0001}
@@ -228,6 +229,21 @@ def test_losses_in_bfloat16_are_close_to_float32_and_the_last_layer_is_in_float3
     with precision.computing_in("bfloat16", model):
         assert model(dataset.train_images[:1]).dtype == "float32"
         assert model.get_layer("fc1").compute_dtype == "bfloat16"
+
+
+def test_validation_is_measured_in_float32_while_the_layers_are_trained_in_bfloat16():
+    model, seen = built("nested"), []
+
+    def policies():
+        seen.append({layer.dtype_policy.name for layer in leaves(model)})
+        return 0.5
+
+    with precision.computing_in("bfloat16", model) as lowered:
+        logs = {}
+        Validation(lambda: policies, lowered).on_epoch_end(0, logs)
+        policies()
+    assert seen == [{"float32"}, {"float32", "mixed_bfloat16"}]  # the last layer is in float32
+    assert logs == {"validation_accuracy": 0.5}
 
 
 def test_layers_in_another_precision_than_float32_are_not_changed():

@@ -99,6 +99,7 @@ def test_a_killed_run_ends_with_the_rows_and_weights_of_an_uninterrupted_one(
 ):
     environment = variables(backend, tmp_path)
     arguments = (few, "0.01", 15, 3, 3, 0.5, "--model", network, "--augment", "crop-flip")
+    arguments += ("--validation", 0.3, "--best-epoch")
     for name in ("unbroken", "killed"):
         (tmp_path / name).mkdir()
     status, out, err = run(tmp_path / "unbroken", *arguments, variables=environment)
