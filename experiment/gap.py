@@ -34,7 +34,7 @@ def warn(model, dataset, seed, *, in_training, in_test, remedy):
     if lags_behind(model, dataset, seed, in_training, in_test):
         print(
             f"{apart}: the moving statistics of BatchNormalization lag behind the weights "
-            f"(constant learning rate, few steps); {remedy}"
+            f"(few steps, or a high learning rate at the end); {remedy}"
         )
     else:
         print(f"{apart}: this may be overfitting; fewer epochs or more training images may help")

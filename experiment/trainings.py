@@ -57,7 +57,7 @@ def train_baseline(baseline: Baseline, dataset, network, callbacks=()):
         trained = [_train(model, dataset, recipe, entry.backup_file(), callbacks)]
     accuracy = training.accuracy(model, *dataset.test)
     print(f"baseline (seed {baseline.seed}): test accuracy {log.percent(accuracy)}")
-    remedy = "take more epochs (Epoch1) or a lower lr"
+    remedy = "take --lr-schedule cosine, more epochs (Epoch1) or a lower lr"
     finished = _finish(baseline, model, dataset, trained, accuracy, remedy)
     record = {"accuracy": accuracy, "seconds": finished.pop("retrain_seconds")}
     if dataset.validation:
@@ -170,7 +170,7 @@ def prune_and_retrain(baseline, dataset, trial: Trial, callbacks=()):
         if how.schedule == "iterative":
             shared = {"before": cost.parameters(baseline), "retrained": how.epoch2 > 0}
             print(log.stage(**stages[-1], **shared))
-    remedy = "take more epochs (Epoch2) or a lower --retrain-lr"
+    remedy = "take --retrain-schedule cosine, more epochs (Epoch2) or a lower --retrain-lr"
     if how.schedule == "iterative":
         pd.DataFrame(stages).to_csv(trial.entry.stages_file, index=False)
     return model, accuracies | _finish(trial, model, dataset, retrained, accuracy, remedy)
@@ -189,7 +189,7 @@ def train_from_scratch(baseline, dataset, trial: Trial, callbacks=()):
     backup = trial.entry.backup_file()
     trained = [_train(model, dataset, how.from_scratch, backup, callbacks)]
     accuracy = training.accuracy(model, *dataset.test)
-    remedy = "take more epochs (Epoch1, Epoch2) or a lower lr"
+    remedy = "take --lr-schedule cosine, more epochs (Epoch1, Epoch2) or a lower lr"
     accuracies = {"pruned_accuracy": untrained, "accuracy": accuracy}
     return model, accuracies | _finish(trial, model, dataset, trained, accuracy, remedy)
 
