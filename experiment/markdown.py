@@ -14,7 +14,7 @@ COMPARISON = (
 def page(means):
     """A table for each network, a row for each setting; the best accuracy is bold.
 
-    The last line says what to compare with.
+    If networks were retrained, the last line says what to compare with.
 
     Networks are those whose baselines were trained differently, as in the figure.
 
@@ -27,7 +27,8 @@ def page(means):
     means = lines.described(means)
     varying = figures.varying(means, lines.NETWORK)
     networks = means.groupby(lines.NETWORK, sort=False)
-    return "\n".join([*(_section(network, varying) for _, network in networks), COMPARISON, ""])
+    comparison = [COMPARISON, ""] if means["epoch2"].any() else []
+    return "\n".join([*(_section(network, varying) for _, network in networks), *comparison])
 
 
 def table(heads, rows):
