@@ -187,7 +187,7 @@ def test_figures_are_drawn_at_the_end_also_of_a_run_that_is_stopped(few, small, 
     assert (status, drawn) == (0, [2, 3])
     assert out.splitlines()[-1] == (
         "written in results/: few.csv (rows), few.md (table), few-summary.csv (means), few.png, "
-        "few-layers.png, few-history.png and .pdf (figures); models in results/*/"
+        "few-layers.png and .pdf (figures); models in results/*/"
     )
     assert (results / "few.md").read_text().count("| pruned, retrained ") == 2
     monkeypatch.setattr(curve, "SECONDS_BETWEEN_FIGURES", -1)  # each trial takes longer
