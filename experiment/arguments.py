@@ -89,7 +89,8 @@ def make_parser(functions=()):
         type=recipes.arguments,
         metavar="NAME|FILE",
         help=f"Flags of a training: {', '.join(recipes.NAMES)}, or the path of a .toml file with "
-        'lines such as lr-schedule = "cosine". A flag given beside it wins. Example: --recipe fast',
+        'lines such as lr-schedule = "cosine". A flag given beside it wins, also one that takes a '
+        "line back, such as --warmup 0, --augment none or --no-normalize. Example: --recipe fast",
     )
     _add_settings(parser, groups, functions)
     options.add_to_prune(groups[PRUNE].add_argument)

@@ -62,6 +62,17 @@ def _named(names, fits=lambda value: False, otherwise=""):
     return convert
 
 
+def _name_or_none(*names):
+    """A type that takes one of the names, or none, which is an empty text."""
+    named = _checked(
+        str.strip,
+        lambda value: value in (*names, "none"),
+        f"{', '.join(names)} or none",
+        lambda value: did_you_mean(value, names),
+    )
+    return lambda text: named(text).replace("none", "")
+
+
 learning_rate = _checked(
     float, lambda value: 0 < value < math.inf, "a number above 0, such as 0.001"
 )
@@ -73,9 +84,6 @@ ratio = _checked(
     lambda value: 0 <= value < 1,
     "a number from 0 to below 1, such as 0.4",
     _as_a_part,
-)
-part = _checked(
-    float, lambda value: 0 < value < 1, "a number above 0 and below 1, such as 0.1", _as_a_part
 )
 seed = _checked(int, lambda value: 0 <= value < 2**32, "a whole number from 0 to 2^32 - 1")
 dataset = _named(
@@ -97,17 +105,9 @@ network = _named(
     ),
     " or the path of a .keras or .h5 file that exists",
 )
-augmentation = _checked(
-    lambda text: text.strip().replace("none", ""),
-    lambda value: value in ("", "flip", "crop-flip"),
-    "crop-flip, flip or none",
-)
+augmentation = _name_or_none("crop-flip", "flip")
 criterion = _named([*criteria.OF_KERNELS, *criteria.OF_FEATURE_MAPS])
-class_weights = _checked(
-    lambda text: text.strip().replace("none", ""),
-    lambda value: value in ("", "balanced"),
-    "balanced or none",
-)
+class_weights = _name_or_none("balanced")
 address = _checked(
     str.strip,
     lambda value: value in ("local", "auto") or re.fullmatch(r"(ray://)?[^\s:/]+:\d+", value),

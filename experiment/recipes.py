@@ -12,7 +12,7 @@ NAMES = sorted(file.stem for file in FOLDER.glob("*.toml"))
 
 
 def arguments(text):
-    """The arguments that a recipe stands for: `["--optimizer", "sgd", ...]`.
+    """The arguments that a recipe stands for: `["--optimizer=sgd", ...]`.
 
     Args:
         text: one of `NAMES`, or the path of a `.toml` file. Its keys are flags of the group "how to
@@ -32,22 +32,26 @@ def arguments(text):
     except (OSError, ValueError) as error:
         accepted = 'a file of lines such as lr-schedule = "cosine"'
         raise argparse.ArgumentTypeError(f"{checks.expected(accepted, text)}: {error}") from error
-    return [part for name, value in recipe.items() for part in _argument(text, name, value)]
+    return [each for name, value in recipe.items() for each in _argument(text, name, value)]
 
 
-def _argument(text, name, value):
-    flags = {
-        field.metadata["flag"]: "action" in field.metadata["parsed"]
+def keys():
+    """`{key of a recipe: whether its flag takes no value}`."""
+    return {
+        field.metadata["flag"].removeprefix("--"): "action" in field.metadata["parsed"]
         for field in fields.of(TrialSettings).values()
         if field.metadata["group"] == fields.TRAIN and field.metadata["flag"].startswith("--")
     }
-    flag = f"--{name}"
-    if flag not in flags:
-        known = ", ".join(each.removeprefix("--") for each in flags)
-        raise argparse.ArgumentTypeError(f"{text}: {checks.expected(known, name)}")
-    if flags[flag] != isinstance(value, bool):
-        accepted = "true or false" if flags[flag] else "a text or a number"
+
+
+def _argument(text, name, value):
+    known = keys()
+    if name not in known:
+        accepted = checks.expected(", ".join(known), name) + checks.did_you_mean(name, known)
+        raise argparse.ArgumentTypeError(f"{text}: {accepted}")
+    if known[name] != isinstance(value, bool):
+        accepted = "true or false" if known[name] else "a text or a number"
         raise argparse.ArgumentTypeError(f"{text}: {name}: {checks.expected(accepted, value)}")
     if isinstance(value, bool):
-        return [flag] if value else []
-    return [flag, str(value)]
+        return [f"--{name}"] if value else []
+    return [f"--{name}={value}"]

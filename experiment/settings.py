@@ -62,10 +62,11 @@ class BaselineSettings:
         group=TRAIN,
         default=0.0,
         name="validation{}",
-        type=checks.part,
+        type=checks.ratio,
         metavar="PART",
-        help="Part of the training images of each class, rounded up, that is not trained on: after "
-        "every epoch, the accuracy on these images is written to the history (default: none). "
+        help="Part of the training images of each class, rounded up, that is not trained on, "
+        "0 <= part < 1 (default 0): after every epoch, the accuracy on these images is written to "
+        "the history. "
         "Example: --validation 0.1",
     )
     backend: str = setting(
@@ -145,7 +146,6 @@ class TrialSettings:
     )
     control: str = setting(
         "--control",
-        group=TRAIN,
         default="",
         choices=["scratch"],
         help="For comparison, also train each pruned shape from new weights for Epoch1 + Epoch2 "
