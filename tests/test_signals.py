@@ -50,7 +50,8 @@ def test_after_a_signal_the_program_cleans_up_and_dies_by_that_signal(tmp_path, 
         "    finally:\n"
         "        print('tidied')\n"
         "formal.experiment, formal.import_keras = experiment, lambda gpus: None\n"
-        "formal.arguments.parse = lambda argv: (None, types.SimpleNamespace(ray=None, custom=None))\n"
+        "options = types.SimpleNamespace(ray=None, custom=None)\n"
+        "formal.arguments.parse = lambda argv: (None, options)\n"
         "formal.signals.end(formal.main())\n"
     )
     with subprocess.Popen(
