@@ -53,6 +53,8 @@ def parse(argv):
     # A blank in front keeps argparse from taking -inf, -1e-3 or -1..1 for an option
     values = [f" {a}" if checks.is_number(a) or a in PIXELS else a for a in argv]
     given = vars(parser.parse_intermixed_args(values))
+    if given["sensitivity"]:  # before the recipe of the baseline, which may have --retrain-lr
+        _refuse_unused(parser, given)
     if recipe := given.pop("recipe"):  # what is given beside it comes later, so it wins
         given = vars(parser.parse_intermixed_args([*recipe, *values]))
         del given["recipe"]
@@ -64,7 +66,8 @@ def parse(argv):
         given["backend"] = backend.chosen()
     except ValueError as error:
         parser.error(str(error))
-    _refuse_what_does_not_fit(parser, argparse.Namespace(**given))
+    _refuse_options(parser, argparse.Namespace(**given))
+    _refuse_settings(parser, argparse.Namespace(**given))
     given |= {name: value for name, value in _following(given).items() if given[name] is None}
     others = {field.name: given.pop(field.name) for field in dataclasses.fields(Options)}
     return given, Options(**others)
@@ -135,8 +138,15 @@ def _following(given):
     }
 
 
-def _refuse_what_does_not_fit(parser, args):
-    """End the program if arguments do not fit together."""
+def _refuse_unused(parser, given):
+    """End the program if `--sensitivity` would not use a flag."""
+    for flag, name in UNUSED.items():
+        if given[name] and given[name] != _defaults().get(name):
+            parser.error(f"{flag} does not fit --sensitivity, which does not use it")
+
+
+def _refuse_options(parser, args):
+    """End the program if an option does not fit the other arguments."""
     if args.int8_io and not any(each.quantised for each in args.export):
         parser.error("--int8-io requires --export litert-int8")
     for flag, instead in NEED_TENSORFLOW.items():
@@ -152,13 +162,12 @@ def _refuse_what_does_not_fit(parser, args):
     for flag, given in (("cpus", args.cpus_per_trial), ("gpus", args.gpus_per_trial)):
         if given and not args.ray:
             parser.error(f"--{flag}-per-trial requires --ray")
-    if args.best_epoch and not args.validation:
-        parser.error("--best-epoch requires --validation")
     if args.max_drop is not None and not args.sensitivity:
         parser.error("--max-drop requires --sensitivity")
-    for flag, name in UNUSED.items() if args.sensitivity else ():
-        if (value := getattr(args, name)) and value != _defaults().get(name):
-            parser.error(f"{flag} does not fit --sensitivity, which does not use it")
+
+
+def _refuse_settings(parser, args):
+    """End the program if settings of the trials do not fit together."""
     of_maps = [name for name in args.criterion if name in criteria.OF_FEATURE_MAPS]
     if args.strategy == "greedy" and of_maps:
         parser.error(
@@ -168,16 +177,20 @@ def _refuse_what_does_not_fit(parser, args):
     for flag in ("momentum", "nesterov"):
         if getattr(args, flag) and args.optimizer != "sgd":
             parser.error(f"--{flag} requires --optimizer sgd, got {args.optimizer}")
+    if args.best_epoch and not args.validation:
+        parser.error("--best-epoch requires --validation")
     for name, epochs in _epochs(args).items():
         if 0 < epochs <= args.warmup:
             parser.error(f"--warmup: expected fewer epochs than {name} {epochs}, got {args.warmup}")
     if args.normalize and args.model not in scnnb.NETWORKS:
         parser.error(
             f"--normalize requires --model {', '.join(scnnb.NETWORKS)}, got {args.model}; put a "
-            "Normalization layer into your network"
+            "Normalization layer into your network, and give --no-normalize beside a recipe"
         )
     if args.augment and args.dataset == "mnist":
-        parser.error("--augment does not fit dataset mnist: a flipped digit is no digit")
+        parser.error(
+            "--augment does not fit dataset mnist: a flipped digit is no digit; give --augment none"
+        )
 
 
 def _epochs(args):

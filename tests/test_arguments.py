@@ -446,3 +446,12 @@ def test_an_analysis_of_sensitivities_takes_a_default_that_is_written_out_and_no
         with pytest.raises(SystemExit):
             parse([*right, flag, other])
         assert f"{flag} does not fit --sensitivity, which does not use" in capsys.readouterr().err
+
+
+def test_an_analysis_of_sensitivities_takes_the_recipe_of_its_baseline(capsys):
+    recipe = ["cifar10", *RIGHT[1:], "--recipe", "li2017"]
+    given, _ = parse([*recipe, "--sensitivity"])
+    assert given == parse(recipe)[0]
+    with pytest.raises(SystemExit):
+        parse([*recipe, "--sensitivity", "--retrain-lr", "0.001"])
+    assert "--retrain-lr does not fit --sensitivity, which" in capsys.readouterr().err
