@@ -98,25 +98,21 @@ def train(
     seed = np.random.randint(2**31)
     gc.collect()  # frees the optimizer of an earlier training, whose variables form a cycle
     images, labels = dataset.train_images, dataset.train_labels
-    with endings.in_logits(model):  # as the whole training is
-        ending = endings.of(model)
-    weights = losses.balanced(labels) if class_weights else None
-    copy = keras.Model(model.inputs[0], model.outputs[0])  # same layers; model is not compiled
     steps = math.ceil(len(labels) / batch_size)  # of an epoch
     rate = schedules.learning_rate(
         lr_schedule, learning_rate, steps=epochs * steps, warmup_steps=warmup * steps
     )
-    how = (rate, weight_decay or None, momentum, bool(nesterov))
-    copy.compile(
-        optimizer=OPTIMIZERS[optimizer](*how),
-        loss=losses.loss(ending, label_smoothing, weights),
-        metrics=[losses.accuracy(ending)],
-        jit_compile=BACKEND.jit_compile(),
+    copy = _compiled(
+        model,
+        OPTIMIZERS[optimizer](rate, weight_decay or None, momentum, bool(nesterov)),
+        label_smoothing=label_smoothing,
+        class_weights=losses.balanced(labels) if class_weights else None,
     )
-    settings = (epochs, batch_size, optimizer, learning_rate, augment, precision, images.shape)
-    settings += (lr_schedule, warmup, weight_decay, momentum, nesterov)
-    settings += (label_smoothing, class_weights)
-    settings += (validation and len(validation[1]), best_epoch)
+    settings = (
+        *(epochs, batch_size, optimizer, learning_rate, augment, precision, images.shape),
+        *(lr_schedule, warmup, weight_decay, momentum, nesterov),
+        *(label_smoothing, class_weights, validation and len(validation[1]), best_epoch),
+    )
     state = Backup(backup, copy, settings, keep_best=bool(best_epoch))
     if state.done:
         print(f"continuing after epoch {state.done} of {epochs}")
@@ -132,9 +128,6 @@ def train(
         first_epoch=state.done,
         augment=augment,
     )
-    if not any(isinstance(each, EpochLines) for each in callbacks):
-        callbacks = [EpochLines(), *callbacks]
-    terminal = sys.stdout.isatty()
     prepare = validation and functools.partial(_measurement, model, *validation)
     with (
         computing_in(precision, model) as lowered,
@@ -147,15 +140,14 @@ def train(
             steps_per_epoch=steps,
             initial_epoch=state.done,
             epochs=epochs,
-            verbose=1 if terminal else 0,
+            verbose=1 if sys.stdout.isatty() else 0,
             callbacks=[
                 keras.callbacks.TerminateOnNaN(),
                 *([Validation(prepare, lowered)] if prepare else []),
-                # before the others, so that they print below the bar; Keras would add it last
-                *([keras.callbacks.ProgbarLogger()] if terminal else []),
+                *_progress_bar(),
                 *BACKEND.callbacks(seed),
                 state,
-                *callbacks,
+                *_with_lines(callbacks),
             ],
         )
     loss = history.history["loss"][-1]
@@ -175,6 +167,31 @@ def accuracy(model, images, labels):
         labels: integer array (n,).
     """
     return _measurement(model, images, labels)()
+
+
+def _compiled(model, optimizer, *, label_smoothing, class_weights):
+    """A model of the same layers that is compiled; arguments as `losses.loss` takes them."""
+    with endings.in_logits(model):  # as the whole training is
+        ending = endings.of(model)
+    copy = keras.Model(model.inputs[0], model.outputs[0])
+    copy.compile(
+        optimizer=optimizer,
+        loss=losses.loss(ending, label_smoothing, class_weights),
+        metrics=[losses.accuracy(ending)],
+        jit_compile=BACKEND.jit_compile(),
+    )
+    return copy
+
+
+def _progress_bar():
+    """On a terminal, Keras' bar, so that later callbacks print below; Keras would add it last."""
+    return [keras.callbacks.ProgbarLogger()] if sys.stdout.isatty() else []
+
+
+def _with_lines(callbacks):
+    """The callbacks, and `EpochLines` if there are none among them."""
+    has_lines = any(isinstance(each, EpochLines) for each in callbacks)
+    return callbacks if has_lines else [EpochLines(), *callbacks]
 
 
 def _measurement(model, images, labels):
