@@ -11,7 +11,7 @@ def build_scnnb(image_shape, num_classes, statistics=None):
     """SCNNB as described in its paper, with new weights, not compiled.
 
     The paper does not give the initialiser, the bias of convolutions and the constants of
-    BatchNormalization; they are Keras' defaults, but its momentum (see `norms`). The padding is
+    BatchNormalization. They are Keras' defaults, except its momentum, see `norms`. The padding is
     "same", so `fc1` has 7 * 7 * 64 = 3136 inputs for 28x28 images.
 
     Args:
