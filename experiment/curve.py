@@ -5,6 +5,7 @@ import functools
 import time
 from pathlib import Path
 
+from data.split import split
 from experiment import (
     curve_figure,
     exporting,
@@ -43,7 +44,9 @@ def draw(study: Study, sizes: preflight.Sizes, dataset, network, options: Option
     """
     csv = options.csv or RESULTS / f"{dataset.name}.csv"
     _prepare(csv, study, sizes, options)
-    recalibration = min(options.recalibrate or 0, len(dataset.train_labels))
+    validation = study.trials[0].settings.baseline.validation
+    trained_on = len(split(dataset, validation, seed=0).train_labels)  # as many for every seed
+    recalibration = min(options.recalibrate or 0, trained_on)
     shared, failed = Shared(network, options.export, options.int8_io, recalibration), []
 
     def time_left():

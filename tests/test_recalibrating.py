@@ -150,7 +150,8 @@ def test_a_finished_trial_is_recalibrated_once_without_training_again(
     few, normalised, call, monkeypatch
 ):
     def run(*options):
-        result = call(normalised.parent, few, *SHORT, 0.5, "--model", normalised, *options)
+        shared = (few, *SHORT, 0.5, "--model", normalised, "--validation", 0.01)
+        result = call(normalised.parent, *shared, *options)
         (row,) = record.read_rows(normalised.parent / "results" / "few.csv").to_dict("records")
         return *result, row
 
@@ -159,12 +160,12 @@ def test_a_finished_trial_is_recalibrated_once_without_training_again(
     status, out, err, row = run("--recalibrate")
     assert (status, err) == (0, "")
     assert {n for n in row if row[n] != before[n] and not pd.isna(row[n])} <= {*ON_REQUEST}
-    assert row["recalibration_images"] == 40  # all there are
-    assert "pruned 50 % by l1 (seed 0), recalibrated on 40 images: test accuracy: " in out
+    assert row["recalibration_images"] == 30  # of 40, without one of each class
+    assert "pruned 50 % by l1 (seed 0), recalibrated on 30 images: test accuracy: " in out
     monkeypatch.setattr(pruning, "recalibrate", None)
     status, out, err, again = run("--recalibrate", 100)
     assert (status, err, recalibrated(again)) == (0, "", recalibrated(row))
-    assert out.count(", recalibrated on 40 images: ") == 1
+    assert out.count(", recalibrated on 30 images: ") == 1
 
 
 def test_a_network_without_batch_normalization_is_an_error_before_training(few, small, call):
