@@ -61,11 +61,36 @@ def random(kernel, seed=0):
     return np.random.default_rng([seed, content]).uniform(size=kernel.shape[-1])
 
 
+def fpgm(kernel):
+    """Sum of the Euclidean distances of each filter to all other filters of the layer.
+
+    The filter with the lowest sum is the nearest to the geometric median of the filters: the others
+    can replace it best.
+
+    Args:
+        kernel: float array (..., in_channels, filters).
+
+    Returns:
+        float64 array (filters,), each at least 0.
+
+    Source: He et al. 2019, Filter Pruning via Geometric Median (arXiv 1811.00250), section 3.3.
+    """
+    filters = kernel.reshape(-1, kernel.shape[-1]).astype(np.float64)  # a copy
+    filters -= filters.mean(
+        axis=1, keepdims=True
+    )  # no distance changes; smaller numbers round less
+    products = filters.T @ filters  # one small matrix; all differences would need gigabytes
+    squares = products.diagonal()
+    distances = np.sqrt(np.maximum(squares + squares[:, np.newaxis] - 2 * products, 0))
+    return distances.sum(axis=0)
+
+
 OF_KERNELS = {  # function of a kernel: one score per filter
     "l1": l1_norm,
     "l2": l2_norm,
     "largest": largest,
     "random": random,
+    "fpgm": fpgm,
 }
 OF_FEATURE_MAPS = {  # statistic over the images, statistic of one map; see `feature_maps.scores`
     "mean-mean": ("mean", "mean"),

@@ -51,8 +51,9 @@ def prune(
             over the name, the name wins over a glob, and of several globs the last wins. The ratio
             holds for all layers of the group.
         criterion: the importance of a filter; those of lowest score are removed. From the weights:
-            `"l1"`, `"l2"`, `"largest"` (the largest L1 norm is removed first) or `"random"`. From
-            the feature maps of `images`, before BatchNormalization and activation: `"mean-mean"`,
+            `"l1"`, `"l2"`, `"fpgm"` (the sum of the distances to the other filters), `"largest"`
+            (the largest L1 norm is removed first) or `"random"`, see `pruning.criteria`. From the
+            feature maps of `images`, before BatchNormalization and activation: `"mean-mean"`,
             `"mean-std"`, `"mean-l1"`, `"mean-l2"`, `"var-l2"`, see `pruning.feature_maps`. Or a
             function of a kernel, float array (..., in_channels, filters), that returns one score
             per filter. Or `{layer path: scores}`.

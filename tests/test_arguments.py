@@ -130,7 +130,7 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
         (["--recalibrate", "0"], "argument --recalibrate: expected a whole number from 1, .* '0'"),
         (
             ["--strategy", "greedy", "--criterion", "l2", "var-l2"],
-            "greedy requires a --criterion of weights .l1, l2, largest, random., got var-l2;",
+            "greedy requires a --criterion of weights .l1, l2, largest, random, fpgm., got var-l2;",
         ),
     ],
 )
@@ -377,7 +377,7 @@ def test_what_tensorflow_writes_is_an_error_on_other_backends(
 
 
 def test_the_flag_takes_every_criterion_and_the_help_names_each(capsys):
-    names = "l1 l2 largest random mean-mean mean-std mean-l1 mean-l2 var-l2".split()
+    names = "l1 l2 largest random fpgm mean-mean mean-std mean-l1 mean-l2 var-l2".split()
     assert parse([*RIGHT, "--criterion", *names])[0]["criterion"] == names
     assert names == [*criteria.OF_KERNELS, *criteria.OF_FEATURE_MAPS]
     assert set(names) <= help_words(capsys)

@@ -1,5 +1,7 @@
 """pruning/criteria.py: scores from kernels."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -46,3 +48,34 @@ def test_l1_norm_equals_a_sum_by_loops():
         for out in range(5)
     ]
     np.testing.assert_allclose(criteria.l1_norm(kernel), expected, rtol=1e-12)
+
+
+def by_two_loops(kernel):
+    """The sums of the distances of `criteria.fpgm`."""
+    filters = [kernel[..., out].astype(float) for out in range(kernel.shape[-1])]
+    sums = []
+    for one in filters:
+        sums.append(0.0)
+        for other in filters:
+            sums[-1] += math.sqrt(((one - other) ** 2).sum())
+    return sums
+
+
+def test_fpgm_of_hand_made_filters_is_lowest_at_the_one_in_the_middle():
+    # the points (0, 0), (3, 4), (6, 8) and (3, 0): distances 5, 10, 3; 5, 5, 4; 10, 5, sqrt(73)
+    kernel = np.array([[[[0.0, 3, 6, 3], [0, 4, 8, 0]]]])
+    scores = criteria.fpgm(kernel)
+    np.testing.assert_allclose(scores, [18, 14, 15 + 73**0.5, 7 + 73**0.5], rtol=1e-12)
+    assert criteria.l1_norm(kernel).argmin() == 0 and scores.argmin() == 1
+    np.testing.assert_allclose(criteria.fpgm(kernel + 1e4), scores, rtol=1e-9)
+
+
+def test_fpgm_equals_two_loops_also_if_filters_are_equal_or_far_from_0():
+    kernel = np.random.default_rng(0).normal(size=(3, 2, 4, 6)).astype(np.float32)
+    kernel[..., 1] = kernel[..., 4]
+    for each in (kernel, kernel + np.float32(100), kernel[..., :1], kernel * np.float32(1e-6)):
+        before = each.copy()
+        expected = by_two_loops(each)
+        np.testing.assert_allclose(criteria.fpgm(each), expected, rtol=1e-6, atol=0)
+        np.testing.assert_array_equal(each, before)
+    np.testing.assert_array_equal(criteria.fpgm(np.ones((1, 1, 2, 3))), 0)

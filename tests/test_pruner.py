@@ -63,7 +63,7 @@ def test_layer_ratios_are_used_instead_of_the_ratio():
 
 
 WRONG = {
-    "criterion: expected l1, l2, largest, random, mean-mean, .*, got 'l3'": {"criterion": "l3"},
+    "criterion: expected l1, l2, largest, random, fpgm, .*, got 'l3'": {"criterion": "l3"},
     "strategy: expected independent or greedy, got 'best'": {"strategy": "best"},
     "ratio: expected a number from 0 .*, got 'half'": {"layer_ratios": {"conv1": "half"}},
     r"layer_ratios: expected {layer name or glob: ratio}, got \['conv1'\]": {
