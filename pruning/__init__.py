@@ -7,15 +7,16 @@ if TYPE_CHECKING:  # the same names as in `_PUBLIC`
     from pruning.comparison import summary
     from pruning.cost import macs, parameters
     from pruning.exports.writing import export
+    from pruning.judging import judge
     from pruning.overview import layer_groups
-    from pruning.pruner import judge, planned_sizes, prune, stages
+    from pruning.pruner import planned_sizes, prune, stages
     from pruning.recalibration import recalibrate
     from pruning.timing import benchmark
 
 _PUBLIC = {  # name: the module that defines it
     "benchmark": "pruning.timing",
     "export": "pruning.exports.writing",
-    "judge": "pruning.pruner",
+    "judge": "pruning.judging",
     "layer_groups": "pruning.overview",
     "macs": "pruning.cost",
     "parameters": "pruning.cost",

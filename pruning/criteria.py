@@ -99,3 +99,7 @@ OF_FEATURE_MAPS = {  # statistic over the images, statistic of one map; see `fea
     "mean-l2": ("mean", "l2"),
     "var-l2": ("variance", "l2"),
 }
+OF_NETWORKS: dict[str, tuple] = {  # the arguments of `prune` that it needs
+    "bn-scale": (),  # see `scales.scores`
+    "taylor": ("images", "labels"),  # see `taylor.scores`
+}

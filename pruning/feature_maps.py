@@ -40,13 +40,11 @@ def scores(model, images, criterion):
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, figure 9.
     """
     over_images, of_a_map = criteria.OF_FEATURE_MAPS[criterion]
-    arrays = keras.tree.flatten(images)
-    if not arrays or not all(hasattr(array, "shape") and len(array) for array in arrays):
-        raise ValueError("images: expected an array of training images, got none")
+    first = first_of(images)
     seen = {}  # layer path: statistics of its maps of this batch
     watching = _watching(model, _OF_A_MAP[of_a_map], seen)
     running = {}  # layer path: _Running
-    for batch in batches(arrays[0]):
+    for batch in batches(first):
         seen.clear()
         given = keras.tree.map_structure(lambda array, batch=batch: array[batch], images)
         watching(given, training=False)  # otherwise augmentation layers would change the images
@@ -56,9 +54,17 @@ def scores(model, images, criterion):
     return {path: getattr(values, over_images) for path, values in running.items()}
 
 
-def batches(images):
-    """Slices of images (n, height, width, ...), one for each batch of about `BATCH_PIXELS`."""
-    size = max(1, BATCH_PIXELS // math.prod(images.shape[1:3]))
+def first_of(images):
+    """The images of the first input; ValueError if there are none."""
+    arrays = keras.tree.flatten(images)
+    if not arrays or not all(hasattr(array, "shape") and len(array) for array in arrays):
+        raise ValueError("images: expected an array of training images, got none")
+    return arrays[0]
+
+
+def batches(images, pixels=None):
+    """Slices of images (n, height, width, ...), of about `pixels` or `BATCH_PIXELS` each."""
+    size = max(1, (pixels or BATCH_PIXELS) // math.prod(images.shape[1:3]))
     return [slice(start, start + size) for start in range(0, len(images), size)]
 
 

@@ -1,14 +1,12 @@
 """Prune a trained network: find its groups, score and select the filters, cut the network."""
 
-import functools
 import logging
-import numbers
 from collections.abc import Callable
 from typing import Any
 
 import keras
 
-from pruning import channels, criteria, feature_maps, groups, plan, selection, sizes, surgery
+from pruning import channels, criteria, groups, judging, plan, selection, sizes, surgery
 
 SCHEDULES = ("one-shot", "iterative")
 _log = logging.getLogger(__name__)
@@ -24,6 +22,8 @@ def prune(
     coupled: str = "joint",
     only: list[str] | None = None,
     images: Any = None,
+    labels: Any = None,
+    loss: Callable | None = None,
     seed: int = 0,
 ) -> keras.Model:
     """A smaller copy of a trained network, without its filters of lowest score.
@@ -54,9 +54,11 @@ def prune(
             `"l1"`, `"l2"`, `"fpgm"` (the sum of the distances to the other filters), `"largest"`
             (the largest L1 norm is removed first) or `"random"`, see `pruning.criteria`. From the
             feature maps of `images`, before BatchNormalization and activation: `"mean-mean"`,
-            `"mean-std"`, `"mean-l1"`, `"mean-l2"`, `"var-l2"`, see `pruning.feature_maps`. Or a
-            function of a kernel, float array (..., in_channels, filters), that returns one score
-            per filter. Or `{layer path: scores}`.
+            `"mean-std"`, `"mean-l1"`, `"mean-l2"`, `"var-l2"`, see `pruning.feature_maps`. From the
+            scale of the BatchNormalization that reads the layer: `"bn-scale"`, see
+            `pruning.scales`. From the change of the loss of `images` with `labels`: `"taylor"`, see
+            `pruning.taylor`. Or a function of a kernel, float array (..., in_channels, filters),
+            that returns one score per filter. Or `{layer path: scores}`.
         strategy: `"independent"`: every group is ranked by itself, with all input channels.
             `"greedy"`: groups are ranked in the order of computation, and kernels are scored
             without the input channels that are already removed. It needs a criterion of kernels.
@@ -67,8 +69,13 @@ def prune(
             convolution has no filters of its own to remove and does not count.
         only: None for all layers, or the layers to prune now: one list of those that `stages`
             returns.
-        images: training images for a criterion of feature maps, float array (n, height, width,
-            channels), or a list of arrays if the network has several inputs.
+        images: training images for a criterion of feature maps or `"taylor"`, float array (n,
+            height, width, channels), or a list of arrays if the network has several inputs.
+        labels: for `"taylor"`: the classes of the images, integer array (n,), or other labels that
+            `loss` takes.
+        loss: for `"taylor"`: function of (labels, outputs) that returns a loss for each image or
+            their mean, such as a loss of Keras. By default cross-entropy, of probabilities or
+            logits: outputs that are at least 0 and have the sum 1 for each image are probabilities.
         seed: whole number from 0, the seed of criterion `"random"`.
 
     Returns:
@@ -86,16 +93,14 @@ def prune(
     if strategy not in selection.STRATEGIES:
         names = " or ".join(selection.STRATEGIES)
         raise ValueError(f"strategy: expected {names}, got {strategy!r}")
-    if strategy == "greedy" and (
-        isinstance(criterion, dict) or criterion in list(criteria.OF_FEATURE_MAPS)
-    ):
+    if strategy == "greedy" and not judging.is_of_kernels(criterion):
         raise ValueError(
             "strategy: expected independent for a criterion that does not score kernels, got "
             f"'greedy'; give a criterion of kernels: {', '.join(criteria.OF_KERNELS)}"
         )
     wanted = plan.request(ratio, layer_ratios, coupled)
     structure = groups.find(model)
-    judged = judge(model, criterion, images=images, seed=seed)
+    judged = judging.judge(model, criterion, images=images, labels=labels, loss=loss, seed=seed)
     kept = selection.kept(structure, wanted, judged, strategy=strategy, only=only)
     plan.check_any_goes(structure, wanted, bool(kept))
     if kept:
@@ -165,26 +170,6 @@ def planned_sizes(
     cuts = {each.ratio: sizes.planned(structure, each, iterative=iterative) for each in requests}
     prune(model, max(ratios), layer_ratios=layer_ratios, coupled=coupled)
     return cuts
-
-
-def judge(
-    model: keras.Model, criterion: str | dict | Callable, *, images: Any = None, seed: int = 0
-) -> dict | Callable:
-    """The criterion as a function of a kernel, or as `{layer path: scores}`; see `prune`."""
-    if isinstance(criterion, dict) or callable(criterion):
-        return criterion
-    if criterion == "random":
-        if not isinstance(seed, numbers.Integral) or seed < 0:
-            raise ValueError(f"seed: expected a whole number from 0, got {seed!r}")
-        return functools.partial(criteria.random, seed=seed)
-    if criterion in list(criteria.OF_KERNELS):
-        return criteria.OF_KERNELS[criterion]
-    if criterion not in list(criteria.OF_FEATURE_MAPS):
-        names = ", ".join([*criteria.OF_KERNELS, *criteria.OF_FEATURE_MAPS])
-        raise ValueError(f"criterion: expected {names} or a function, got {criterion!r}")
-    if images is None:
-        raise ValueError(f"images: expected training images for criterion {criterion!r}, got None")
-    return feature_maps.scores(model, images, criterion)
 
 
 def _warn_of_normalisations(structure):

@@ -37,7 +37,9 @@ def removed(
         structure: groups.Structure of the network.
         wanted: plan.Request.
         criterion: function of a kernel (..., in_channels, filters) that returns a score per filter,
-            float array (filters,), or `{layer path: scores}`; the lowest scores are removed.
+            float array (filters,), or `{layer path: scores}`; the lowest scores are removed. A text
+            in place of scores says why there are none; of the layers that decide together, at least
+            one must have scores.
         strategy: `"independent"`: every group is ranked by itself. `"greedy"`: groups are ranked in
             the order of computation, and kernels are scored without the input channels that are
             already removed.
@@ -70,7 +72,8 @@ def removed(
                 f"ratio 0, as in layer_ratios={{{names[0]!r}: 0}}"
             )
         left_out = (gone if strategy == "greedy" else earlier)[structure.unit_of]
-        scores = sum(_scores(each, structure.unit_of, criterion, left_out) for each in deciding)
+        scored = _scored(deciding, criterion)
+        scores = sum(_scores(each, structure.unit_of, criterion, left_out) for each in scored)
         ranked = group.units[np.argsort(scores[group.units], kind="stable")]
         gone[ranked[:count]] = True
     return gone
@@ -94,6 +97,18 @@ def _check_only(only, structure):
             f"only: expected layers whose filters can be removed ({', '.join(known)}), got "
             f"{', '.join(unknown)}"
         )
+
+
+def _scored(deciding, criterion):
+    """The layers that have scores, or ValueError if none has any."""
+    if not isinstance(criterion, dict):
+        return deciding
+    scored = [m for m in deciding if not isinstance(criterion.get(m.call.path), str)]
+    if not scored:
+        call = deciding[0].call
+        reason = criterion[call.path]
+        raise ValueError(f"criterion: expected scores for {call}, got none: {reason}")
+    return scored
 
 
 def _scores(member, unit_of, criterion, left_out):

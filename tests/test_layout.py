@@ -25,7 +25,11 @@ IN_FUNCTIONS = {
     ("pruning/exports/litert.py", "_write"),
     ("pruning/exports/litert.py", "_write_int8"),
     ("pruning/exports/saved_model.py", "_load"),
-    # the same, for the names of datasets
+    # only the backend in use
+    ("pruning/gradients.py", "_tensorflow"),
+    ("pruning/gradients.py", "_jax"),
+    ("pruning/gradients.py", "_torch"),
+    # as those of the command line, for the names of datasets
     ("data/__init__.py", "_load"),
     # optional packages, which a flag requires
     ("experiment/backend.py", "require"),
