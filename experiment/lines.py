@@ -48,8 +48,15 @@ def points(rows, x, accuracy):
 
 
 def styles(labels):
-    """`{label: style}`; styles repeat if there are more labels than styles."""
-    return dict(zip(labels, itertools.cycle(figures.STYLES), strict=False))
+    """`{label: style}`; styles repeat if there are more labels than styles.
+
+    After the last style, each colour gets the marker and dashes of another one.
+    """
+    number, styles = len(figures.STYLES), []
+    for shift, place in itertools.product(range(number), repeat=2):
+        color = {"color": figures.STYLES[place]["color"]}
+        styles.append(figures.STYLES[(place + shift) % number] | color)
+    return dict(zip(labels, itertools.cycle(styles), strict=False))
 
 
 def notes(panels, *others):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiment import lines, record, summary
+from experiment import figures, lines, record, summary
 from tests.rows import row
 
 
@@ -48,3 +48,6 @@ def test_labels_name_the_settings_that_differ_and_pruned_networks_come_first(tmp
 def test_there_are_styles_for_any_number_of_lines():
     styles = lines.styles(map(str, range(30)))
     assert len(styles) == 30 and styles["0"] != styles["1"]
+    assert len({str(style) for style in styles.values()}) == 30
+    for style in figures.STYLES:  # the first seven have a colour, marker and dashes of their own
+        assert style in list(styles.values())[:7]
