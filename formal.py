@@ -71,7 +71,7 @@ def experiment(given, options):
     if given["trained"]:
         networks.warn_of_pixels(network, dataset, given)
     content = networks.content(dataset, network, given["model"], options.custom)
-    preflight.check_scores(network, given["criterion"], options.custom)
+    preflight.check_scores(network, dataset, given, options)
     trials = study(grid.trials(given, dataset=dataset.name, content=content))
     if options.sensitivity:
         sensitivities.check(network, given["coupled"])

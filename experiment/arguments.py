@@ -168,11 +168,12 @@ def _refuse_options(parser, args):
 
 def _refuse_settings(parser, args):
     """End the program if settings of the trials do not fit together."""
-    of_maps = [name for name in args.criterion if name in criteria.OF_FEATURE_MAPS]
-    if args.strategy == "greedy" and of_maps:
+    others = [*criteria.OF_FEATURE_MAPS, *criteria.OF_NETWORKS]
+    unfit = [name for name in args.criterion if name in others]
+    if args.strategy == "greedy" and unfit:
         parser.error(
             f"--strategy greedy requires a --criterion of weights ({', '.join(criteria.OF_KERNELS)}"
-            f"), got {of_maps[0]}"
+            f"), got {unfit[0]}"
         )
     for flag in ("momentum", "nesterov"):
         if getattr(args, flag) and args.optimizer != "sgd":

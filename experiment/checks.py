@@ -106,7 +106,7 @@ network = _named(
     " or the path of a .keras or .h5 file that exists",
 )
 augmentation = _name_or_none("crop-flip", "flip")
-criterion = _named([*criteria.OF_KERNELS, *criteria.OF_FEATURE_MAPS])
+criterion = _named([*criteria.OF_KERNELS, *criteria.OF_FEATURE_MAPS, *criteria.OF_NETWORKS])
 class_weights = _name_or_none("balanced")
 address = _checked(
     str.strip,

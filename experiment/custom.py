@@ -22,7 +22,7 @@ from experiment.errors import UserError, is_the_users
 from pruning import criteria
 
 MODULE = "formal_custom"  # the file's name as a module, the same in every process
-KNOWN: tuple[dict, ...] = (data.DATASETS, scnnb.NETWORKS, criteria.OF_KERNELS)
+KNOWN: tuple[dict, ...] = (data.DATASETS, scnnb.NETWORKS, criteria.OF_KERNELS, criteria.OF_NETWORKS)
 
 
 class Custom(NamedTuple):

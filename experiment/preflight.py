@@ -8,17 +8,18 @@ from typing import NamedTuple
 
 import pruning
 from data.split import split
-from experiment import record
+from experiment import layer_ratios, record, samples
 from experiment.backend import require
 from experiment.columns import Table
-from experiment.custom import Custom
 from experiment.errors import UserError, as_the_users
 from experiment.options import Options
 from experiment.progress import in_order
 from experiment.study import RESULTS, Baseline, Study
-from pruning import cost, criteria, groups, recalibration
+from pruning import cost, criteria, groups, plan, recalibration, selection, sensitivity
 from scnnb import precision
 from scnnb.files import set_aside
+
+SCORED_IMAGES = 2  # that try a criterion before any training
 
 
 class Size(NamedTuple):
@@ -65,17 +66,21 @@ def check_machine(options: Options, given):
             require(package, f"--export {file_format.name}")
 
 
-def check_scores(network, names, custom: Custom | None):
-    """Check that each criterion of `--custom` scores the filters of the network.
+def check_scores(network, dataset, given, options: Options):
+    """Check that each criterion of `--custom` or of networks scores the filters of the network.
 
     Args:
         network: Keras model, trained or not.
-        names: list of criteria.
-        custom: the file of `--custom`.
+        dataset: Dataset.
+        given: dict of the parsed arguments; `criterion` is a list.
+        options: options.Options.
 
     Raises:
         UserError: a score is missing or not finite.
     """
+    names, custom = given["criterion"], options.custom
+    for name in [name for name in names if name in criteria.OF_NETWORKS]:
+        _check_ranking(network, dataset, given, name, options.sensitivity)
     own = [name for name in names if custom and name in custom.functions]
     with as_the_users(ValueError):
         members = groups.find(network).members.values() if own else ()
@@ -98,6 +103,22 @@ def check_validation(dataset, part):
         validation = split(dataset, part, seed=0).validation  # of as many images for every seed
     if validation:
         print(f"{len(validation[1]):,} of the training images are for validation")
+
+
+def _check_ranking(network, dataset, given, name, alone):
+    """Rank the filters by a criterion of networks, from a few images; `alone`: each layer."""
+    ratios, only = layer_ratios.parsed(given["layer_ratios"]), None
+    ratio = max(given["pruning_ratio"])
+    with as_the_users(ValueError):
+        structure = groups.find(network)
+        if alone:
+            ratio, ratios = sensitivity.RATIOS[-1], {}
+            stages, _ = sensitivity.measurable(network, given["coupled"])
+            only = [path for stage in stages for path in stage]
+        needed = samples.for_criterion(name, network, dataset, given["seed"][0], SCORED_IMAGES)
+        scores = pruning.judge(network, name, **needed)
+        wanted = plan.request(ratio, ratios, given["coupled"])
+        selection.kept(structure, wanted, scores, only=only)
 
 
 def sizes(network, study: Study):

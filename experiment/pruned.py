@@ -1,13 +1,13 @@
 """The pruned network of a trial, stage by stage."""
 
 import pruning
-from experiment import settings
+from experiment import samples, settings
 from experiment.errors import UserError, as_the_users
 from experiment.settings import TrialSettings
 from pruning import cost, groups, surgery
 
 
-def cuts(model, trial: TrialSettings, images=None):
+def cuts(model, trial: TrialSettings, dataset=None):
     """Yield the names of the layers that are pruned in each stage, and the network after it.
 
     The caller may retrain a network before it asks for the next one.
@@ -15,13 +15,13 @@ def cuts(model, trial: TrialSettings, images=None):
     Args:
         model: Keras model.
         trial: TrialSettings.
-        images: training images, for criteria that look at feature maps.
+        dataset: Dataset, for criteria that look at more than kernels.
 
     Raises:
         UserError: the network cannot be pruned like this.
     """
     if trial.schedule == "one-shot":
-        yield "all layers", _prune(model, trial, images=images)
+        yield "all layers", _prune(model, trial, dataset)
         return
     with as_the_users(ValueError):
         stages = pruning.stages(
@@ -30,7 +30,7 @@ def cuts(model, trial: TrialSettings, images=None):
     if not stages:
         raise UserError(f"{model.name}: it has no convolution that could lose a filter")
     for only in stages:
-        model = _prune(model, trial, images=images, only=only)
+        model = _prune(model, trial, dataset, only)
         yield " ".join(only), model
 
 
@@ -47,16 +47,18 @@ def macs(model):
         return None
 
 
-def _prune(model, trial: TrialSettings, images=None, only=None):
+def _prune(model, trial: TrialSettings, dataset=None, only=None):
+    how, seed = trial.criterion, trial.baseline.seed
+    needed = samples.for_criterion(how, model, dataset, seed) if dataset else {}
     with as_the_users(ValueError):
         return pruning.prune(
             model,
             trial.pruning_ratio,
             layer_ratios=trial.ratios,
-            criterion=trial.criterion,
+            criterion=how,
             strategy=trial.strategy,
             coupled=trial.coupled,
             only=only,
-            images=images,
-            seed=trial.baseline.seed,
+            seed=seed,
+            **needed,
         )

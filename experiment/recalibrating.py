@@ -35,7 +35,7 @@ def recalibrate(trial: Trial, dataset, count):
     }
     if how.schedule == "one-shot" and not how.control:
         baseline = networks["recalibrated_baseline_accuracy"]
-        ((_, cut),) = pruned.cuts(baseline, how, images=dataset.train_images)
+        ((_, cut),) = pruned.cuts(baseline, how, dataset)
         networks["recalibrated_pruned_accuracy"] = cut
     record[IMAGES] = len(images)
     for name, model in networks.items():

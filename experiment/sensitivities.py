@@ -109,7 +109,8 @@ def _measured(model, dataset, seed, *, criterion, coupled, images):
         chosen, labels = samples.training_images(dataset, seed, TRAINING_IMAGES)
     print(f"each layer alone by {criterion}, {len(labels):,} {images} images")
     start = time.monotonic()
-    judged = pruning.judge(model, criterion, images=dataset.train_images, seed=seed)
+    needed = samples.for_criterion(criterion, model, dataset, seed)
+    judged = pruning.judge(model, criterion, seed=seed, **needed)
 
     def progress(done):
         print(f"{done:,} of {len(labels):,} images, {time.monotonic() - start:.1f} s")

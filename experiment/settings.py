@@ -126,9 +126,10 @@ class TrialSettings:
         metavar="NAME",
         help="Importance of a filter; the least important are removed. From its weights: l1 "
         "(default), l2, fpgm (sum of the distances to the other filters), random, or largest, "
-        "which removes the largest L1 norms. From its feature maps of the training images: "
-        "mean-mean, mean-std, mean-l1, mean-l2 or var-l2. Or a function of --custom. Each "
-        "criterion is a trial of its own. "
+        "which removes the largest L1 norms. bn-scale: the scale of BatchNormalization after it. "
+        "taylor: the change of the loss of 2,000 random training images. From its feature maps of "
+        "the training images: mean-mean, mean-std, mean-l1, mean-l2 or var-l2. Or a function of "
+        "--custom. Each criterion is a trial of its own. "
         "Example: --criterion l1 random",
     )
     strategy: str = setting(

@@ -154,7 +154,7 @@ def prune_and_retrain(baseline, dataset, trial: Trial, callbacks=()):
     """
     how, stages, retrained = trial.settings, [], []
     print(f"\n{log.how(fields.row(how))}")
-    for layers, model in cuts(baseline, how, images=dataset.train_images):
+    for layers, model in cuts(baseline, how, dataset):
         accuracy = pruned_accuracy = training.accuracy(model, *dataset.test)
         if how.epoch2:
             of_stage = f"{layers} pruned: " if how.schedule == "iterative" else ""

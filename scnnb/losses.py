@@ -21,7 +21,7 @@ def loss(ending: Ending, label_smoothing=0.0, class_weights=None):
             With one output, label y becomes y * (1 - s) + s / 2.
         class_weights: None, or float32 array (classes,): factors of the losses of their images.
     """
-    of_images = _binary if ending.outputs == 1 else functools.partial(_categorical, ending)
+    of_images = functools.partial(_binary if ending.outputs == 1 else _categorical, ending)
 
     def weighted(labels, outputs):
         labels = keras.ops.cast(keras.ops.reshape(labels, (-1,)), "int32")
@@ -52,11 +52,11 @@ def balanced(labels):
     return np.where(counts, weights, 0).astype(np.float32)
 
 
-def _binary(labels, logits, label_smoothing):
+def _binary(ending, labels, outputs, label_smoothing):
     return keras.losses.binary_crossentropy(
         keras.ops.reshape(labels, (-1, 1)),
-        keras.ops.reshape(logits, (-1, 1)),
-        from_logits=True,
+        keras.ops.reshape(outputs, (-1, 1)),
+        from_logits=ending.logits,
         label_smoothing=label_smoothing,
     )
 

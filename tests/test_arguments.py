@@ -132,6 +132,10 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
             ["--strategy", "greedy", "--criterion", "l2", "var-l2"],
             "greedy requires a --criterion of weights .l1, l2, largest, random, fpgm., got var-l2;",
         ),
+        (
+            ["--strategy", "greedy", "--criterion", "l2", "taylor", "bn-scale"],
+            "greedy requires a --criterion of weights .*, got taylor;",
+        ),
     ],
 )
 def test_a_wrong_option_is_named(arguments, message, capsys):
@@ -378,8 +382,9 @@ def test_what_tensorflow_writes_is_an_error_on_other_backends(
 
 def test_the_flag_takes_every_criterion_and_the_help_names_each(capsys):
     names = "l1 l2 largest random fpgm mean-mean mean-std mean-l1 mean-l2 var-l2".split()
+    names += ["bn-scale", "taylor"]
     assert parse([*RIGHT, "--criterion", *names])[0]["criterion"] == names
-    assert names == [*criteria.OF_KERNELS, *criteria.OF_FEATURE_MAPS]
+    assert names == [*criteria.OF_KERNELS, *criteria.OF_FEATURE_MAPS, *criteria.OF_NETWORKS]
     assert set(names) <= help_words(capsys)
 
 

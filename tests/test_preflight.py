@@ -73,6 +73,27 @@ def test_a_wrong_layer_name_is_an_error_before_training(tmp_path, call):
     assert "training the baseline" not in out
 
 
+@pytest.mark.parametrize("options", [[], ["--sensitivity"], ["--dry-run"]])
+def test_a_criterion_that_cannot_score_a_layer_is_an_error_before_training(
+    few, small, call, options
+):
+    arguments = (few, *SHORT, 0.5, "--model", small, "--criterion", "l1", "bn-scale", *options)
+    status, out, err = call(small.parent, *arguments)
+    assert status == 1
+    assert err.startswith("formal.py: criterion: expected scores for conv1 (Conv2D), got none: ")
+    assert err.count("\n") == 1 and "epoch" not in out
+
+
+@pytest.mark.usefixtures("untrained")
+def test_layers_that_are_not_pruned_need_no_score(few, tmp_path, call):
+    stack = [layers.Conv2D(4, 9, 9, name="conv1"), layers.BatchNormalization()]
+    save_network(tmp_path / "half.keras", [*stack, layers.Conv2D(4, 1, name="conv2")])
+    (tmp_path / "ratios.json").write_text('{"conv2": 0}')
+    options = ("--criterion", "bn-scale", "--layer-ratios", "ratios.json", "--dry-run")
+    status, _, err = call(tmp_path, few, *SHORT, 0.5, "--model", "half.keras", *options)
+    assert (status, err) == (0, "")
+
+
 @pytest.mark.usefixtures("untrained")
 def test_a_damaged_csv_is_set_aside_and_written_again(few, small, call):
     csv = small.parent / "own.csv"

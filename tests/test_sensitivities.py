@@ -77,6 +77,14 @@ def test_layers_are_measured_on_the_images_that_are_asked_for(
     assert (analysed[-1]["coupled"], judged[-1]["seed"]) == ("skip", 3)
 
 
+def test_the_sensitivity_by_a_criterion_that_needs_labels(few, trained, call, asked):
+    judged = asked(pruning, "judge")
+    arguments = (few, *SHORT, 0, "--model", trained, "--trained", "--sensitivity")
+    status, _, err = call(trained.parent, *arguments, "--criterion", "taylor", "--fresh")
+    assert (status, err) == (0, "")
+    assert [len(each["labels"]) for each in judged] == [2, 40]  # before any training, and after
+
+
 def test_a_layer_that_cannot_be_pruned_is_left_out_of_the_analysis_and_reported(
     few, tmp_path, call
 ):

@@ -13,6 +13,7 @@ import pruning
 from data.split import split
 from experiment import record
 from scnnb import training
+from tests.silenced import randomise
 
 SHORT = ("0.001", "40", "1", "1")  # lr, batchSz, Epoch1, Epoch2
 
@@ -113,6 +114,44 @@ def test_validation_images_are_used_for_nothing_else(few, small, call, monkeypat
     (history,) = (small.parent / "results").glob("*/pruned*_history.csv")
     assert (row["validation"], row["epoch_taken"]) == (0.3, "")
     assert row["validation_accuracy"] == pd.read_csv(history)["validation_accuracy"].item()
+
+
+@pytest.mark.usefixtures("untrained")
+def test_labels_reach_the_criterion_of_a_trial_and_three_criteria_have_a_row_each(
+    few, tmp_path, call, monkeypatch
+):
+    images = keras.Input((28, 28, 1))
+    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(6, 3, 4, name="conv1")(images))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = randomise(keras.Model(images, keras.layers.Dense(10, activation="softmax")(x)))
+    model.save(tmp_path / "norm.keras")
+    calls, prune = [], pruning.prune
+
+    def watched(*args, **options):
+        calls.append(options)
+        return prune(*args, **options)
+
+    monkeypatch.setattr(pruning, "prune", watched)
+    names = ("taylor", "bn-scale", "fpgm")
+    options = ("--model", "norm.keras", "--trained", "--seed", 3, "--criterion", *names)
+    status, _, err = call(tmp_path, few, *SHORT, 0.5, *options)
+    assert (status, err) == (0, "")
+    rows = record.read_rows(tmp_path / "results" / "few.csv")
+    assert rows["criterion"].tolist() == [*names]
+    with np.load(few) as arrays:
+        pairs = zip(arrays["x_train"], arrays["y_train"], strict=True)
+        label_of = {image.tobytes(): label for image, label in pairs}
+    (given,) = [each for each in calls if each["criterion"] == "taylor"]
+    pixels = np.rint(given["images"][:][..., 0] * 255).astype(np.uint8)
+    assert [label_of[image.tobytes()] for image in pixels] == given["labels"].tolist()
+    assert len(pixels) == 40  # all, because there are fewer than 2,000
+    folder = tmp_path / "results"
+    for name in names:
+        labelled = {"images": given["images"], "labels": given["labels"]}
+        expected = prune(model, 0.5, criterion=name, **labelled).get_layer("conv1")
+        (file,) = folder.glob(f"*/*{name}*.keras")
+        stored = keras.models.load_model(file).get_layer("conv1")
+        np.testing.assert_array_equal(stored.kernel, expected.kernel)
 
 
 def test_a_class_too_small_for_validation_is_one_line_before_any_training(few, small, call):
