@@ -32,6 +32,7 @@ def main(folder):
     """Store the networks, numbers in `BACKEND.json`, and arrays in `BACKEND.npz`."""
     images = np.load(folder / "images.npy")
     networks = {path.stem: keras.models.load_model(path) for path in folder.glob("*.keras")}
+    labels = np.load(folder / "labels.npy")
     facts, arrays = {}, {}
     for name, model in networks.items():
         of_maps = criteria.OF_FEATURE_MAPS if name == "parts" else ["mean-std"]
@@ -43,6 +44,9 @@ def main(folder):
         for criterion in of_maps:
             for layer, values in judge(model, criterion, images=images).items():
                 arrays[f"score of {name}, {criterion}: {layer}"] = values
+        for layer, values in judge(model, "bn-scale").items():
+            if not isinstance(values, str):
+                arrays[f"scale of {name}: {layer}"] = values
         smaller = prune(model, RATIO)
         for weight in recalibrate(smaller, images, batch_size=25).non_trainable_weights:
             values = keras.ops.convert_to_numpy(weight).astype("float32")
@@ -51,9 +55,11 @@ def main(folder):
         (folder / BACKEND).mkdir(exist_ok=True)
         smaller.save(folder / BACKEND / f"{name}.keras")
     model = networks["parts"]
-    facts |= plans(model) | sensitivities(model, images, np.load(folder / "labels.npy"))
+    facts |= plans(model) | sensitivities(model, images, labels)
     facts["relative error, effect"] = invariant(model, images)
     arrays |= kernel_scores(model)
+    for layer, values in judge(model, "taylor", images=images, labels=labels).items():
+        arrays[f"change of the loss: {layer}"] = values
     print("stored", flush=True)
     sys.stdin.readline()
     for path in folder.glob("*/*.keras"):

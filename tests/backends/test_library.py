@@ -151,6 +151,22 @@ def test_feature_maps_have_the_same_scores_within_rounding(backend, name, answer
 
 
 @pytest.mark.parametrize("backend", OTHERS)
+def test_changes_of_the_loss_are_equal_within_rounding(backend, answers):
+    results, expected = (answers[each].of("change of") for each in (backend, "tensorflow"))
+    assert results.keys() == expected.keys() and len(results) > 8
+    for each, scores in expected.items():
+        rounding = ROUNDING["parts"] * max(values.max() for values in expected.values())
+        np.testing.assert_allclose(results[each], scores, rtol=0, atol=rounding, err_msg=each)
+    assert sum(np.ptp(scores) > 0 for scores in expected.values()) > 8
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_scales_are_equal(backend, answers):
+    expected = answers["tensorflow"].of("scale of")
+    assert_equal(answers[backend].of("scale of"), expected)
+
+
+@pytest.mark.parametrize("backend", OTHERS)
 @pytest.mark.parametrize("name", ROUNDING)
 def test_new_statistics_are_equal_within_rounding(backend, name, answers):
     kind = f"statistic of {name}:"
