@@ -58,7 +58,8 @@ def prune(
             scale of the BatchNormalization that reads the layer: `"bn-scale"`, see
             `pruning.scales`. From the change of the loss of `images` with `labels`: `"taylor"`, see
             `pruning.taylor`. Or a function of a kernel, float array (..., in_channels, filters),
-            that returns one score per filter. Or `{layer path: scores}`.
+            that returns one score per filter; if it needs a second argument, it gets the layer. Or
+            `{layer path: scores}`.
         strategy: `"independent"`: every group is ranked by itself, with all input channels.
             `"greedy"`: groups are ranked in the order of computation, and kernels are scored
             without the input channels that are already removed. It needs a criterion of kernels.

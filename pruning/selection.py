@@ -1,5 +1,7 @@
 """Which filters are removed: those of the lowest scores."""
 
+import inspect
+
 import numpy as np
 
 from pruning import plan
@@ -36,10 +38,10 @@ def removed(
     Args:
         structure: groups.Structure of the network.
         wanted: plan.Request.
-        criterion: function of a kernel (..., in_channels, filters) that returns a score per filter,
-            float array (filters,), or `{layer path: scores}`; the lowest scores are removed. A text
-            in place of scores says why there are none; of the layers that decide together, at least
-            one must have scores.
+        criterion: function of a kernel (..., in_channels, filters), and of the layer if it needs a
+            second argument, that returns a score per filter, float array (filters,), or `{layer
+            path: scores}`; the lowest scores are removed. A text in place of scores says why there
+            are none; of the layers that decide together, at least one must have scores.
         strategy: `"independent"`: every group is ranked by itself. `"greedy"`: groups are ranked in
             the order of computation, and kernels are scored without the input channels that are
             already removed.
@@ -123,7 +125,8 @@ def _scores(member, unit_of, criterion, left_out):
     else:
         if filters.in_channels is not None and left_out[filters.in_channels].any():
             kernel = np.compress(~left_out[filters.in_channels], kernel, axis=-2)
-        scores = criterion(kernel)
+        more = [member.call.layer] if _needs_layer(criterion) else []
+        scores = criterion(kernel, *more)
     scores = np.asarray(scores, float)
     if scores.shape != expected:
         raise ValueError(
@@ -134,3 +137,14 @@ def _scores(member, unit_of, criterion, left_out):
             f"criterion: expected finite scores for {member.call}, got NaN or infinity"
         )
     return np.bincount(unit_of[member.flow.channels], scores, len(unit_of))
+
+
+def _needs_layer(criterion):
+    """Whether a function cannot be called with a kernel alone."""
+    try:
+        inspect.signature(criterion).bind(None)
+    except TypeError:
+        return True
+    except ValueError:  # a function of NumPy has no signature
+        return False
+    return False

@@ -189,6 +189,23 @@ def test_greedy_scores_kernels_without_the_removed_input_channels():
     assert two_by_two("greedy") == {"conv1": [1], "conv2": [0]}
 
 
+def test_a_function_that_needs_two_arguments_gets_the_layer_too():
+    model = network(chain)
+    seen = []
+
+    def own(kernel, layer):
+        seen.append((layer, kernel.shape))
+        return np.arange(kernel.shape[-1])
+
+    for criterion in (own, lambda kernel, scale=1: own(kernel, "none")):
+        found = selection.kept(groups.find(model), plan.request(0.5, {}, "joint"), criterion)
+        assert found["conv1"].tolist() == [2, 3]
+    names = [getattr(layer, "name", layer) for layer, _ in seen]
+    assert names == ["conv1", "conv2", "none", "none"]
+    with pytest.raises(ValueError, match="scores of shape"):  # np.abs has no signature
+        selection.kept(groups.find(model), plan.request(0.5, {}, "joint"), np.abs)
+
+
 def test_greedy_scores_kernels_with_input_channels_that_are_removed_later():
     assert two_by_two("greedy", only=["conv2"]) == {"conv2": [1]}
 
