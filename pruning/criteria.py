@@ -76,9 +76,8 @@ def fpgm(kernel):
     Source: He et al. 2019, Filter Pruning via Geometric Median (arXiv 1811.00250), section 3.3.
     """
     filters = kernel.reshape(-1, kernel.shape[-1]).astype(np.float64)  # a copy
-    filters -= filters.mean(
-        axis=1, keepdims=True
-    )  # no distance changes; smaller numbers round less
+    # no distance changes, but smaller numbers round less
+    filters -= filters.mean(axis=1, keepdims=True)
     products = filters.T @ filters  # one small matrix; all differences would need gigabytes
     squares = products.diagonal()
     distances = np.sqrt(np.maximum(squares + squares[:, np.newaxis] - 2 * products, 0))
