@@ -40,18 +40,26 @@ def scores(model, images, criterion):
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, figure 9.
     """
     over_images, of_a_map = criteria.OF_FEATURE_MAPS[criterion]
-    first = first_of(images)
     seen = {}  # layer path: statistics of its maps of this batch
     watching = _watching(model, _OF_A_MAP[of_a_map], seen)
     running = {}  # layer path: _Running
-    for batch in batches(first):
+    for of_batch in given(images):
         seen.clear()
-        given = keras.tree.map_structure(lambda array, batch=batch: array[batch], images)
-        watching(given, training=False)  # otherwise augmentation layers would change the images
+        watching(of_batch, training=False)  # otherwise augmentation layers would change the images
         for path, statistics in seen.items():
             values = np.concatenate([as_array(each) for each in statistics])
             running.setdefault(path, _Running()).add(values)
     return {path: getattr(values, over_images) for path, values in running.items()}
+
+
+def given(images):
+    """Yield the images of each batch, as the network takes them; `images` as for `scores`.
+
+    Raises:
+        ValueError: there are no images.
+    """
+    for batch in batches(first_of(images)):
+        yield keras.tree.map_structure(lambda array, batch=batch: array[batch], images)
 
 
 def first_of(images):

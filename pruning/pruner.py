@@ -6,7 +6,17 @@ from typing import Any
 
 import keras
 
-from pruning import channels, criteria, groups, judging, plan, selection, sizes, surgery
+from pruning import (
+    channels,
+    compensation,
+    criteria,
+    groups,
+    judging,
+    plan,
+    selection,
+    sizes,
+    surgery,
+)
 
 SCHEDULES = ("one-shot", "iterative")
 _log = logging.getLogger(__name__)
@@ -21,6 +31,7 @@ def prune(
     strategy: str = "independent",
     coupled: str = "joint",
     only: list[str] | None = None,
+    compensate: bool = False,
     images: Any = None,
     labels: Any = None,
     loss: Callable | None = None,
@@ -70,8 +81,12 @@ def prune(
             convolution has no filters of its own to remove and does not count.
         only: None for all layers, or the layers to prune now: one list of those that `stages`
             returns.
-        images: training images for a criterion of feature maps or `"taylor"`, float array (n,
-            height, width, channels), or a list of arrays if the network has several inputs.
+        compensate: whether the layers that read removed channels get, as a part of their bias, what
+            these contributed on average, measured on `images`: less is lost right after the cut.
+            All other weights are those of the copy without it. See `pruning.compensation`.
+        images: training images for `compensate`, for a criterion of feature maps and for
+            `"taylor"`, float array (n, height, width, channels), or a list of arrays if the network
+            has several inputs.
         labels: for `"taylor"`: the classes of the images, integer array (n,), or other labels that
             `loss` takes.
         loss: for `"taylor"`: function of (labels, outputs) that returns a loss for each image or
@@ -99,6 +114,8 @@ def prune(
             "strategy: expected independent for a criterion that does not score kernels, got "
             f"'greedy'; give a criterion of kernels: {', '.join(criteria.OF_KERNELS)}"
         )
+    if compensate and images is None:
+        raise ValueError("images: expected training images for compensate=True, got None")
     wanted = plan.request(ratio, layer_ratios, coupled)
     structure = groups.find(model)
     judged = judging.judge(model, criterion, images=images, labels=labels, loss=loss, seed=seed)
@@ -106,7 +123,10 @@ def prune(
     plan.check_any_goes(structure, wanted, bool(kept))
     if kept:
         _warn_of_normalisations(structure)
-    return surgery.cut(structure, kept)
+    smaller = surgery.cut(structure, kept)
+    if compensate and kept:
+        compensation.compensate(smaller, structure, kept, images)
+    return smaller
 
 
 def stages(

@@ -24,15 +24,16 @@ MOVERS = (layers.Flatten, layers.Reshape, layers.Permute, layers.Concatenate)
 MEETINGS = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "CustomScaleLayer")
 
 
-def randomise(model, gain=1.0):
+def randomise(model, gain=1.0, seed=0):
     """Give every weight a new random value: a fresh network's zeros and ones hide wrong slices.
 
     Args:
         model: Keras model, changed in place and returned.
         gain: above 1 if the network has many layers without normalisation, in which the values
             would get too small after pruning.
+        seed: whole number from 0, another one for other values.
     """
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     for weight in model.weights:
         if not weight.dtype.startswith("float"):
             continue
