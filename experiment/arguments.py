@@ -18,6 +18,7 @@ POSITIONS = "dataset lr batchSz Epoch1 Epoch2 filterPercentage".split()
 MAY_BE_FUNCTIONS = ("dataset", "model", "criterion")  # of --custom
 UNUSED = {  # with --sensitivity: flag and its name in the code
     "--strategy": "strategy",
+    "--compensate": "compensate",
     "--schedule": "schedule",
     "--retrain-lr": "retrain_learning_rate",
     "--retrain-schedule": "retrain_schedule",

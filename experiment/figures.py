@@ -8,6 +8,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from experiment.layer_ratios import shortened
+from experiment.log import said
 from scnnb.files import replaced
 
 WIDTH = 4.8  # inches; in a paper's column of 3.3 inches, letters are 5 to 6 points high
@@ -146,7 +147,7 @@ def in_words(setting, names):
     if "layer_ratios" in values:
         values["layer_ratios"] = shortened(values["layer_ratios"])
     words = {name: NAMES.get(name, name.replace("_", " ")) for name in values}
-    return ", ".join(f"{words[name]} {value}" for name, value in values.items())
+    return ", ".join(said(words[name], value) for name, value in values.items())
 
 
 @styled()

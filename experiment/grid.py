@@ -46,8 +46,8 @@ def trials(given, *, dataset, content):
 
 def _trials(given, baseline: BaselineSettings, ratio):
     """Trials of one baseline and ratio: one for each criterion, and the control."""
-    shared = ["layer_ratios", "coupled", "strategy", "schedule", "epoch2"]
-    shared += ["retrain_learning_rate", "retrain_schedule"]
+    shared = ["layer_ratios", "coupled", "strategy", "compensate", "schedule"]
+    shared += ["epoch2", "retrain_learning_rate", "retrain_schedule"]
     trial = TrialSettings(
         baseline=baseline, pruning_ratio=ratio, **{name: given[name] for name in shared}
     )
@@ -62,6 +62,7 @@ def _trials(given, baseline: BaselineSettings, ratio):
             control=given["control"],
             criterion="",
             strategy="",
+            compensate="",
             schedule="",
             retrain_learning_rate=baseline.recipe.learning_rate,
             retrain_schedule=baseline.recipe.lr_schedule,

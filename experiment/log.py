@@ -4,7 +4,10 @@ from experiment import fields
 from experiment.layer_ratios import shortened
 from experiment.settings import TrialSettings
 
-SAID_IF_UNUSUAL = ("coupled", "strategy", "schedule", "retrain_learning_rate", "retrain_schedule")
+SAID_IF_UNUSUAL = (
+    *("coupled", "strategy", "compensate", "schedule"),
+    *("retrain_learning_rate", "retrain_schedule"),
+)
 UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -81,7 +84,7 @@ def how(row):
     """
     known = fields.of(TrialSettings)
     others = [
-        f"{name.replace('_', ' ')} {row[name]}"
+        said(name.replace("_", " "), row[name])
         for name in SAID_IF_UNUSUAL
         if row.get(name) not in (None, "", fields.usual(known[name], row))
     ]
@@ -91,6 +94,11 @@ def how(row):
     if not row["pruning_ratio"] and not row.get("layer_ratios"):
         return f"not pruned ({seed})"
     return f"pruned {removed(row)} by {row['criterion']} ({seed})"
+
+
+def said(name, value):
+    """A setting in words: `coupled skip`; a switch only by its name: `compensate`."""
+    return name if value == name else f"{name} {value}"
 
 
 def removed(row):

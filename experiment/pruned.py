@@ -1,10 +1,14 @@
 """The pruned network of a trial, stage by stage."""
 
+from typing import Any
+
 import pruning
 from experiment import samples, settings
 from experiment.errors import UserError, as_the_users
 from experiment.settings import TrialSettings
 from pruning import cost, groups, surgery
+
+COMPENSATION_IMAGES = 2_000  # some thousand: the mean is over their positions, too
 
 
 def cuts(model, trial: TrialSettings, dataset=None):
@@ -15,7 +19,8 @@ def cuts(model, trial: TrialSettings, dataset=None):
     Args:
         model: Keras model.
         trial: TrialSettings.
-        dataset: Dataset, for criteria that look at more than kernels.
+        dataset: Dataset, for criteria that look at more than kernels, and for the compensation, which
+            uses `COMPENSATION_IMAGES` training images, chosen by the seed.
 
     Raises:
         UserError: the network cannot be pruned like this.
@@ -48,17 +53,22 @@ def macs(model):
 
 
 def _prune(model, trial: TrialSettings, dataset=None, only=None):
-    how, seed = trial.criterion, trial.baseline.seed
-    needed = samples.for_criterion(how, model, dataset, seed) if dataset else {}
+    criterion: Any = trial.criterion
+    seed = trial.baseline.seed
+    needed = samples.for_criterion(criterion, model, dataset, seed) if dataset else {}
     with as_the_users(ValueError):
+        if trial.compensate:  # on fewer images than a criterion of feature maps
+            criterion = pruning.judge(model, criterion, seed=seed, **needed)
+            needed = {"images": samples.training_images(dataset, seed, COMPENSATION_IMAGES)[0]}
         return pruning.prune(
             model,
             trial.pruning_ratio,
             layer_ratios=trial.ratios,
-            criterion=how,
+            criterion=criterion,
             strategy=trial.strategy,
             coupled=trial.coupled,
             only=only,
+            compensate=bool(trial.compensate),
             seed=seed,
             **needed,
         )

@@ -139,6 +139,15 @@ class TrialSettings:
         help="Rank filters by all weights of the kernel (independent, default), or without the "
         "weights that read removed feature maps (greedy). Example: --strategy greedy",
     )
+    compensate: str = setting(
+        "--compensate",
+        default="",
+        action=Switch,
+        const="compensate",
+        help="At each cut, add to the bias of the layers that read removed feature maps what these "
+        "contributed on average over 2,000 random training images, so that less is lost right "
+        "after pruning. Example: --compensate",
+    )
     schedule: str = setting(
         "--schedule",
         default="one-shot",
@@ -201,6 +210,5 @@ class TrialSettings:
 
 def unranked(trial: TrialSettings):
     """The trial with the default ranking, for questions about the shape of the network."""
-    return dataclasses.replace(
-        trial, criterion=TrialSettings.criterion, strategy=TrialSettings.strategy
-    )
+    usual = {name: getattr(TrialSettings, name) for name in ("criterion", "strategy", "compensate")}
+    return dataclasses.replace(trial, **usual)

@@ -23,6 +23,7 @@ def row(**changes):
         "baseline_macs": 7865344,
         "criterion": "l1",
         "strategy": "independent",
+        "compensate": "",
         "schedule": "one-shot",
         "learning_rate": 1e-05,
         "batch_size": 128,

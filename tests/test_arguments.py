@@ -89,6 +89,7 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
         (["--sensitivity", "--dry-run"], "--dry-run does not fit --sensitivity, which"),
         (["--max-drop", "0.1"], "--max-drop requires --sensitivity;"),
         (["--sensitivity", "--max-drop", "1"], "argument --max-drop: expected .*, got '1'"),
+        (["--sensitivity", "--compensate"], "--compensate does not fit --sensitivity, which"),
         (["--sensitivity", "--control", "scratch"], "--control does not fit --sensitivity, which"),
         (
             ["--sensitivity", "--retrain-lr", "0.1"],
@@ -229,6 +230,7 @@ def test_right_arguments_are_taken_in_any_order_with_options():
         "coupled": "joint",
         "criterion": ["l1"],
         "strategy": "independent",
+        "compensate": "",
         "schedule": "one-shot",
         "control": "",
         "augment": "",
@@ -309,6 +311,7 @@ def test_criteria_and_controls_make_a_trial_each_of_every_ratio():
     [
         ([], "fashion_scnnb_lr0.001_batch128_epochs35_seed0_c", "pruned0.4_retrained30"),
         (["--strategy", "greedy"], None, "pruned0.4_greedy_retrained30"),
+        (["--compensate"], None, "pruned0.4_compensate_retrained30"),
         (
             ["--augment", "crop-flip", "--precision", "bfloat16", "--optimizer", "sgd"]
             + ["--pixels", "0..255"],

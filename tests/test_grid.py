@@ -33,6 +33,7 @@ GIVEN = {
     "coupled": "joint",
     "criterion": ["l1"],
     "strategy": "independent",
+    "compensate": "",
     "schedule": "one-shot",
     "control": "",
     "epoch2": 30,
@@ -66,9 +67,15 @@ def test_the_grid_is_seeds_by_ratios_by_criteria_each_once():
 
 
 def test_a_ratio_of_nothing_is_one_trial_with_the_usual_ranking():
-    made = trials(pruning_ratio=[0.0, 0.4], criterion=["l2", "random"], strategy="greedy")
+    made = trials(
+        pruning_ratio=[0.0, 0.4],
+        criterion=["l2", "random"],
+        strategy="greedy",
+        compensate="compensate",
+    )
     assert in_short(made) == [(3, 0.0, "l1", ""), (3, 0.4, "l2", ""), (3, 0.4, "random", "")]
     assert [each.strategy for each in made] == ["independent", "greedy", "greedy"]
+    assert [each.compensate for each in made] == ["", "compensate", "compensate"]
 
 
 @pytest.mark.parametrize(
@@ -84,6 +91,7 @@ def test_each_ratio_has_one_control_that_is_not_ranked_and_trained_at_the_first_
     made = trials(
         pruning_ratio=[0.0, 0.4],
         criterion=["l1", "l2"],
+        compensate="compensate",
         schedule="iterative",
         control="scratch",
         retrain_learning_rate=0.0001,

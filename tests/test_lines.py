@@ -34,11 +34,13 @@ def test_labels_name_the_settings_that_differ_and_pruned_networks_come_first(tmp
         row(**scratch, epoch2=5),
         row(criterion="random", epoch2=5),
         row(coupled="skip"),
+        row(compensate="compensate"),
         row(model="other", optimizer="sgd", precision="bfloat16"),  # in the title
     )
     assert rows["label"].tolist() == [
         "coupled joint, criterion random, epochs of retraining 5",
         "coupled skip, criterion l1, epochs of retraining 30",
+        "coupled joint, criterion l1, compensate, epochs of retraining 30",
         "coupled joint, criterion l1, epochs of retraining 30",
         "same shape, new weights, coupled joint, epochs of retraining 5",
         "not pruned, retrained, epochs of retraining 30",

@@ -64,6 +64,7 @@ def test_a_trial_is_two_lines_with_percent_removed_and_points_lost():
             {"coupled": "skip", "strategy": "greedy", "retrain_learning_rate": 0.5, "seed": 3},
             "pruned 40 % by l1 (coupled skip, strategy greedy, retrain learning rate 0.5, seed 3)",
         ),
+        ({"compensate": "compensate"}, "pruned 40 % by l1 (compensate, seed 0)"),
     ],
 )
 def test_only_settings_that_are_not_the_usual_are_named(changes, words):

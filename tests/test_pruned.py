@@ -1,9 +1,11 @@
 """What trials ask of the library."""
 
 import keras
+import numpy as np
 import pytest
 from keras import layers
 
+import data
 import pruning
 from experiment import arguments, grid, pruned
 from experiment.errors import UserError
@@ -59,9 +61,36 @@ def test_an_iterative_schedule_goes_on_with_the_network_it_gave(small):
     assert not list(stages)
 
 
+@pytest.mark.parametrize("criterion", ["l1", "mean-std"])
+def test_the_compensation_is_measured_on_random_training_images(small, few, monkeypatch, criterion):
+    monkeypatch.setattr(pruned, "COMPENSATION_IMAGES", 5)
+    model, images = keras.models.load_model(small), data.load(few).train_images
+    model.get_layer("conv1").bias.assign([1, 2, 3, 4])
+    how = trial("--compensate", "--criterion", criterion, "--seed", "3")
+    ((_, smaller),) = pruned.cuts(model, how, images=images)
+    scores = pruning.judge(model, criterion, images=images)  # by all images
+    some = images[np.random.default_rng(3).choice(len(images), 5, replace=False)]
+    expected = pruning.prune(model, 0.5, criterion=scores, compensate=True, images=some)
+    plain = pruning.prune(model, 0.5, criterion=scores)
+    for one, other in zip(smaller.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+    assert not np.allclose(smaller.get_layer("conv2").bias, plain.get_layer("conv2").bias)
+
+
+def test_each_stage_of_an_iterative_schedule_is_compensated(small, few):
+    model, images = keras.models.load_model(small), data.load(few).train_images
+    how = trial("--compensate", "--schedule", "iterative")
+    stages = [each for _, each in pruned.cuts(model, how, images=images)]
+    changed = [
+        not np.allclose(after.layers[-1].bias, before.layers[-1].bias)
+        for before, after in zip([model, *stages], stages, strict=False)
+    ]
+    assert changed == [False, True]  # the last layer reads the second convolution
+
+
 def test_the_control_has_the_pruned_shape_and_new_weights(small):
     model = keras.models.load_model(small)
-    control = trial("--strategy", "greedy", "--criterion", "random")
+    control = trial("--strategy", "greedy", "--criterion", "random", "--compensate")
     new = pruned.renewed(model, control)
     assert new.count_params() == 117
     old = model.get_layer("conv1").kernel.numpy()

@@ -51,6 +51,7 @@ VALUES = {
     "coupled": st.sampled_from(["joint", "shortcut", "skip"]),
     "criterion": st.sampled_from([*criteria.OF_KERNELS, *criteria.OF_FEATURE_MAPS]),
     "strategy": st.sampled_from(["independent", "greedy"]),
+    "compensate": st.sampled_from(["", "compensate"]),
     "schedule": st.sampled_from(["one-shot", "iterative"]),
     "control": st.sampled_from(["", "scratch"]),
     "epoch2": COUNTS,
@@ -64,7 +65,7 @@ def trial(values):
     named = repr([values["dataset"], values["model"], values["content"]])
     values = values | {"content": hashlib.sha256(named.encode()).hexdigest()[:12]}
     if values["control"]:  # nothing is ranked
-        ranking = dict.fromkeys(["criterion", "strategy", "schedule"], "")
+        ranking = dict.fromkeys(["criterion", "strategy", "compensate", "schedule"], "")
         values |= ranking | {"retrain_learning_rate": None, "retrain_schedule": None}
     values["retrain_learning_rate"] = values["retrain_learning_rate"] or values["learning_rate"]
     values["retrain_schedule"] = values["retrain_schedule"] or values["lr_schedule"]
@@ -189,11 +190,12 @@ def test_a_folder_is_named_after_what_shapes_the_baseline_but_defaults(recipe, p
                 coupled="skip",
                 criterion="l2",
                 strategy="greedy",
+                compensate="compensate",
                 schedule="iterative",
                 retrain_learning_rate=1e-5,
                 retrain_schedule="cosine",
             ),
-            "pruned0.4_vgg16-A_skip_l2_greedy_iterative_retrained30_lr1e-05_cosine",
+            "pruned0.4_vgg16-A_skip_l2_greedy_compensate_iterative_retrained30_lr1e-05_cosine",
         ),
         # printf '{"conv1": 0.5}' | sha256sum
         (
@@ -237,6 +239,7 @@ def test_a_row_holds_every_setting_by_its_column():
         "coupled": "joint",
         "criterion": "l1",
         "strategy": "independent",
+        "compensate": "",
         "schedule": "one-shot",
         "control": "",
         "epoch2": 30,
@@ -280,6 +283,6 @@ def test_recipes_of_retraining_and_of_a_control_are_the_baselines_but_epochs_and
 
 
 def test_without_a_ranking_a_trial_has_the_usual_one():
-    assert settings.unranked(CONTROL) == dataclasses.replace(
-        CONTROL, criterion="l1", strategy="independent"
-    )
+    assert settings.unranked(
+        dataclasses.replace(CONTROL, compensate="compensate")
+    ) == dataclasses.replace(CONTROL, criterion="l1", strategy="independent")
