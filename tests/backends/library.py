@@ -51,6 +51,9 @@ def main(folder):
         for weight in recalibrate(smaller, images, batch_size=25).non_trainable_weights:
             values = keras.ops.convert_to_numpy(weight).astype("float32")
             arrays[f"statistic of {name}: {weight.path}"] = values
+        for weight in prune(model, RATIO, compensate=True, images=images).weights:
+            values = keras.ops.convert_to_numpy(weight).astype("float32")
+            arrays[f"compensated {name}: {weight.path}"] = values
         (arrays[f"answer of {name}"],) = predict(smaller, images)
         (folder / BACKEND).mkdir(exist_ok=True)
         smaller.save(folder / BACKEND / f"{name}.keras")

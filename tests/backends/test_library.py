@@ -179,6 +179,25 @@ def test_new_statistics_are_equal_within_rounding(backend, name, answers):
 
 
 @pytest.mark.parametrize("backend", OTHERS)
+@pytest.mark.parametrize("name", ROUNDING)
+def test_compensated_biases_are_equal_within_rounding(backend, name, answers):
+    kind = f"compensated {name}:"
+    results, expected = (answers[each].of(kind) for each in (backend, "tensorflow"))
+    assert results.keys() == expected.keys() and len(results) >= 2
+    for each, values in expected.items():
+        rounding = ROUNDING[name] * np.abs(values).max()
+        np.testing.assert_allclose(results[each], values, rtol=0, atol=rounding, err_msg=each)
+    if name == "parts":
+        plain = answers[backend].of("weight of parts, l1:")
+        changed = [
+            each.partition(": ")[2]
+            for each, values in plain.items()
+            if not np.array_equal(values, results[each.replace("weight of parts, l1:", kind)])
+        ]
+        assert len(changed) > 5 and all(each.endswith("bias") for each in changed)
+
+
+@pytest.mark.parametrize("backend", OTHERS)
 def test_a_stored_network_has_the_same_outputs_on_every_backend(backend, answers):
     for reader, author in [*((backend, other) for other in THERE), ("tensorflow", backend)]:
         for name, rounding in ROUNDING.items():
