@@ -37,8 +37,8 @@ def compensate(smaller, structure, kept, images):
         ValueError: there are no images.
 
     Source: Evci et al. 2018, Mean Replacement Pruning (openreview.net/forum?id=BJxRVnC5Fm); for
-    constant channels Ye et al. 2018 (arXiv 1802.00124), section 3. The means are measured as in the
-    empirical bias correction of Nagel et al. 2019 (arXiv 1906.04721), appendix.
+    constant channels Ye et al. 2018 (arXiv 1802.00124). Nagel et al. 2019 (arXiv 1906.04721),
+    appendix D, measure on images what biases must correct after quantisation.
     """
     stays = surgery.staying_units(structure, kept)[structure.unit_of]
     readers = _readers(structure, stays)
@@ -55,12 +55,7 @@ def compensate(smaller, structure, kept, images):
             amounts = sign * amounts[stays[member.flow.channels]]
             weight.assign(as_array(weight).astype(np.float64) + amounts)
     if missed:
-        _log.warning(
-            "%s: these layers are not compensated, because they have no bias and no "
-            "BatchNormalization that alone reads their output: %s",
-            smaller.name,
-            ", ".join(missed[:5]) + (f" and {len(missed) - 5} more" if len(missed) > 5 else ""),
-        )
+        _warn_of(missed, smaller)
 
 
 def _readers(structure, stays):
@@ -144,6 +139,17 @@ def _target(layer, network):
         and all(outputs.issuperset(call.inputs) for call in network.calls if call.layer is norm)
     )
     return (norm.moving_mean, -1) if alone else (None, 0)
+
+
+def _warn_of(missed, smaller):
+    more = f" and {len(missed) - 5} more" if len(missed) > 5 else ""
+    _log.warning(
+        "%s: these layers are not compensated, because they have no bias and no "
+        "BatchNormalization that alone reads their output: %s%s",
+        smaller.name,
+        ", ".join(missed[:5]),
+        more,
+    )
 
 
 def _layers(network):
