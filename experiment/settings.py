@@ -145,8 +145,8 @@ class TrialSettings:
         action=Switch,
         const="compensate",
         help="At each cut, add to the bias of the layers that read removed feature maps what these "
-        "contributed on average over 2,000 random training images, so that less is lost right "
-        "after pruning. Example: --compensate",
+        "contributed on average over 2,000 random training images; compare with a call without it. "
+        "Example: --compensate",
     )
     schedule: str = setting(
         "--schedule",

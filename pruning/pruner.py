@@ -82,8 +82,8 @@ def prune(
         only: None for all layers, or the layers to prune now: one list of those that `stages`
             returns.
         compensate: whether the layers that read removed channels get, as a part of their bias, what
-            these contributed on average, measured on `images`: less is lost right after the cut.
-            All other weights are those of the copy without it. See `pruning.compensation`.
+            these contributed on average, measured on `images`. All other weights are those of the
+            copy without it. It helps if little is removed. See `pruning.compensation`.
         images: training images for `compensate`, for a criterion of feature maps and for
             `"taylor"`, float array (n, height, width, channels), or a list of arrays if the network
             has several inputs.
