@@ -19,8 +19,8 @@ def cuts(model, trial: TrialSettings, dataset=None):
     Args:
         model: Keras model.
         trial: TrialSettings.
-        dataset: Dataset, for criteria that look at more than kernels, and for the compensation, which
-            uses `COMPENSATION_IMAGES` training images, chosen by the seed.
+        dataset: Dataset, for criteria that look at more than kernels, and for the compensation,
+            which uses `COMPENSATION_IMAGES` training images, chosen by the seed.
 
     Raises:
         UserError: the network cannot be pruned like this.
