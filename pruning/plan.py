@@ -4,6 +4,8 @@ import math
 import numbers
 from typing import NamedTuple
 
+import numpy as np
+
 from pruning import patterns, shortcuts
 from pruning.groups import Group
 
@@ -17,11 +19,14 @@ class Request(NamedTuple):
         ratio: part of the filters to remove, 0 <= ratio < 1.
         layer_ratios: `{layer name or glob: ratio}` for layers with another ratio.
         coupled: what happens to groups of several convolutions, one of `COUPLED`.
+        full: `{key of a group: number of its units}` of the network before earlier prunings, whose
+            filters are counted; None to count those of the network itself.
     """
 
     ratio: float
     layer_ratios: dict
     coupled: str
+    full: dict | None = None
 
 
 class Plan(NamedTuple):
@@ -41,8 +46,8 @@ class Plan(NamedTuple):
     removed: int
 
 
-def request(ratio, layer_ratios, coupled):
-    """The arguments as a Request.
+def request(ratio, layer_ratios, coupled, full=None):
+    """The arguments as a Request; `full` is the groups.Structure of the full network, or None.
 
     Raises:
         ValueError: `prune` does not take such an argument.
@@ -56,7 +61,21 @@ def request(ratio, layer_ratios, coupled):
         )
     for value in (ratio, *layer_ratios.values()):
         count_removed(1, value)  # raises if out of range, also if no layer uses the ratio
-    return Request(ratio, layer_ratios, coupled)
+    return Request(ratio, layer_ratios, coupled, full and _units(full))
+
+
+def step(wanted: Request, structure, number, steps):
+    """The Request of one of several equal steps to another Request.
+
+    Args:
+        wanted: Request of the last step.
+        structure: groups.Structure of the full network.
+        number: of the step, from 1.
+        steps: their number. The part is exactly 1 at the end, and so are the ratios those wanted.
+    """
+    part = number / steps
+    ratios = {pattern: ratio * part for pattern, ratio in wanted.layer_ratios.items()}
+    return Request(wanted.ratio * part, ratios, wanted.coupled, _units(structure))
 
 
 def plans(structure, wanted: Request):
@@ -76,7 +95,9 @@ def plans(structure, wanted: Request):
     result = []
     for group in structure.groups:
         deciding, why = _deciding(group, wanted.coupled, structure)
-        removed = count_removed(len(group.units), _ratio_of(group, wanted, matches))
+        full = _full_units(structure, group, wanted) if deciding else len(group.units)
+        gone = full - len(group.units)
+        removed = max(0, count_removed(full, _ratio_of(group, wanted, matches)) - gone)
         result.append(Plan(group, deciding, why, removed))
     _check_effect(matches, wanted.layer_ratios, result)
     return result
@@ -141,6 +162,8 @@ def check_any_goes(structure, wanted: Request, any_goes):
     """
     if any_goes or not any([wanted.ratio, *wanted.layer_ratios.values()]):
         return
+    if wanted.full and sum(wanted.full.values()) > sum(_units(structure).values()):
+        return  # an earlier step removed them
     unsupported = [e.reason for e in structure.channels.not_prunable if e.unsupported]
     if any(member.flow.filters.prunable for member in structure.members.values()):
         reasons = [each.not_prunable for each in structure.groups if each.not_prunable]
@@ -153,6 +176,32 @@ def check_any_goes(structure, wanted: Request, any_goes):
     raise ValueError(
         f"{structure.model.name}: nothing would be pruned: {'; '.join([why, *reasons])}"
     )
+
+
+def _units(structure):
+    """`{key of a group: number of its units}`; the key stays the same if the group gets smaller."""
+    return {_key(structure, group): len(group.units) for group in structure.groups}
+
+
+def _key(structure, group):
+    """The layers of a group, each with the number of its filters in a unit."""
+    unit = group.units[0]
+    return bool(group.not_prunable), *(
+        (member.call.path, np.count_nonzero(structure.unit_of[member.flow.channels] == unit))
+        for member in group.members
+    )
+
+
+def _full_units(structure, group, wanted):
+    if wanted.full is None:
+        return len(group.units)
+    key = _key(structure, group)
+    if key not in wanted.full:
+        raise ValueError(
+            "full: expected a network whose layers lose filters together as those of the pruned "
+            f"network, got another group for {', '.join(prunable_paths(group))}; prune in one step"
+        )
+    return wanted.full[key]
 
 
 def _deciding(group, coupled, structure):

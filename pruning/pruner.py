@@ -18,7 +18,6 @@ from pruning import (
     surgery,
 )
 
-SCHEDULES = ("one-shot", "iterative")
 _log = logging.getLogger(__name__)
 
 
@@ -31,6 +30,7 @@ def prune(
     strategy: str = "independent",
     coupled: str = "joint",
     only: list[str] | None = None,
+    full: keras.Model | None = None,
     compensate: bool = False,
     images: Any = None,
     labels: Any = None,
@@ -81,6 +81,9 @@ def prune(
             convolution has no filters of its own to remove and does not count.
         only: None for all layers, or the layers to prune now: one list of those that `stages`
             returns.
+        full: None, or the network before earlier prunings. The ratios are then parts of its
+            filters, and the filters that are gone already are among those to remove. So a ratio is
+            reached in steps: 0.1, 0.2 and 0.4 give the shape that 0.4 gives at once.
         compensate: whether the layers that read removed channels get, as a part of their bias, what
             these contributed on average, measured on `images`. All other weights are those of the
             copy without it. It helps if little is removed. See `pruning.compensation`.
@@ -116,7 +119,7 @@ def prune(
         )
     if compensate and images is None:
         raise ValueError("images: expected training images for compensate=True, got None")
-    wanted = plan.request(ratio, layer_ratios, coupled)
+    wanted = plan.request(ratio, layer_ratios, coupled, full and groups.find(full))
     structure = groups.find(model)
     judged = judging.judge(model, criterion, images=images, labels=labels, loss=loss, seed=seed)
     kept = selection.kept(structure, wanted, judged, strategy=strategy, only=only)
@@ -163,6 +166,7 @@ def planned_sizes(
     layer_ratios: dict[str, float] | None = None,
     coupled: str = "joint",
     schedule: str = "one-shot",
+    steps: int = 4,
 ) -> dict[float, list[sizes.Cut]]:
     """Parameters and MACs after each cut, computed before any network is trained.
 
@@ -175,6 +179,9 @@ def planned_sizes(
         coupled: as `prune` takes it.
         schedule: `"one-shot"`: one cut. `"iterative"`: one cut for each list of layers that
             `stages` returns; each cut starts from the network that the previous cut returned.
+            `"stepwise"`: the k-th of `steps` cuts is `prune(..., full=model)` of all layers, with
+            the ratios times k / steps.
+        steps: number of cuts of a stepwise schedule, from 1.
 
     Returns:
         `{ratio: list of sizes.Cut}`, one Cut for each cut: the layers that lose filters, and
@@ -183,12 +190,14 @@ def planned_sizes(
     Raises:
         ValueError, TypeError: as `prune`, or an iterative schedule has no layer to prune.
     """
-    if schedule not in SCHEDULES:
-        raise ValueError(f"schedule: expected {' or '.join(SCHEDULES)}, got {schedule!r}")
+    if schedule not in sizes.SCHEDULES:
+        raise ValueError(f"schedule: expected {', '.join(sizes.SCHEDULES)}, got {schedule!r}")
+    if not isinstance(steps, numbers.Integral) or steps < 1:
+        raise ValueError(f"steps: expected a whole number from 1, got {steps!r}")
     requests = [plan.request(ratio, layer_ratios, coupled) for ratio in ratios]
     structure = groups.find(model)
-    iterative = schedule == "iterative"
-    cuts = {each.ratio: sizes.planned(structure, each, iterative=iterative) for each in requests}
+    how = {"schedule": schedule, "steps": steps}
+    cuts = {each.ratio: sizes.planned(structure, each, **how) for each in requests}
     prune(model, max(ratios), layer_ratios=layer_ratios, coupled=coupled)
     return cuts
 

@@ -76,7 +76,9 @@ def removed(
         left_out = (gone if strategy == "greedy" else earlier)[structure.unit_of]
         scored = _scored(deciding, criterion)
         scores = sum(_scores(each, structure.unit_of, criterion, left_out) for each in scored)
-        ranked = group.units[np.argsort(scores[group.units], kind="stable")]
+        # those that an earlier cut removed come first: they are in the count
+        order = np.lexsort((scores[group.units], ~earlier[group.units]))
+        ranked = group.units[order]
         gone[ranked[:count]] = True
     return gone
 

@@ -21,7 +21,7 @@ class Cut(NamedTuple):
     macs: int | None
 
 
-def planned(structure, wanted: plan.Request, *, iterative):
+def planned(structure, wanted: plan.Request, *, schedule, steps=1):
     """The sizes of the network after each cut.
 
     The ratio gives the number of filters to remove, but not always the number of channels that are
@@ -35,7 +35,8 @@ def planned(structure, wanted: plan.Request, *, iterative):
     Args:
         structure: groups.Structure of the network.
         wanted: plan.Request.
-        iterative: whether the layers are cut one after the other, or all at once.
+        schedule: a key of `SCHEDULES`.
+        steps: their number in a stepwise schedule.
 
     Returns:
         List of Cut.
@@ -44,11 +45,11 @@ def planned(structure, wanted: plan.Request, *, iterative):
         ValueError: as `prune`, but not for layers that cannot be copied; or an iterative schedule
             has no layer to cut.
     """
-    stages = plan.stages(structure, wanted) if iterative else [None]
+    stages = SCHEDULES[schedule](structure, wanted, steps)
     if not stages:
         raise ValueError(f"{structure.model.name}: it has no convolution that could lose a filter")
     cuts, cost, gone = [], _cost(structure), _none(structure)
-    for only in stages:
+    for only, wanted in stages:
         if _changed(structure, gone):
             structure = groups.find(surgery.cut(structure, selection.without(structure, gone)))
             cost, gone = _cost(structure), _none(structure)
@@ -57,6 +58,21 @@ def planned(structure, wanted: plan.Request, *, iterative):
         plan.check_any_goes(structure, wanted, bool((gone != before).any()))
         cuts.append(Cut(only, *cost(gone)))
     return cuts
+
+
+def _one_shot(structure, wanted, steps):
+    return [(None, wanted)]
+
+
+def _iterative(structure, wanted, steps):
+    return [(only, wanted) for only in plan.stages(structure, wanted)]
+
+
+def _stepwise(structure, wanted, steps):
+    return [(None, plan.step(wanted, structure, k, steps)) for k in range(1, steps + 1)]
+
+
+SCHEDULES = {"one-shot": _one_shot, "iterative": _iterative, "stepwise": _stepwise}
 
 
 def _none(structure):

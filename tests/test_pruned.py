@@ -64,10 +64,11 @@ def test_an_iterative_schedule_goes_on_with_the_network_it_gave(small):
 @pytest.mark.parametrize("criterion", ["l1", "mean-std"])
 def test_the_compensation_is_measured_on_random_training_images(small, few, monkeypatch, criterion):
     monkeypatch.setattr(pruned, "COMPENSATION_IMAGES", 5)
-    model, images = keras.models.load_model(small), data.load(few).train_images
+    model, dataset = keras.models.load_model(small), data.load(few)
+    images = dataset.train_images
     model.get_layer("conv1").bias.assign([1, 2, 3, 4])
     how = trial("--compensate", "--criterion", criterion, "--seed", "3")
-    ((_, smaller),) = pruned.cuts(model, how, images=images)
+    ((_, smaller),) = pruned.cuts(model, how, dataset)
     scores = pruning.judge(model, criterion, images=images)  # by all images
     some = images[np.random.default_rng(3).choice(len(images), 5, replace=False)]
     expected = pruning.prune(model, 0.5, criterion=scores, compensate=True, images=some)
@@ -78,9 +79,9 @@ def test_the_compensation_is_measured_on_random_training_images(small, few, monk
 
 
 def test_each_stage_of_an_iterative_schedule_is_compensated(small, few):
-    model, images = keras.models.load_model(small), data.load(few).train_images
+    model, dataset = keras.models.load_model(small), data.load(few)
     how = trial("--compensate", "--schedule", "iterative")
-    stages = [each for _, each in pruned.cuts(model, how, images=images)]
+    stages = [each for _, each in pruned.cuts(model, how, dataset)]
     changed = [
         not np.allclose(after.layers[-1].bias, before.layers[-1].bias)
         for before, after in zip([model, *stages], stages, strict=False)

@@ -102,7 +102,7 @@ def check(draw):
     assert error(predict(pruned, images), expected) < 1e-4
     assert all(len(indices) > 0 for indices in kept.values())
     wanted = plan.request(ratio, {}, coupled)
-    ((_, *planned),) = sizes.planned(groups.find(model), wanted, iterative=False)
+    ((_, *planned),) = sizes.planned(groups.find(model), wanted, schedule="one-shot")
     assert planned == [pruned.count_params(), cost.macs(pruned)]
 
 

@@ -244,7 +244,7 @@ def assert_equals_the_silenced_network(model, ratio=0.5, coupled="joint"):
     pruned = prune(model, ratio, coupled=coupled)
     assert pruned.count_params() < model.count_params()
     wanted = plan.request(ratio, {}, coupled)
-    ((_, *planned),) = sizes.planned(groups.find(model), wanted, iterative=False)
+    ((_, *planned),) = sizes.planned(groups.find(model), wanted, schedule="one-shot")
     assert planned == [pruned.count_params(), cost.macs(pruned)]
     assert error(predict(pruned, images), expected) < 1e-4
     assert error(predict(model, images), expected) > 1e-3  # pruning changes the outputs

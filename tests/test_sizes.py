@@ -1,5 +1,8 @@
 """pruning/sizes.py: planned sizes equal those of networks that are really pruned."""
 
+import fractions
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -18,6 +21,8 @@ from tests.test_rules import network
 
 def real_sizes(model, ratio, schedule="one-shot", **options):
     """The sizes of really pruned networks, which `planned_sizes` must return, too."""
+    if schedule == "stepwise":
+        return stepwise_sizes(model, ratio, **options)
     if schedule == "one-shot":
         stages = [None]
     elif not (stages := pruning.stages(model, ratio, **options)):
@@ -26,6 +31,15 @@ def real_sizes(model, ratio, schedule="one-shot", **options):
     for only in stages:
         model = prune(model, ratio, only=only, **options)
         found.append((only, model.count_params(), _macs(model)))
+    return found
+
+
+def stepwise_sizes(full, ratio, steps=4, layer_ratios=None, **options):
+    model, found = full, []
+    for part in [number / steps for number in range(1, steps + 1)]:
+        ratios = {pattern: each * part for pattern, each in (layer_ratios or {}).items()}
+        model = prune(model, ratio * part, layer_ratios=ratios, full=full, **options)
+        found.append((None, model.count_params(), _macs(model)))
     return found
 
 
@@ -130,7 +144,7 @@ def check_random(draw):
         draw(ratios),
         layer_ratios=draw(named),
         coupled=draw(st.sampled_from(COUPLED)),
-        schedule=draw(st.sampled_from(["one-shot", "iterative"])),
+        schedule=draw(st.sampled_from(["one-shot", "iterative", "stepwise"])),
     )
 
 
@@ -237,6 +251,38 @@ def test_an_error_that_only_the_network_after_a_cut_has_is_raised_before_any_cut
     assert message in check(model, 0.5, schedule="iterative", **options)
 
 
+@pytest.mark.parametrize("filters", [1, 2, 3, 5, 7, 10])
+@pytest.mark.parametrize("ratio", [0.0, 0.07, 0.3, 0.5, 0.95])
+def test_after_each_step_the_same_part_of_the_full_networks_filters_is_gone(filters, ratio):
+    """The last step has the shape of a single cut, also if counts are odd or a step is empty."""
+    full = network(lambda x: conv(5, conv(filters, x, "one"), "other"))
+    smaller, steps = full, 3
+    for number in range(1, steps + 1):
+        part = fractions.Fraction(str(ratio)) * number / steps
+        gone = [min(math.ceil(part * n), n - 1) for n in (filters, 5)]
+        smaller = prune(smaller, ratio * (number / steps), full=full)
+        left = [smaller.get_layer(name).filters for name in ("one", "other")]
+        assert left == [filters - gone[0], 5 - gone[1]]
+    assert smaller.count_params() == prune(full, ratio).count_params()
+    check(full, ratio, schedule="stepwise", layer_ratios={"other": 0.5}, steps=steps)
+
+
+def test_each_step_ranks_the_weights_that_the_network_has_by_then():
+    full = network(lambda x: conv(4, x, "one"))
+    kernel = np.ones(full.get_layer("one").kernel.shape, "float32")
+    full.get_layer("one").set_weights([kernel * [1, 2, 3, 4], [1, 2, 3, 4]])
+    half = prune(full, 0.25, full=full)
+    assert half.get_layer("one").bias.numpy().tolist() == [2, 3, 4]
+    half.get_layer("one").set_weights([kernel[..., 1:] * [5, 1, 5], [2, 3, 4]])
+    assert prune(half, 0.5, full=full).get_layer("one").bias.numpy().tolist() == [2, 4]
+
+
+def test_steps_whose_groups_change_on_the_way_are_an_error_before_any_cut():
+    model = network(single_map)
+    found = check(model, 0.5, schedule="stepwise")  # both have one channel after the first step
+    assert "prune in one step" in found
+
+
 def test_after_a_cut_that_changes_groups_the_next_cut_is_planned_with_the_new_groups():
     found = check(network(two_groups), 0.5, schedule="iterative")
     assert [only for only, *_ in found] == [["before"], ["after"]]
@@ -252,8 +298,12 @@ def test_a_layer_that_cannot_be_built_smaller_is_an_error_at_any_ratio_above_0()
 
 def test_wrong_arguments_give_the_errors_of_prune():
     model = network(lambda x: conv(4, x, "conv1"))
-    with pytest.raises(ValueError, match="schedule: expected one-shot or iterative, got 'often'"):
+    with pytest.raises(
+        ValueError, match="schedule: expected one-shot, iterative, stepwise, got 'often'"
+    ):
         planned_sizes(model, [0.5], schedule="often")
+    with pytest.raises(ValueError, match="steps: expected a whole number from 1, got 0"):
+        planned_sizes(model, [0.5], schedule="stepwise", steps=0)
     check(model, 1.5)
     check(model, 0.5, coupled="never")
     check(model, 0.5, layer_ratios={"conv2": 0.1})
