@@ -10,7 +10,7 @@ from data.dataset import PIXELS
 from experiment import backend, checks, fields, options, recipes
 from experiment.fields import PRUNE, TRAIN
 from experiment.options import Options
-from experiment.settings import TrialSettings
+from experiment.settings import STEPS, TrialSettings
 from pruning import criteria
 from pruning.exports import FORMATS
 
@@ -20,6 +20,7 @@ UNUSED = {  # with --sensitivity: flag and its name in the code
     "--strategy": "strategy",
     "--compensate": "compensate",
     "--schedule": "schedule",
+    "--steps": "steps",
     "--retrain-lr": "retrain_learning_rate",
     "--retrain-schedule": "retrain_schedule",
     "--control": "control",
@@ -181,6 +182,13 @@ def _refuse_settings(parser, args):
             parser.error(f"--{flag} requires --optimizer sgd, got {args.optimizer}")
     if args.best_epoch and not args.validation:
         parser.error("--best-epoch requires --validation")
+    if args.steps and args.schedule != "stepwise":
+        parser.error(f"--steps requires --schedule stepwise, got {args.schedule}")
+    if args.schedule == "stepwise" and 0 < args.epoch2 < (steps := args.steps or STEPS):
+        parser.error(
+            f"--steps: expected at most Epoch2 {args.epoch2}, got {steps}; each step has an epoch "
+            "or more"
+        )
     for name, epochs in _epochs(args).items():
         if 0 < epochs <= args.warmup:
             parser.error(f"--warmup: expected fewer epochs than {name} {epochs}, got {args.warmup}")
@@ -198,7 +206,11 @@ def _refuse_settings(parser, args):
 def _epochs(args):
     """`{name: number}` of the epochs of each training of the call."""
     trainings = {} if args.trained else {"Epoch1": args.epochs}
-    return trainings if args.sensitivity else trainings | {"Epoch2": args.epoch2}
+    if args.sensitivity:
+        return trainings
+    if args.schedule == "stepwise":
+        return trainings | {"Epoch2 / --steps": args.epoch2 // (args.steps or STEPS)}
+    return trainings | {"Epoch2": args.epoch2}
 
 
 class _Parser(argparse.ArgumentParser):

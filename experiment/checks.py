@@ -79,6 +79,7 @@ learning_rate = _checked(
 from_0 = _checked(float, lambda value: 0 <= value < math.inf, "a number from 0, such as 0.0001")
 count_from_0 = _checked(int, lambda value: 0 <= value < 2**31, "a whole number from 0, such as 5")
 count = _checked(int, lambda value: 1 <= value < 2**31, "a whole number from 1, such as 35")
+steps = _checked(int, lambda value: 2 <= value < 2**31, "a whole number from 2, such as 4")
 ratio = _checked(
     lambda text: float(text) + 0.0,  # -0.0 becomes 0.0
     lambda value: 0 <= value < 1,

@@ -35,8 +35,8 @@ class Measured:
         "trained from new weights."
     )
     pruned_accuracy: float = measured(
-        "Accuracy on the test images right after pruning, 0..1; in an iterative schedule, after "
-        "the last stage is pruned."
+        "Accuracy on the test images right after pruning, 0..1; in an iterative or stepwise "
+        "schedule, after the last stage is pruned."
     )
     baseline_parameters: int = measured("Number of weights of the baseline.")
     baseline_accuracy: float = measured("Accuracy of the baseline on the test images, 0..1.")
@@ -77,7 +77,7 @@ class Measured:
     )
     best_epoch: int | None = measured(
         "With `--best-epoch`: epoch of the retraining whose weights were taken, from 1; in an "
-        "iterative schedule, of the last stage.",
+        "iterative or stepwise schedule, of the last stage.",
         None,
     )
     machine: str = measured(
@@ -182,7 +182,7 @@ _OF_RECALIBRATION = {  # meanings of the columns of --recalibrate
     "the statistics of BatchNormalization again, for the next three columns.",
     "recalibrated_baseline_accuracy": "`baseline_accuracy` with these statistics.",
     "recalibrated_pruned_accuracy": "`pruned_accuracy` with these statistics; empty with "
-    "`control`, and in an iterative schedule, whose last cut follows a retraining.",
+    "`control`, and in an iterative or stepwise schedule, whose last cut follows a retraining.",
     "recalibrated_accuracy": "`accuracy` with these statistics; the stored network has its own.",
 }
 _, *RECALIBRATED = _OF_RECALIBRATION

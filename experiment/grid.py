@@ -46,7 +46,7 @@ def trials(given, *, dataset, content):
 
 def _trials(given, baseline: BaselineSettings, ratio):
     """Trials of one baseline and ratio: one for each criterion, and the control."""
-    shared = ["layer_ratios", "coupled", "strategy", "compensate", "schedule"]
+    shared = ["layer_ratios", "coupled", "strategy", "compensate", "schedule", "steps"]
     shared += ["epoch2", "retrain_learning_rate", "retrain_schedule"]
     trial = TrialSettings(
         baseline=baseline, pruning_ratio=ratio, **{name: given[name] for name in shared}
@@ -64,6 +64,7 @@ def _trials(given, baseline: BaselineSettings, ratio):
             strategy="",
             compensate="",
             schedule="",
+            steps=0,
             retrain_learning_rate=baseline.recipe.learning_rate,
             retrain_schedule=baseline.recipe.lr_schedule,
         )

@@ -11,7 +11,7 @@ def write(file, histories):
     Args:
         file: pathlib.Path of the CSV.
         histories: list of one history as `training.train` returns it, or of one for each stage of
-            an iterative schedule, which are counted from 1 in the column `stage`.
+            an iterative or stepwise schedule, which are counted from 1 in the column `stage`.
     """
     tables = [pd.DataFrame(history).round({"seconds": 3}) for history in histories]
     if len(tables) > 1:

@@ -21,7 +21,7 @@ def histories(rows):
 
     Each network has two panels. A line is the mean over the seeds: of the baseline, then of each
     retraining, after a vertical line at the cut; a network that is trained from new weights begins
-    at the first epoch. The stages of an iterative schedule follow each other. The numbers come
+    at the first epoch. The stages of a schedule follow each other. The numbers come
     from `..._history.csv` beside the stored models; rows without such a file are not drawn.
 
     Args:

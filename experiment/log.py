@@ -5,7 +5,7 @@ from experiment.layer_ratios import shortened
 from experiment.settings import TrialSettings
 
 SAID_IF_UNUSUAL = (
-    *("coupled", "strategy", "compensate", "schedule"),
+    *("coupled", "strategy", "compensate", "schedule", "steps"),
     *("retrain_learning_rate", "retrain_schedule"),
 )
 UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -51,7 +51,7 @@ def baseline_read(folder, record):
 
 
 def stage(*, layers, parameters, pruned_accuracy, accuracy, before, retrained):
-    """What became of one stage of an iterative schedule, in one line.
+    """What became of one stage of an iterative or stepwise schedule, in one line.
 
     Args:
         layers: names of the layers pruned in it.

@@ -144,6 +144,7 @@ def sizes(network, study: Study):
             layer_ratios=settings.ratios,
             coupled=settings.coupled,
             schedule=settings.schedule,
+            steps=settings.steps or 1,
         )
     return Sizes(full, after)
 

@@ -40,7 +40,7 @@ def trainings(subject: Baseline | Trial, sizes):
     macs = [size.macs or 0 for size in sizes.after[settings.pruning_ratio]]
     if settings.control:
         return [(settings.from_scratch.epochs, macs[-1])]
-    return [(settings.epoch2, each) for each in macs]
+    return [(settings.retraining(stage).epochs, each) for stage, each in enumerate(macs)]
 
 
 def remaining(study, sizes, counts=lambda subject: True, at_once=1):

@@ -28,6 +28,12 @@ def cuts(model, trial: TrialSettings, dataset=None):
     if trial.schedule == "one-shot":
         yield "all layers", _prune(model, trial, dataset)
         return
+    if trial.schedule == "stepwise":
+        full = model
+        for step in range(1, trial.steps + 1):
+            model = _prune(model, trial, dataset, part=step / trial.steps, full=full)
+            yield f"all layers (step {step} of {trial.steps})", model
+        return
     with as_the_users(ValueError):
         stages = pruning.stages(
             model, trial.pruning_ratio, layer_ratios=trial.ratios, coupled=trial.coupled
@@ -52,7 +58,8 @@ def macs(model):
         return None
 
 
-def _prune(model, trial: TrialSettings, dataset=None, only=None):
+def _prune(model, trial: TrialSettings, dataset=None, part=1.0, **options):
+    """The network pruned by a part of the ratios; `options` are those of `pruning.prune`."""
     criterion: Any = trial.criterion
     seed = trial.baseline.seed
     needed = samples.for_criterion(criterion, model, dataset, seed) if dataset else {}
@@ -62,13 +69,13 @@ def _prune(model, trial: TrialSettings, dataset=None, only=None):
             needed = {"images": samples.training_images(dataset, seed, COMPENSATION_IMAGES)[0]}
         return pruning.prune(
             model,
-            trial.pruning_ratio,
-            layer_ratios=trial.ratios,
+            part * trial.pruning_ratio,
+            layer_ratios={pattern: part * ratio for pattern, ratio in trial.ratios.items()},
             criterion=criterion,
             strategy=trial.strategy,
             coupled=trial.coupled,
-            only=only,
             compensate=bool(trial.compensate),
             seed=seed,
             **needed,
+            **options,
         )

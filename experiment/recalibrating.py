@@ -15,8 +15,8 @@ def recalibrate(trial: Trial, dataset, count):
     """Measure the networks of a finished trial with new statistics; returns its record.
 
     The stored networks are unchanged. The network right after the cut is not stored: the stored
-    baseline is pruned again. Of an iterative schedule this is not possible, because the last cut
-    follows a retraining.
+    baseline is pruned again. Of an iterative or stepwise schedule this is not possible, because the
+    last cut follows a retraining.
 
     Args:
         trial: study.Trial; its network and its baseline are stored. Its record is stored again.

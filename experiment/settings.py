@@ -10,6 +10,8 @@ from experiment import checks, layer_ratios
 from experiment.fields import TRAIN, Switch, setting
 from experiment.recipe import Recipe
 
+STEPS = 4  # of a stepwise schedule, if their number is not given
+
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineSettings:
@@ -151,9 +153,20 @@ class TrialSettings:
     schedule: str = setting(
         "--schedule",
         default="one-shot",
-        choices=["one-shot", "iterative"],
-        help="Prune all layers at once, then retrain (one-shot, default), or prune one layer after "
-        "the other and retrain Epoch2 epochs after each (iterative). Example: --schedule iterative",
+        choices=["one-shot", "iterative", "stepwise"],
+        help="Prune all layers at once, then retrain (one-shot, default); or prune one layer after "
+        "the other and retrain Epoch2 epochs after each (iterative); or prune all layers in "
+        "several equal steps, and retrain after each (stepwise). Example: --schedule stepwise",
+    )
+    steps: int = setting(
+        "--steps",
+        default=lambda row: (row.get("schedule") == "stepwise") * STEPS,
+        name="steps{}",
+        type=checks.steps,
+        metavar="N",
+        help="With --schedule stepwise: number of steps (default 4). After step k of N, k / N of "
+        "the filters to remove are gone, rounded up. Epoch2 is divided among the steps; if it "
+        "cannot be divided evenly, the last ones have an epoch more. Example: --steps 5",
     )
     control: str = setting(
         "--control",
@@ -191,12 +204,15 @@ class TrialSettings:
         """`{layer name or glob: ratio}`, the ratios of single layers."""
         return layer_ratios.parsed(self.layer_ratios)
 
-    @property
-    def retraining(self):
-        """The Recipe of the retraining, of each stage if there are several."""
+    def retraining(self, stage=0):
+        """The Recipe of the retraining after a stage of the schedule, counted from 0.
+
+        In each stage of an iterative schedule it has `epoch2` epochs, in all steps of a stepwise
+        schedule together.
+        """
         return dataclasses.replace(
             self.baseline.recipe,
-            epochs=self.epoch2,
+            epochs=(self.epoch2 + stage) // self.steps if self.steps else self.epoch2,
             learning_rate=self.retrain_learning_rate,
             lr_schedule=self.retrain_schedule,
         )

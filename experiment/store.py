@@ -45,7 +45,7 @@ class Entry:
 
     @property
     def stages_file(self):
-        """The CSV of the accuracies after each stage of an iterative schedule."""
+        """The CSV of the accuracies after each stage of an iterative or stepwise schedule."""
         return self._file("_stages.csv")
 
     @property

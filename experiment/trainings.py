@@ -139,13 +139,13 @@ def make_trial(trial: Trial, dataset, callbacks=()):
 
 
 def prune_and_retrain(baseline, dataset, trial: Trial, callbacks=()):
-    """The pruned and retrained network; layers are pruned at once, or one after the other.
+    """The network that is pruned and retrained as the schedule says.
 
     Args:
         baseline: Keras model.
         dataset: Dataset.
-        trial: study.Trial; the backups of its trainings are beside it, and of an iterative schedule
-            a CSV with the accuracies after each stage. Another CSV is the history of its trainings.
+        trial: study.Trial; the backups of its trainings are beside it, and if it has several stages
+            a CSV with the accuracies after each. Another CSV is the history of its trainings.
         callbacks: Keras callbacks of every training.
 
     Returns:
@@ -153,25 +153,27 @@ def prune_and_retrain(baseline, dataset, trial: Trial, callbacks=()):
         its retraining, "retrain_seconds": of all, "best_epoch": number or None})`.
     """
     how, stages, retrained = trial.settings, [], []
+    in_stages = how.schedule != "one-shot"
     print(f"\n{log.how(fields.row(how))}")
     for layers, model in cuts(baseline, how, dataset):
         accuracy = pruned_accuracy = training.accuracy(model, *dataset.test)
         if how.epoch2:
-            of_stage = f"{layers} pruned: " if how.schedule == "iterative" else ""
+            recipe = how.retraining(len(stages))
+            of_stage = f"{layers} pruned: " if in_stages else ""
             print(
                 f"{of_stage}test accuracy before retraining {log.percent(pruned_accuracy)}; "
-                f"retraining, {log.epochs(how.epoch2)}"
+                f"retraining, {log.epochs(recipe.epochs)}"
             )
             backup = trial.entry.backup_file(len(stages))
-            retrained.append(_train(model, dataset, how.retraining, backup, callbacks))
+            retrained.append(_train(model, dataset, recipe, backup, callbacks))
             accuracy = training.accuracy(model, *dataset.test)
         accuracies = {"pruned_accuracy": pruned_accuracy, "accuracy": accuracy}
         stages.append({"layers": layers, "parameters": model.count_params()} | accuracies)
-        if how.schedule == "iterative":
+        if in_stages:
             shared = {"before": cost.parameters(baseline), "retrained": how.epoch2 > 0}
             print(log.stage(**stages[-1], **shared))
     remedy = "take --retrain-schedule cosine, more epochs (Epoch2) or a lower --retrain-lr"
-    if how.schedule == "iterative":
+    if in_stages:
         pd.DataFrame(stages).to_csv(trial.entry.stages_file, index=False)
     return model, accuracies | _finish(trial, model, dataset, retrained, accuracy, remedy)
 

@@ -55,7 +55,8 @@ def planned(structure, wanted: plan.Request, *, schedule, steps=1):
             cost, gone = _cost(structure), _none(structure)
         before = gone
         gone = selection.removed(structure, wanted, criteria.l1_norm, only=only, earlier=before)
-        plan.check_any_goes(structure, wanted, bool((gone != before).any()))
+        fresh = gone if wanted.full else gone & ~before  # a step may have nothing left to remove
+        plan.check_any_goes(structure, wanted, bool(fresh.any()))
         cuts.append(Cut(only, *cost(gone)))
     return cuts
 

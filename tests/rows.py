@@ -25,6 +25,7 @@ def row(**changes):
         "strategy": "independent",
         "compensate": "",
         "schedule": "one-shot",
+        "steps": 0,
         "learning_rate": 1e-05,
         "batch_size": 128,
         "epoch1": 35,

@@ -112,6 +112,16 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
         (["--validation", "20"], r"argument --validation: expected .* \(did you mean 0.2\?\)"),
         (["--nesterov"], "--nesterov requires --optimizer sgd, got adam; see"),
         (["--warmup", "30"], "--warmup: expected fewer epochs than Epoch2 30, got 30; see"),
+        (["--steps", "3"], "--steps requires --schedule stepwise, got one-shot; see"),
+        (["--schedule", "stepwise", "--steps", "1"], "argument --steps: expected a .* from 2, su"),
+        (
+            ["--schedule", "stepwise", "--steps", "31"],
+            "--steps: expected at most Epoch2 30, got 31; each step has an epoch or more; see",
+        ),
+        (
+            ["--schedule", "stepwise", "--warmup", "7"],
+            "--warmup: expected fewer epochs than Epoch2 / --steps 7, got 7;",
+        ),
         (["--warmup", "1.5"], "argument --warmup: expected a whole number from 0, such as 5, got"),
         (
             ["--label-smoothing", "1"],
@@ -232,6 +242,7 @@ def test_right_arguments_are_taken_in_any_order_with_options():
         "strategy": "independent",
         "compensate": "",
         "schedule": "one-shot",
+        "steps": 0,
         "control": "",
         "augment": "",
         "label_smoothing": 0.0,
@@ -272,6 +283,8 @@ def test_a_percentage_of_minus_zero_is_zero():
         (["--layer-ratios", "vgg16-A"], "layer_ratios", "vgg16-A"),
         (["--label-smoothing", "0.1"], "label_smoothing", 0.1),
         (["--class-weights", "balanced"], "class_weights", "balanced"),
+        (["--schedule", "stepwise"], "steps", 4),
+        (["--schedule", "stepwise", "--steps", "2"], "steps", 2),
     ],
 )
 def test_what_shapes_a_result_is_given(arguments, name, value):

@@ -35,6 +35,7 @@ GIVEN = {
     "strategy": "independent",
     "compensate": "",
     "schedule": "one-shot",
+    "steps": 0,
     "control": "",
     "epoch2": 30,
     "retrain_learning_rate": 0.001,

@@ -1,5 +1,6 @@
 """experiment/progress.py: the remaining part of a study, and the time left."""
 
+import dataclasses
 import os
 
 import numpy as np
@@ -68,6 +69,14 @@ def test_trials_that_are_not_retrained_take_no_epochs(tmp_path, monkeypatch):
     for baseline in grid.baselines:
         store_record(baseline, seconds=70.0)
     assert progress.in_words(grid, SIZES) == "1 of 4 trials done, 0 epochs left"
+
+
+def test_each_step_of_a_stepwise_schedule_takes_its_own_epochs_at_its_own_size(grid):
+    half, *_ = grid.trials
+    settings = dataclasses.replace(half.settings, schedule="stepwise", steps=4, epoch2=6)
+    sizes = Sizes(Size(9, 300), {0.5: [Size(9, macs) for macs in (250, 200, 150, 100)]})
+    trial = dataclasses.replace(half, settings=settings)
+    assert progress.trainings(trial, sizes) == [(1, 250), (1, 200), (2, 150), (2, 100)]
 
 
 def test_parallel_trials_take_at_least_the_time_of_a_baseline_and_its_longest_trial(grid):

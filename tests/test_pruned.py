@@ -13,7 +13,7 @@ from experiment.errors import UserError
 
 def trial(*options):
     """The settings of the first trial of a call with these options."""
-    given, _ = arguments.parse(["fashion", "0.01", "40", "1", "1", "0.5", *options])
+    given, _ = arguments.parse(["fashion", "0.01", "40", "1", "3", "0.5", *options])
     return grid.trials(given, dataset="few", content="")[0]
 
 
@@ -87,6 +87,21 @@ def test_each_stage_of_an_iterative_schedule_is_compensated(small, few):
         for before, after in zip([model, *stages], stages, strict=False)
     ]
     assert changed == [False, True]  # the last layer reads the second convolution
+
+
+def test_a_stepwise_schedule_goes_on_with_the_network_it_gave_to_the_shape_of_one_shot(small):
+    model = keras.models.load_model(small)
+    steps = pruned.cuts(model, trial("--schedule", "stepwise", "--steps", "3"))
+    found = []
+    for number in (1, 2, 3):
+        name, smaller = next(steps)
+        assert name == f"all layers (step {number} of 3)"
+        found.append([smaller.get_layer(each).filters for each in ("conv1", "conv2")])
+        if number > 1:
+            assert set(smaller.get_layer("conv1").bias.numpy()) == {7}
+        smaller.get_layer("conv1").bias.assign([7] * found[-1][0])  # as a retraining changes it
+    assert found == [[3, 5], [2, 4], [2, 3]]  # ceil(k / 6 * 4) and k filters less
+    assert not list(steps)
 
 
 def test_the_control_has_the_pruned_shape_and_new_weights(small):

@@ -52,7 +52,8 @@ VALUES = {
     "criterion": st.sampled_from([*criteria.OF_KERNELS, *criteria.OF_FEATURE_MAPS]),
     "strategy": st.sampled_from(["independent", "greedy"]),
     "compensate": st.sampled_from(["", "compensate"]),
-    "schedule": st.sampled_from(["one-shot", "iterative"]),
+    "schedule": st.sampled_from(["one-shot", "iterative", "stepwise"]),
+    "steps": st.sampled_from([0, 4, 8]),
     "control": st.sampled_from(["", "scratch"]),
     "epoch2": COUNTS,
     "retrain_learning_rate": RATES | st.none(),
@@ -66,7 +67,7 @@ def trial(values):
     values = values | {"content": hashlib.sha256(named.encode()).hexdigest()[:12]}
     if values["control"]:  # nothing is ranked
         ranking = dict.fromkeys(["criterion", "strategy", "compensate", "schedule"], "")
-        values |= ranking | {"retrain_learning_rate": None, "retrain_schedule": None}
+        values |= ranking | {"steps": 0, "retrain_learning_rate": None, "retrain_schedule": None}
     values["retrain_learning_rate"] = values["retrain_learning_rate"] or values["learning_rate"]
     values["retrain_schedule"] = values["retrain_schedule"] or values["lr_schedule"]
     return filled(TrialSettings, values)
@@ -138,6 +139,7 @@ BASELINE = BaselineSettings(
 TRIAL = TrialSettings(
     baseline=BASELINE,
     pruning_ratio=0.4,
+    steps=0,
     epoch2=30,
     retrain_learning_rate=0.001,
     retrain_schedule="constant",
@@ -182,6 +184,14 @@ def test_a_folder_is_named_after_what_shapes_the_baseline_but_defaults(recipe, p
     [
         (TRIAL, "pruned0.4_retrained30"),
         (CONTROL, "pruned0.4_scratch_retrained30"),
+        (
+            dataclasses.replace(TRIAL, schedule="stepwise", steps=4),
+            "pruned0.4_stepwise_retrained30",
+        ),
+        (
+            dataclasses.replace(TRIAL, schedule="stepwise", steps=5),
+            "pruned0.4_stepwise_steps5_retrained30",
+        ),
         (dataclasses.replace(TRIAL, pruning_ratio=0.0), "pruned0.0_retrained30"),
         (
             dataclasses.replace(
@@ -241,6 +251,7 @@ def test_a_row_holds_every_setting_by_its_column():
         "strategy": "independent",
         "compensate": "",
         "schedule": "one-shot",
+        "steps": 0,
         "control": "",
         "epoch2": 30,
         "retrain_learning_rate": 0.001,
@@ -278,8 +289,17 @@ def test_an_older_row_of_sgd_had_the_constants_of_the_scnnb_paper():
 def test_recipes_of_retraining_and_of_a_control_are_the_baselines_but_epochs_and_rate():
     other = dataclasses.replace(TRIAL, retrain_learning_rate=0.0001, retrain_schedule="step")
     changes = {"learning_rate": 0.0001, "lr_schedule": "step", "epochs": 30}
-    assert other.retraining == dataclasses.replace(RECIPE, **changes)
+    assert other.retraining() == dataclasses.replace(RECIPE, **changes)
     assert CONTROL.from_scratch == dataclasses.replace(RECIPE, epochs=65)
+
+
+def test_the_epochs_of_all_steps_are_those_of_one_shot_and_the_last_steps_have_one_more():
+    for steps, epochs in ((4, [7, 7, 8, 8]), (7, [4] * 5 + [5] * 2), (30, [1] * 30)):
+        trial = dataclasses.replace(TRIAL, schedule="stepwise", steps=steps)
+        assert [trial.retraining(stage).epochs for stage in range(steps)] == epochs
+    assert dataclasses.replace(trial, epoch2=0).retraining(29).epochs == 0
+    iterative = dataclasses.replace(TRIAL, schedule="iterative")
+    assert [iterative.retraining(stage).epochs for stage in range(3)] == [30] * 3
 
 
 def test_without_a_ranking_a_trial_has_the_usual_one():

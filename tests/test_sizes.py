@@ -270,10 +270,10 @@ def test_after_each_step_the_same_part_of_the_full_networks_filters_is_gone(filt
 def test_each_step_ranks_the_weights_that_the_network_has_by_then():
     full = network(lambda x: conv(4, x, "one"))
     kernel = np.ones(full.get_layer("one").kernel.shape, "float32")
-    full.get_layer("one").set_weights([kernel * [1, 2, 3, 4], [1, 2, 3, 4]])
+    full.get_layer("one").set_weights([kernel * [1, 2, 3, 4], np.arange(1, 5)])
     half = prune(full, 0.25, full=full)
     assert half.get_layer("one").bias.numpy().tolist() == [2, 3, 4]
-    half.get_layer("one").set_weights([kernel[..., 1:] * [5, 1, 5], [2, 3, 4]])
+    half.get_layer("one").set_weights([kernel[..., 1:] * [5, 1, 5], np.arange(2, 5)])
     assert prune(half, 0.5, full=full).get_layer("one").bias.numpy().tolist() == [2, 4]
 
 
