@@ -23,6 +23,8 @@ UNUSED = {  # with --sensitivity: flag and its name in the code
     "--steps": "steps",
     "--retrain-lr": "retrain_learning_rate",
     "--retrain-schedule": "retrain_schedule",
+    "--distill": "distill",
+    "--distill-temperature": "distill_temperature",
     "--control": "control",
     "--layer-ratios": "layer_ratios",
     "--dry-run": "dry_run",
@@ -177,6 +179,10 @@ def _refuse_settings(parser, args):
             f"--strategy greedy requires a --criterion of weights ({', '.join(criteria.OF_KERNELS)}"
             f"), got {unfit[0]}"
         )
+    if args.distill_temperature and not args.distill:
+        parser.error("--distill-temperature requires --distill")
+    if args.distill and not args.epoch2:
+        parser.error("--distill requires Epoch2 above 0: without retraining, nothing is distilled")
     for flag in ("momentum", "nesterov"):
         if getattr(args, flag) and args.optimizer != "sgd":
             parser.error(f"--{flag} requires --optimizer sgd, got {args.optimizer}")

@@ -48,6 +48,7 @@ def _trials(given, baseline: BaselineSettings, ratio):
     """Trials of one baseline and ratio: one for each criterion, and the control."""
     shared = ["layer_ratios", "coupled", "strategy", "compensate", "schedule", "steps"]
     shared += ["epoch2", "retrain_learning_rate", "retrain_schedule"]
+    shared += ["distill", "distill_temperature"]
     trial = TrialSettings(
         baseline=baseline, pruning_ratio=ratio, **{name: given[name] for name in shared}
     )
@@ -67,4 +68,6 @@ def _trials(given, baseline: BaselineSettings, ratio):
             steps=0,
             retrain_learning_rate=baseline.recipe.learning_rate,
             retrain_schedule=baseline.recipe.lr_schedule,
+            distill=0.0,
+            distill_temperature=0.0,
         )

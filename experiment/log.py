@@ -6,7 +6,7 @@ from experiment.settings import TrialSettings
 
 SAID_IF_UNUSUAL = (
     *("coupled", "strategy", "compensate", "schedule", "steps"),
-    *("retrain_learning_rate", "retrain_schedule"),
+    *("retrain_learning_rate", "retrain_schedule", "distill", "distill_temperature"),
 )
 UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 

@@ -40,6 +40,9 @@ def trainings(subject: Baseline | Trial, sizes):
     macs = [size.macs or 0 for size in sizes.after[settings.pruning_ratio]]
     if settings.control:
         return [(settings.from_scratch.epochs, macs[-1])]
+    if settings.distill:
+        # a step computes forwards and backwards, about three times the MACs; the baseline once
+        macs = [each + (sizes.full.macs or 0) // 3 for each in macs]
     return [(settings.retraining(stage).epochs, each) for stage, each in enumerate(macs)]
 
 

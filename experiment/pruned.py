@@ -41,7 +41,7 @@ def cuts(model, trial: TrialSettings, dataset=None):
     if not stages:
         raise UserError(f"{model.name}: it has no convolution that could lose a filter")
     for only in stages:
-        model = _prune(model, trial, dataset, only)
+        model = _prune(model, trial, dataset, only=only)
         yield " ".join(only), model
 
 

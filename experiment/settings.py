@@ -11,6 +11,7 @@ from experiment.fields import TRAIN, Switch, setting
 from experiment.recipe import Recipe
 
 STEPS = 4  # of a stepwise schedule, if their number is not given
+TEMPERATURE = 4.0  # of --distill, if it is not given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +198,28 @@ class TrialSettings:
         choices=["constant", "cosine", "step"],
         help="Learning rate during the retraining, as --lr-schedule has it (default: the same). "
         "Example: --retrain-schedule constant",
+    )
+    distill: float = setting(
+        "--distill",
+        group=TRAIN,
+        default=0.0,
+        name="distill{}",
+        type=checks.weight,
+        metavar="WEIGHT",
+        help="Retrain against the probabilities of the baseline, too: this part of the loss "
+        "compares with them, the rest with the labels, 0 < weight <= 1 (default: none). 0.9 is "
+        "usual: Hinton et al. 2015 found a small weight of the labels best. Example: --distill 0.9",
+    )
+    distill_temperature: float = setting(
+        "--distill-temperature",
+        group=TRAIN,
+        default=lambda row: (row.get("distill", 0) > 0) * TEMPERATURE,
+        name="temperature{}",
+        type=checks.temperature,
+        metavar="T",
+        help="With --distill: both networks' logits are divided by it before they are compared, a "
+        "number above 0 (default 4, a usual one); the higher, the more the improbable classes "
+        "count. Example: --distill-temperature 2",
     )
 
     @property

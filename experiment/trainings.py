@@ -21,6 +21,7 @@ from experiment.store import Entry
 from experiment.study import Baseline, Trial
 from pruning import cost, timing
 from scnnb import training
+from scnnb.teacher import Teacher
 
 # class or words of TensorFlow, JAX, PyTorch on a GPU and on a processor
 OUT_OF_MEMORY = re.compile("ResourceExhausted|RESOURCE_EXHAUSTED|OutOfMemory|can't allocate memory")
@@ -154,6 +155,7 @@ def prune_and_retrain(baseline, dataset, trial: Trial, callbacks=()):
     """
     how, stages, retrained = trial.settings, [], []
     in_stages = how.schedule != "one-shot"
+    teacher = how.distill and Teacher(baseline, how.distill, how.distill_temperature)
     print(f"\n{log.how(fields.row(how))}")
     for layers, model in cuts(baseline, how, dataset):
         accuracy = pruned_accuracy = training.accuracy(model, *dataset.test)
@@ -165,7 +167,7 @@ def prune_and_retrain(baseline, dataset, trial: Trial, callbacks=()):
                 f"retraining, {log.epochs(recipe.epochs)}"
             )
             backup = trial.entry.backup_file(len(stages))
-            retrained.append(_train(model, dataset, recipe, backup, callbacks))
+            retrained.append(_train(model, dataset, recipe, backup, callbacks, teacher=teacher))
             accuracy = training.accuracy(model, *dataset.test)
         accuracies = {"pruned_accuracy": pruned_accuracy, "accuracy": accuracy}
         stages.append({"layers": layers, "parameters": model.count_params()} | accuracies)
@@ -201,9 +203,9 @@ def now():
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def _train(model, dataset, recipe: Recipe, backup, callbacks):
+def _train(model, dataset, recipe: Recipe, backup, callbacks, teacher=None):
     """Train the model in place; returns its history, as `training.train` does."""
-    how = dataclasses.asdict(recipe) | {"validation": dataset.validation}
+    how = dataclasses.asdict(recipe) | {"validation": dataset.validation, "teacher": teacher}
     try:
         history = training.train(model, dataset, **how, backup=backup, callbacks=callbacks)
     except training.DivergedError as error:

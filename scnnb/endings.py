@@ -11,6 +11,7 @@ ACCEPTED = (
     "class probabilities by softmax, logits by a layer without activation, or for two classes one "
     "output by sigmoid or by a layer without activation"
 )
+SMALLEST = 1e-37  # probability; smaller numbers of float32 have fewer digits
 
 
 def _unchanged(values, mask=None):
@@ -49,6 +50,13 @@ class Ending:
         if self.outputs > 1:
             return outputs.argmax(axis=-1)
         return (outputs[:, 0] > (0.0 if self.logits else 0.5)).astype(int)
+
+    def as_logits(self, outputs):
+        """Logits of the same probabilities as outputs, float array (n, outputs).
+
+        Of several classes, logarithms of probabilities are logits, too.
+        """
+        return outputs if self.logits else np.log(np.maximum(outputs, SMALLEST))
 
     def possible(self, outputs):
         """Whether a network with this ending can return the outputs, float array (n, outputs)."""

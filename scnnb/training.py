@@ -14,6 +14,7 @@ from scnnb.backends import BACKEND
 from scnnb.backup import Backup
 from scnnb.batches import batches
 from scnnb.precision import computing_in
+from scnnb.teacher import answering
 from scnnb.validation import Validation
 
 OPTIMIZERS = {
@@ -48,6 +49,7 @@ def train(
     class_weights="",
     validation=None,
     best_epoch=False,
+    teacher=None,
     backup=None,
     callbacks=(),
 ):
@@ -86,6 +88,9 @@ def train(
         validation: None, or `(images, labels)` on which `accuracy` is measured after every epoch.
         best_epoch: whether the model gets the weights of the epoch with the highest accuracy on the
             validation images, the first of several, and not those of the last epoch.
+        teacher: None, or a Teacher whose answers the network learns beside the labels. It must have
+            the same outputs, and the result of a training that is continued is the same only if its
+            weights are.
         backup: None, or pathlib.Path of an `.npz` file that is written after every epoch; its
             folder exists.
         callbacks: Keras callbacks, called after the backup is written. If there are no
@@ -107,11 +112,13 @@ def train(
         OPTIMIZERS[optimizer](rate, weight_decay or None, momentum, bool(nesterov)),
         label_smoothing=label_smoothing,
         class_weights=losses.balanced(labels) if class_weights else None,
+        teacher=teacher,
     )
     settings = (
         *(epochs, batch_size, optimizer, learning_rate, augment, precision, images.shape),
         *(lr_schedule, warmup, weight_decay, momentum, nesterov),
         *(label_smoothing, class_weights, validation and len(validation[1]), best_epoch),
+        teacher and teacher[1:],
     )
     state = Backup(backup, copy, settings, keep_best=bool(best_epoch))
     if state.done:
@@ -133,9 +140,10 @@ def train(
         computing_in(precision, model) as lowered,
         BACKEND.kernels(model),
         endings.in_logits(model),
+        answering(teacher, precision, generator, images.shape[1:]) as source,
     ):
         history = copy.fit(
-            BACKEND.source(generator, images.shape[1:]),
+            BACKEND.source(source, images.shape[1:], copy.outputs[0].shape[-1] if teacher else 0),
             shuffle=False,  # the generator shuffles
             steps_per_epoch=steps,
             initial_epoch=state.done,
@@ -169,15 +177,15 @@ def accuracy(model, images, labels):
     return _measurement(model, images, labels)()
 
 
-def _compiled(model, optimizer, *, label_smoothing, class_weights):
+def _compiled(model, optimizer, *, label_smoothing, class_weights, teacher):
     """A model of the same layers that is compiled; arguments as `losses.loss` takes them."""
     with endings.in_logits(model):  # as the whole training is
         ending = endings.of(model)
     copy = keras.Model(model.inputs[0], model.outputs[0])
     copy.compile(
         optimizer=optimizer,
-        loss=losses.loss(ending, label_smoothing, class_weights),
-        metrics=[losses.accuracy(ending)],
+        loss=losses.loss(ending, label_smoothing, class_weights, teacher),
+        metrics=[losses.accuracy(ending, beside=bool(teacher))],
         jit_compile=BACKEND.jit_compile(),
     )
     return copy

@@ -22,7 +22,8 @@ class Backend:
         adam: function of `learning_rate` and `weight_decay`, returns the optimizer.
         jit_compile: function that returns the argument `jit_compile` of `compile`.
         source: function that returns the training data for `fit`. It takes a function that returns
-            a generator of batches `(images, labels)`, and the shape of an image.
+            a generator of batches `(images, labels)`, the shape of an image, and the number of a
+            teacher's outputs beside each label, or 0.
         kernels: function of the model, returns a context manager. The model is trained inside.
         answers: function of the model and the shape of an image. It returns a function of a batch
             of images, float32 array, that returns the outputs, float array (n, outputs).
@@ -33,7 +34,7 @@ class Backend:
     gpus: Callable
     adam: Callable = keras.optimizers.Adam
     jit_compile: Callable = lambda: "auto"
-    source: Callable = lambda generator, image_shape: generator()
+    source: Callable = lambda generator, image_shape, outputs=0: generator()
     kernels: Callable = contextlib.nullcontext
     answers: Callable = _answers
     callbacks: Callable = lambda seed: []

@@ -20,11 +20,13 @@ def jit_compile():
     return "auto" if devices() else False
 
 
-def source(generator, image_shape):
+def source(generator, image_shape, outputs=0):
     """The batches as tf.data.Dataset; the next ones are made while the network trains on one."""
     shapes = (
         tf.TensorSpec((None, *image_shape), tf.float32),
-        tf.TensorSpec((None,), tf.int32),
+        tf.TensorSpec((None, 1 + outputs), tf.float32)
+        if outputs
+        else tf.TensorSpec((None,), tf.int32),
     )
     options = tf.data.Options()
     # the thread of autotuning sleeps 10, 20, 40 ... ms, and an iterator waits for it at its end
