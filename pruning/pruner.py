@@ -1,6 +1,7 @@
 """Prune a trained network: find its groups, score and select the filters, cut the network."""
 
 import logging
+import numbers
 from collections.abc import Callable
 from typing import Any
 

@@ -46,6 +46,8 @@ def row(**changes):
         "momentum": 0.0,
         "nesterov": "",
         "retrain_schedule": "constant",
+        "distill": 0.0,
+        "distill_temperature": 0.0,
         "control": "",
         "augment": "",
         "label_smoothing": 0.0,

@@ -20,6 +20,7 @@ def of_two_seeds(recipe, ratios, epoch2):
             epoch2=epoch2,
             retrain_learning_rate=0.1,
             retrain_schedule="constant",
+            distill_temperature=0.0,
         )
         for seed in (0, 1)
         for ratio in ratios

@@ -122,6 +122,14 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
             ["--schedule", "stepwise", "--warmup", "7"],
             "--warmup: expected fewer epochs than Epoch2 / --steps 7, got 7;",
         ),
+        (["--distill", "0"], "argument --distill: expected a number above 0 and up to 1, such as"),
+        (
+            ["--distill", "1.1"],
+            "argument --distill: expected a number above 0 and up to 1, such as",
+        ),
+        (["--distill", "1", "--distill-temperature", "0"], "-temperature: expected a number above"),
+        (["--distill-temperature", "2"], "--distill-temperature requires --distill;"),
+        (["--distill", "0.9", "--sensitivity"], "--distill does not fit --sensitivity, which does"),
         (["--warmup", "1.5"], "argument --warmup: expected a whole number from 0, such as 5, got"),
         (
             ["--label-smoothing", "1"],
@@ -189,6 +197,12 @@ def test_a_control_from_scratch_needs_the_epochs_of_the_baseline(small, capsys):
         parse([*RIGHT, "--model", str(small), "--trained", "--control", "scratch"])
     assert ended.value.code == 2
     assert "--control scratch does not fit --trained: it needs Epoch1" in capsys.readouterr().err
+
+
+def test_without_retraining_nothing_is_distilled(capsys):
+    with pytest.raises(SystemExit):
+        parse([*RIGHT[:4], "0", "0.4", "--distill", "0.9"])
+    assert "--distill requires Epoch2 above 0: without retraining, " in capsys.readouterr().err
 
 
 def test_only_networks_by_name_are_normalised(small, capsys):
@@ -261,6 +275,8 @@ def test_right_arguments_are_taken_in_any_order_with_options():
         "momentum": 0.9,
         "nesterov": "",
         "retrain_schedule": "constant",
+        "distill": 0.0,
+        "distill_temperature": 0.0,
     }
     assert (options.csv, options.fresh, options.export, options.int8_io) == (None, False, [], False)
 
@@ -284,6 +300,9 @@ def test_a_percentage_of_minus_zero_is_zero():
         (["--label-smoothing", "0.1"], "label_smoothing", 0.1),
         (["--class-weights", "balanced"], "class_weights", "balanced"),
         (["--schedule", "stepwise"], "steps", 4),
+        (["--distill", "1"], "distill", 1.0),
+        (["--distill", "0.5"], "distill_temperature", 4.0),
+        (["--distill", "0.5", "--distill-temperature", "2"], "distill_temperature", 2.0),
         (["--schedule", "stepwise", "--steps", "2"], "steps", 2),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from keras import layers
 
 from scnnb import backup, training
+from scnnb.teacher import Teacher
 
 OPTIONS = {
     "epochs": 4,
@@ -39,6 +40,12 @@ def built(seed=1, dtype="float32"):
     stack += [layers.GaussianNoise(0.1, **of), layers.Flatten(**of), layers.Dropout(0.5, **of)]
     head = layers.Dense(2, "softmax", **of)
     return keras.Sequential([keras.Input((8, 8, 1)), *stack, head])
+
+
+def taught(options):
+    """The options of `train`; a teacher, `(weight, temperature)`, gets a network."""
+    teacher = options.get("teacher")
+    return options | {"teacher": teacher and Teacher(built(seed=5), *teacher)}
 
 
 def weights(model):
@@ -73,12 +80,13 @@ def kill_in(epoch, batch):
         pytest.param({}, marks=pytest.mark.slow),
         {"lr_schedule": "cosine", "warmup": 2, "weight_decay": 0.1, "validation": VALIDATION},
         {"optimizer": "sgd", "augment": "crop-flip", "momentum": 0.9, "lr_schedule": "step"},
+        {"augment": "crop-flip", "precision": "bfloat16", "teacher": (0.9, 4.0)},
     ],
 )
 def test_a_resumed_training_has_exactly_the_weights_of_an_uninterrupted_one(
     dataset, tmp_path, capsys, changes
 ):
-    options = OPTIONS | changes
+    options = taught(OPTIONS | changes)
     unbroken = built()
     history = training.train(unbroken, dataset, **options)
     expected = capsys.readouterr().out
@@ -283,6 +291,7 @@ def test_a_backup_gets_every_setting_of_its_training(dataset, tmp_path, monkeypa
         {"class_weights": "balanced"},
         {"validation": VALIDATION},
         {"validation": VALIDATION, "best_epoch": True},
+        {"teacher": (0.9, 4.0)},
     ]
     given = []
 
@@ -293,7 +302,7 @@ def test_a_backup_gets_every_setting_of_its_training(dataset, tmp_path, monkeypa
     monkeypatch.setattr(training, "Backup", stop)
     for change in changes:
         with pytest.raises(Killed):
-            training.train(built(), dataset, **OPTIONS | change, backup=tmp_path / "a.npz")
+            training.train(built(), dataset, **taught(OPTIONS | change), backup=tmp_path / "a.npz")
     assert len(set(given)) == len(changes)
 
 

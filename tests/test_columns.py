@@ -14,7 +14,7 @@ def test_the_columns_are_these_in_this_order(tmp_path):
         "dataset,model,optimizer,learning_rate,lr_schedule,warmup,weight_decay,momentum,nesterov,"
         "batch_size,augment,label_smoothing,class_weights,precision,epoch_taken,epoch1,pixels,normalize,validation,backend,"
         "seed,content,pruning_ratio,layer_ratios,coupled,criterion,strategy,compensate,schedule,steps,control,epoch2,"
-        "retrain_learning_rate,retrain_schedule,parameters_removed,macs_removed,accuracy_drop,parameters,accuracy,"
+        "retrain_learning_rate,retrain_schedule,distill,distill_temperature,parameters_removed,macs_removed,accuracy_drop,parameters,accuracy,"
         "pruned_accuracy,baseline_parameters,baseline_accuracy,macs,baseline_macs,baseline_seconds,retrain_seconds,finished_at,keras,"
         "backend_version,model_bytes,latency_ms,baseline_latency_ms,throughput,baseline_throughput,"
         "peak_memory_mb,validation_accuracy,best_epoch,machine,litert_bytes,litert_accuracy,litert_latency_ms,litert_int8_bytes,"

@@ -40,6 +40,8 @@ GIVEN = {
     "epoch2": 30,
     "retrain_learning_rate": 0.001,
     "retrain_schedule": "constant",
+    "distill": 0.0,
+    "distill_temperature": 0.0,
     "seed": [3],
     "trained": False,
 }
@@ -97,6 +99,8 @@ def test_each_ratio_has_one_control_that_is_not_ranked_and_trained_at_the_first_
         control="scratch",
         retrain_learning_rate=0.0001,
         retrain_schedule="cosine",
+        distill=0.9,
+        distill_temperature=2.0,
     )
     assert in_short(made) == [
         *[(3, 0.0, "l1", ""), (3, 0.0, "", "scratch")],
@@ -104,6 +108,7 @@ def test_each_ratio_has_one_control_that_is_not_ranked_and_trained_at_the_first_
     ]
     assert made[-1] == CONTROL
     assert [each.retrain_learning_rate for each in made[:1] + made[2:4]] == [0.0001] * 3
+    assert [each.distill for each in made] == [0.9, 0.0, 0.9, 0.9, 0.0]
 
 
 def test_a_baseline_that_is_trained_already_has_no_epochs_and_a_file_its_name():

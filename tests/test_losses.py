@@ -10,6 +10,7 @@ from keras import layers
 
 from scnnb import losses, training
 from scnnb.endings import Ending
+from scnnb.teacher import Teacher
 from tests.test_endings import ENDS, network
 
 LEAST = {"epochs": 1, "optimizer": "sgd", "learning_rate": 1.0, "augment": ""}
@@ -39,11 +40,17 @@ def step(name, logit, labels, **options):
 
     The images are ones. The logit of class 1 is that of the last weight alone.
     """
+    model = silent(name)
+    model.weights[-1].assign([0, logit] if ENDS[name][0].outputs == 2 else [logit])
+    return changed_by_a_step(model, model.weights[-1], labels, **options)
+
+
+def silent(name):
+    """The network of `ENDS` with all weights 0."""
     model = network(name)
     for weight in model.weights:
         weight.assign(np.zeros(weight.shape))
-    model.weights[-1].assign([0, logit] if ENDS[name][0].outputs == 2 else [logit])
-    return changed_by_a_step(model, model.weights[-1], labels, **options)
+    return model
 
 
 def changed_by_a_step(model, weight, labels, **options):
@@ -80,6 +87,41 @@ def test_loss_gradient_and_accuracy_of_a_training_are_those_worked_out_by_hand(n
     assert logs["loss"] == pytest.approx(loss, abs=1e-5)
     assert changed == pytest.approx(gradient, abs=1e-4)
     assert logs["accuracy"] == 0.25  # without weights: all are taken for class 1
+
+
+# logits ln 9 of the network and 0 of the teacher; the probabilities of class 1 are 3/4 and 1/2 at
+# temperature 2, where the divergence is ln(4/3) / 2, and 0.9 without
+LN9, LN10, LN109 = math.log(9), math.log(10), math.log(10 / 9)
+DISTILLED = 0.75 * (3 * LN10 + LN109) / 4 + 0.25 * 4 * LN43 / 2
+OF_DISTILLED = 0.75 * (3 * 0.9 - 0.1) / 4 + 0.25 * 2 * (3 / 4 - 1 / 2)
+
+
+@pytest.mark.parametrize("ending", [Ending(2, False), Ending(2, True), Ending(1, True)])
+def test_the_loss_of_a_taught_network_is_that_worked_out_by_hand(ending):
+    outputs = np.array([[0, LN9][-ending.outputs :] if ending.logits else [0.1, 0.9]] * 4)
+    outputs = outputs.astype("float32")
+    targets = np.zeros((4, 1 + ending.outputs), "float32")
+    targets[3, 0] = 1
+    result = losses.loss(ending, teacher=Teacher(None, 0.25, 2.0))(targets, outputs)
+    assert np.mean(numbers(result)) == pytest.approx(DISTILLED, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["softmax", "logits", "sigmoid", "logit"])
+def test_a_training_learns_from_labels_and_from_its_teacher(name):
+    teacher = silent(name)
+    logs, changed = step(name, LN9, [0, 0, 0, 1], teacher=Teacher(teacher, 0.25, 2.0))
+    assert logs["loss"] == pytest.approx(DISTILLED, abs=1e-5)
+    assert changed == pytest.approx(OF_DISTILLED, abs=1e-4)
+    assert logs["accuracy"] == 0.25
+    assert all((weight == 0).all() for weight in teacher.get_weights())
+
+
+@pytest.mark.parametrize("name", ["softmax", "sigmoid"])
+def test_a_network_that_answers_as_its_teacher_learns_nothing_without_labels(name):
+    teacher = silent(name)
+    teacher.weights[-1].assign([0, 1.5][-ENDS[name][0].outputs :])
+    logs, changed = step(name, 1.5, [0, 0, 1], teacher=Teacher(teacher, 1.0, 3.0))
+    assert (logs["loss"], changed) == pytest.approx((0, 0), abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["activation softmax", "activation sigmoid"])

@@ -77,6 +77,9 @@ def test_each_step_of_a_stepwise_schedule_takes_its_own_epochs_at_its_own_size(g
     sizes = Sizes(Size(9, 300), {0.5: [Size(9, macs) for macs in (250, 200, 150, 100)]})
     trial = dataclasses.replace(half, settings=settings)
     assert progress.trainings(trial, sizes) == [(1, 250), (1, 200), (2, 150), (2, 100)]
+    trial = dataclasses.replace(half, settings=dataclasses.replace(settings, distill=0.9))
+    # the full network computes forwards, too: a third of the time of its own step
+    assert progress.trainings(trial, sizes) == [(1, 350), (1, 300), (2, 250), (2, 200)]
 
 
 def test_parallel_trials_take_at_least_the_time_of_a_baseline_and_its_longest_trial(grid):

@@ -58,6 +58,8 @@ VALUES = {
     "epoch2": COUNTS,
     "retrain_learning_rate": RATES | st.none(),
     "retrain_schedule": SCHEDULES | st.none(),
+    "distill": st.sampled_from([0.0, 0.5, 0.9]),
+    "distill_temperature": st.sampled_from([0.0, 2.0, 4.0]),
 }
 
 
@@ -67,7 +69,8 @@ def trial(values):
     values = values | {"content": hashlib.sha256(named.encode()).hexdigest()[:12]}
     if values["control"]:  # nothing is ranked
         ranking = dict.fromkeys(["criterion", "strategy", "compensate", "schedule"], "")
-        values |= ranking | {"steps": 0, "retrain_learning_rate": None, "retrain_schedule": None}
+        values |= ranking | {"steps": 0, "distill": 0.0, "distill_temperature": 0.0}
+        values |= {"retrain_learning_rate": None, "retrain_schedule": None}
     values["retrain_learning_rate"] = values["retrain_learning_rate"] or values["learning_rate"]
     values["retrain_schedule"] = values["retrain_schedule"] or values["lr_schedule"]
     return filled(TrialSettings, values)
@@ -143,6 +146,7 @@ TRIAL = TrialSettings(
     epoch2=30,
     retrain_learning_rate=0.001,
     retrain_schedule="constant",
+    distill_temperature=0.0,
 )
 CONTROL = dataclasses.replace(TRIAL, control="scratch", criterion="", strategy="", schedule="")
 
@@ -191,6 +195,14 @@ def test_a_folder_is_named_after_what_shapes_the_baseline_but_defaults(recipe, p
         (
             dataclasses.replace(TRIAL, schedule="stepwise", steps=5),
             "pruned0.4_stepwise_steps5_retrained30",
+        ),
+        (
+            dataclasses.replace(TRIAL, distill=0.9, distill_temperature=4.0),
+            "pruned0.4_retrained30_distill0.9",
+        ),
+        (
+            dataclasses.replace(TRIAL, distill=0.9, distill_temperature=2.0),
+            "pruned0.4_retrained30_distill0.9_temperature2.0",
         ),
         (dataclasses.replace(TRIAL, pruning_ratio=0.0), "pruned0.0_retrained30"),
         (
@@ -256,6 +268,8 @@ def test_a_row_holds_every_setting_by_its_column():
         "epoch2": 30,
         "retrain_learning_rate": 0.001,
         "retrain_schedule": "constant",
+        "distill": 0.0,
+        "distill_temperature": 0.0,
     }
     assert [*fields.row(BASELINE)] == [*fields.row(TRIAL)][:22] == BASELINE_SETTINGS
 

@@ -38,30 +38,33 @@ def test_every_training_gets_its_weights_epochs_and_learning_rate(few, small, ca
     def train(model, dataset, *, epochs, learning_rate, augment, label_smoothing, **others):
         assert augment and label_smoothing == 0.1 and others["class_weights"] == "balanced"
         old = np.isin(model.get_layer("conv1").get_weights()[0], original).all()
-        trainings.append((model.count_params(), epochs, learning_rate, old))
+        trainings.append((model.count_params(), epochs, learning_rate, old, others["teacher"]))
         return [{"epoch": 1, "loss": 1.0, "training_accuracy": 0.0, "seconds": 1.0, "taken": 1}]
 
     monkeypatch.setattr(training, "train", train)
     arguments = (few, "0.01", 40, 7, 3, 0.5, "--model", small, "--retrain-lr", "0.02")
     for schedule in ("one-shot", "iterative"):
         options = ("--schedule", schedule, "--control", "scratch", "--augment", "flip")
-        options += ("--label-smoothing", "0.1", "--class-weights", "balanced")
+        options += ("--label-smoothing", "0.1", "--class-weights", "balanced", "--distill", "0.5")
         call(small.parent, *arguments, *options)
-    assert trainings == [
-        (332, 7, 0.01, True),
-        (117, 3, 0.02, True),
-        (117, 10, 0.01, False),
-        (204, 3, 0.02, True),
-        (117, 3, 0.02, True),
+    teachers = [teacher for *_, teacher in trainings if teacher]
+    assert {teacher[1:] for teacher in teachers} == {(0.5, 4.0)}
+    assert {teacher.model.count_params() for teacher in teachers} == {332}
+    assert [(*training, bool(teacher)) for *training, teacher in trainings] == [
+        (332, 7, 0.01, True, False),
+        (117, 3, 0.02, True, True),
+        (117, 10, 0.01, False, False),
+        (204, 3, 0.02, True, True),
+        (117, 3, 0.02, True, True),
     ]  # the second control is the first
     (folder,) = (small.parent / "results").glob("few_*")
     histories = {file.name: file.read_text() for file in folder.glob("*_history.csv")}
     once = "epoch,loss,training_accuracy,seconds,taken\n1,1.0,0.0,1.0,1\n"
     assert histories == {
         "baseline_history.csv": once,
-        "pruned0.5_retrained3_lr0.02_history.csv": once,
+        "pruned0.5_retrained3_lr0.02_distill0.5_history.csv": once,
         "pruned0.5_scratch_retrained3_history.csv": once,
-        "pruned0.5_iterative_retrained3_lr0.02_history.csv": (
+        "pruned0.5_iterative_retrained3_lr0.02_distill0.5_history.csv": (
             "stage,epoch,loss,training_accuracy,seconds,taken\n"
             "1,1,1.0,0.0,1.0,1\n2,1,1.0,0.0,1.0,1\n"
         ),
