@@ -39,6 +39,7 @@ class Channels:
         coupled: pairs of int arrays of equal length: channels at the same index are coupled.
         not_prunable: list of NotPrunable; each reason names the layer.
         changes_at: list of the pairs in the rules' `Flow.changes_at`.
+        parts: list of the int arrays in the rules' `Flow.parts`.
     """
 
     size: int
@@ -48,6 +49,7 @@ class Channels:
     coupled: list
     not_prunable: list
     changes_at: list
+    parts: list
 
 
 def number(network):
@@ -62,14 +64,17 @@ def number(network):
     numbers = _Numbers()
     features = {tensor: numbers.opaque(tensor) for tensor in network.inputs}
     not_prunable = [NotPrunable(each.channels, FROM_INPUT) for each in features.values()]
-    entering, flows, members, coupled, changes_at, unsupported = {}, {}, {}, [], [], {}
+    entering, flows, members, unsupported, constants = {}, {}, {}, {}, {}
+    coupled, changes_at, parts = [], [], []
     for call in network.calls:
         layer, incoming = id(call.layer), [features[tensor] for tensor in call.inputs]
         nested = graph.is_functional(call.layer)
         try:
             flow = None if nested else _flow(call, incoming, numbers.of(call.layer))
-            if nested or flow.weights or flow.config:
+            if nested or flow.weights or flow.config or flow.constants:
                 coupled += _alike(incoming, entering.setdefault(layer, incoming))
+            if not nested and flow.constants:
+                _check_the_same(call.constants, constants.setdefault(layer, call.constants))
         except ValueError as error:
             unsupported[layer] = f"{call}: {error}"
             outgoing = {tensor: numbers.opaque(tensor) for tensor in call.outputs}
@@ -79,13 +84,14 @@ def number(network):
         if nested:  # the calls inside it come next in `network.calls`
             features.update(zip(call.outputs, incoming, strict=True))
             continue
-        (output,) = call.outputs
-        features[output] = Features(output.shape, flow.channels, flow.axis)
+        for output, outgoing in zip(call.outputs, _outputs(flow), strict=True):
+            features[output] = Features(output.shape, outgoing, flow.axis)
         flows.setdefault(layer, flow)
         if flow.filters:
             members.setdefault(layer, Member(call, flow))
         coupled += flow.coupled
         changes_at += flow.changes_at
+        parts += flow.parts
         not_prunable += [
             each._replace(reason=f"{call}: {each.reason}") for each in flow.not_prunable
         ]
@@ -95,7 +101,9 @@ def number(network):
         not_prunable += [NotPrunable(given, reason, True) for given in numbers.given[layer]]
     not_prunable += [NotPrunable(features[each].channels, TO_OUTPUT) for each in network.outputs]
     members = {member.call.path: member for member in members.values()}
-    return Channels(numbers.size, entering, flows, members, coupled, not_prunable, changes_at)
+    return Channels(
+        numbers.size, entering, flows, members, coupled, not_prunable, changes_at, parts
+    )
 
 
 def why_unfit(layer):
@@ -156,9 +164,13 @@ def _flow(call, incoming, new):
 
 def _fits(flow, call):
     weights = getattr(call.layer, "weights", ())
+    outputs = _outputs(flow)
     return (
-        len(call.outputs) == 1
-        and call.outputs[0].shape[flow.axis] == len(flow.channels)
+        len(call.outputs) == len(outputs)
+        and all(
+            len(output.shape) >= -flow.axis and output.shape[flow.axis] == len(channels)
+            for output, channels in zip(call.outputs, outputs, strict=True)
+        )
         and len(weights) == len(flow.weights)
         and all(
             weight.shape[axis] == len(channels)
@@ -166,6 +178,16 @@ def _fits(flow, call):
             for axis, channels in axes.items()
         )
     )
+
+
+def _outputs(flow):
+    return (flow.channels,) if flow.outputs is None else flow.outputs
+
+
+def _check_the_same(constants, first):
+    """Raise ValueError if an operation is called again with other constants."""
+    if list(map(id, constants)) != list(map(id, first)):
+        raise ValueError("its calls have different constants; create an operation for each call")
 
 
 def _alike(incoming, first):

@@ -43,6 +43,26 @@ def copied(layer, changes):
         return _as_object(layer)
 
 
+class Recalled:
+    """A plain operation whose calls get other constants, such as `x + array` with fewer values.
+
+    Args:
+        operation: Keras operation.
+        constants: list of what takes the place of the constants, in their order.
+    """
+
+    def __init__(self, operation, constants):  # noqa: D107
+        self.name, self.operation, self.constants = operation.name, operation, constants
+
+    def __call__(self, *args, **kwargs):
+        """The outputs of the operation."""
+        constants = iter(self.constants)
+        args, kwargs = keras.tree.map_structure(
+            lambda a: a if isinstance(a, keras.KerasTensor) else next(constants), (args, kwargs)
+        )
+        return self.operation(*args, **kwargs)
+
+
 def _from_config(layer, changes):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The object being serialized includes a `lambda`")

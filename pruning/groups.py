@@ -20,7 +20,8 @@ computation. The rule of each layer says which numbers are along the channel axi
 Coupled channels form one *unit*, the smallest thing that can be removed. Units with filters of the
 same layers form a *group*. The units of a group are ranked against each other. A plain convolution
 is a group of its own, with one unit per filter. A concatenation couples no channels: each of its
-inputs stays in its own group.
+inputs stays in its own group. A split or slice of channels makes groups: each part is ranked by
+itself, and keeps at least one unit.
 """
 
 import functools
@@ -136,10 +137,14 @@ def _groups(channels, unit_of):
     for each in sorted(channels.not_prunable, key=lambda each: not each.unsupported):
         for unit in unit_of[each.channels].tolist():
             reasons[unit] = each.reason, each.unsupported
+    apart = defaultdict(tuple)  # unit: the parts that it is in
+    for index, part in enumerate(channels.parts):
+        for unit in np.unique(unit_of[part]).tolist():
+            apart[unit] += (index,)
     groups = defaultdict(list)
     for unit, indices in inside.items():
-        groups[tuple(indices), *reasons.get(unit, ("", False))].append(unit)
+        groups[tuple(indices), *reasons.get(unit, ("", False)), apart[unit]].append(unit)
     return [
         Group([members[i] for i in sorted(set(indices))], np.array(units), reason, unsupported)
-        for (indices, reason, unsupported), units in groups.items()
+        for (indices, reason, unsupported, _), units in groups.items()
     ]

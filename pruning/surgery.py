@@ -155,7 +155,8 @@ def _smaller_layer(layer, flow, stays):
     try:
         if hasattr(layer, "adapt") and rule_for(layer) is None:
             raise ValueError("its weights do not hold what it learned; apply it before the model")
-        return copies.copied(layer, changes)
+        new = copies.copied(layer, changes)
+        return copies.Recalled(new, flow.constants(stays)) if flow and flow.constants else new
     except Exception as error:  # the layer of a user may raise anything
         raise ValueError(
             f"{layer.name} ({type(layer).__name__}): it cannot be copied: {error}"

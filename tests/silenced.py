@@ -21,7 +21,13 @@ READERS = (
 )
 DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 MOVERS = (layers.Flatten, layers.Reshape, layers.Permute, layers.Concatenate)
+MOVES = (  # plain operations
+    *("Pad Concatenate Stack Reshape Transpose Swapaxes Moveaxis ExpandDims Squeeze").split(),
+    *("GetItem Take Split Unstack Tile Repeat Flip").split(),
+)
+REDUCTIONS = ("Mean", "Sum", "Max", "Min", "Var", "Std", "Prod", "Median", "Logsumexp", "Argmax")
 MEETINGS = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "CustomScaleLayer")
+MEETINGS += ("Divide", "TrueDivide", "Power", "Where", "Greater", "Less")
 
 
 def randomise(model, gain=1.0, seed=0):
@@ -116,7 +122,14 @@ def _silenced(model, kept, prefix, dead_inputs):
         if isinstance(layer, (*READERS, *DEPTHWISE)):
             args = [args[0] * (1 - masks[0]), *args[1:]]
         output = layer(*args, **kwargs)
-        dead[id(output)] = _after(layer, path, masks, (1, *output.shape[1:]), kept)
+        if isinstance(layer, MOVERS) or type(layer).__name__ in MOVES:
+            moved = keras.tree.map_structure(lambda a: dead.get(id(a), a), (args, kwargs))
+            after = [
+                keras.ops.convert_to_numpy(m) for m in keras.tree.flatten(_called(layer, moved))
+            ]
+        else:
+            after = [_after(layer, path, masks, (1, *output.shape[1:]), kept)]
+        dead.update((id(o), d) for o, d in zip(keras.tree.flatten(output), after, strict=True))
         return output
 
     copied = keras.models.clone_model(
@@ -127,6 +140,10 @@ def _silenced(model, kept, prefix, dead_inputs):
             layer.set_weights(kernels[layer.name].get_weights())
     _finalize(copied)
     return copied, [dead[id(output)] for output in copied.outputs]
+
+
+def _called(layer, arguments):
+    return layer(*arguments[0], **arguments[1])
 
 
 def _finalize(model):
@@ -148,10 +165,13 @@ def _after(layer, path, masks, shape, kept):
         if path in kept:
             after[..., np.setdiff1d(np.arange(shape[-1]), kept[path])] = 1
         return after
-    if isinstance(layer, MOVERS) or type(layer).__name__ == "Pad":
-        return keras.ops.convert_to_numpy(layer(masks if len(masks) > 1 else masks[0]))
+    if type(layer).__name__ in REDUCTIONS:
+        axis, keepdims = (tuple(np.ravel(layer.axis).tolist()), layer.keepdims)
+        return masks[0].max(axis=axis, keepdims=keepdims)
     if type(layer).__name__ in MEETINGS:
         return np.broadcast_to(np.max(np.broadcast_arrays(*masks), axis=0), shape)
+    if not isinstance(layer, keras.Layer) and masks[0].shape == shape:
+        return masks[0]
     channels = masks[0].max(axis=tuple(range(masks[0].ndim - 1)))
     if isinstance(layer, DEPTHWISE):
         channels = np.repeat(channels, layer.depth_multiplier)

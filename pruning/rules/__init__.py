@@ -14,18 +14,17 @@ channels that are coupled. The library finds groups and cuts networks by these a
 
 from keras import layers
 
-from pruning.rules import convolutions, shapes, values
+from pruning.rules import convolutions, operations, shapes, values
 from pruning.rules.flow import (
     ELEMENTWISE,
-    ELEMENTWISE_NAMES,
     Features,
     Filters,
     Flow,
     NotPrunable,
-    merged,
     per_channel,
     same_channels,
 )
+from pruning.rules.operators import merged
 
 __all__ = [
     "ELEMENTWISE",
@@ -98,14 +97,7 @@ RULES = {
 }
 _UNEXPORTED = {  # class name of types of Keras that have no public name: plain operations, and
     # layers of keras.applications
-    **dict.fromkeys(
-        ["Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Maximum", "Minimum"], merged
-    ),
-    **dict.fromkeys(
-        ["".join(map(str.capitalize, name.split("_"))) for name in ELEMENTWISE_NAMES], same_channels
-    ),
-    "ReLU": same_channels,
-    "Pad": shapes.pad,
+    **operations.BY_NAME,
     "LayerScale": values.layer_scale,
     "CustomScaleLayer": merged,  # InceptionResNetV2: x + scale * y
 }

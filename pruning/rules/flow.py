@@ -79,6 +79,9 @@ class Flow:
     coupled       the channels that are removed together          ()
     not_prunable  the channels that stay, and why                 ()
     changes_at    when the rule returns something else            ()
+    outputs       the channels of each of several outputs         None
+    parts         channels of which at least one stays            ()
+    constants     the constants of a smaller operation's call     None
     ============  ==============================================  ============================
 
     If a rule does not fit a call, it raises ValueError with the reason, a sentence as in
@@ -98,6 +101,11 @@ class Flow:
         changes_at: pairs of an int array of channels and a number. If exactly so many of these
             channels stay, the rule returns something else for the smaller layer, not only fewer
             channels.
+        outputs: None, or a tuple of int arrays, the channels of each output, if a call has several.
+        parts: tuple of int arrays. At least one channel of each stays, because something reads
+            these channels alone: they are ranked apart from the others.
+        constants: None, or a function of `stays` that returns what takes the place of
+            `call.constants`. Only for plain operations, which are not layers.
     """
 
     channels: np.ndarray
@@ -108,6 +116,9 @@ class Flow:
     coupled: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
     not_prunable: tuple[NotPrunable, ...] = ()
     changes_at: tuple[tuple[np.ndarray, int], ...] = ()
+    outputs: tuple[np.ndarray, ...] | None = None
+    parts: tuple[np.ndarray, ...] = ()
+    constants: Callable[[Callable], list] | None = None
 
 
 def same_channels(call: Call, incoming: list[Features], new: Callable) -> Flow:
@@ -119,29 +130,6 @@ def per_channel(call: Call, incoming: list[Features], new: Callable) -> Flow:
     """The output channels are the input channels; every weight holds one value per channel."""
     channels = last(call.layer, incoming[0])
     return Flow(channels, weights=tuple({-1: channels} for _ in call.layer.weights))
-
-
-def merged(call: Call, incoming: list[Features], new: Callable) -> Flow:
-    """Channel i of the output is computed from channel i of every input: they are coupled."""
-    widest = max(incoming, key=lambda features: len(features.channels))
-    for features in incoming:
-        apart = features.axis != widest.axis
-        if apart and (len(features.channels) > 1 or features.shape[widest.axis] != 1):
-            raise ValueError("its inputs have their channels on different axes")
-    if any(np.size(constant) > 1 for constant in call.constants):
-        raise ValueError("one of its inputs is a constant array")
-    meeting = [f.channels for f in incoming if len(f.channels) == len(widest.channels)]
-    if any(len(f.channels) not in (1, len(widest.channels)) for f in incoming):
-        raise ValueError("its inputs have different numbers of channels")
-    narrow = len(meeting) < len(
-        incoming
-    )  # a single channel is combined with all channels, and coupled to none
-    return Flow(
-        widest.channels,
-        widest.axis,
-        coupled=tuple((meeting[0], channels) for channels in meeting[1:]),
-        changes_at=((widest.channels, 1),) if narrow else (),
-    )
 
 
 def last(layer, features):

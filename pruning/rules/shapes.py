@@ -1,8 +1,10 @@
 """Rules for layers that move values: pooling, reshaping, padding, joining."""
 
 import numpy as np
+from keras import layers
 
-from pruning.rules.flow import Flow, count, last, merged, same_channels
+from pruning.rules.flow import Flow, count, last, same_channels
+from pruning.rules.operators import merged
 
 
 def within_channels(call, incoming, new):
@@ -18,15 +20,19 @@ def flatten(call, incoming, new):
 
 
 def reshape(call, incoming, new):
-    """The input channels on the output axis that holds all of them, if there is one."""
-    target = call.outputs[0].shape[1:]
-    channels, axis = _rearranged(incoming[0], lambda positions: positions.reshape(target))
+    """The input channels on the output axis that holds all of them, if there is one.
+
+    The layer's target shape is without the axis of the images, the operation's with it.
+    """
+    before, after = incoming[0].shape, call.outputs[0].shape
+    name = "target_shape" if isinstance(call.layer, layers.Reshape) else "newshape"
+    channels, axis = _rearranged(incoming[0], lambda positions: _onto(positions, before, after))
 
     def config(stays):
-        shape = list(call.layer.target_shape)
+        shape = list(getattr(call.layer, name))
         if shape[axis] != -1:
             shape[axis] = count(stays, channels)
-        return {"target_shape": shape}
+        return {name: shape}
 
     alone = (
         ((np.unique(channels), 1),) if axis != -1 else ()
@@ -47,6 +53,8 @@ def concatenate(call, incoming, new):
     axis = incoming[0].axis
     if any(features.axis != axis for features in incoming):
         raise ValueError("its inputs have their channels on different axes")
+    if call.constants:
+        raise ValueError("one of its inputs is a constant array")
     if call.layer.axis % rank - rank == axis:
         return Flow(np.concatenate([features.channels for features in incoming]), axis)
     return merged(call, incoming, new)
@@ -71,6 +79,12 @@ def pad(call, incoming, new):
         return {"pad_width": smaller}
 
     return Flow(np.r_[padding[:before], channels, padding[before:]], axis, config=config)
+
+
+def _onto(positions, before, after):
+    if before[0] != after[0] or None in after[1:] or positions.size != np.prod(after[1:]):
+        raise ValueError("it reshapes the axis of the images")
+    return positions.reshape(after[1:])
 
 
 def _rearranged(features, rearrange):

@@ -77,6 +77,13 @@ def activation(call, incoming, new):
     return Flow(channels, incoming[0].axis, not_prunable=mixed)
 
 
+def clip(call, incoming, new):
+    """The input channels; the limits are numbers."""
+    if np.size(call.layer.x_min) > 1 or np.size(call.layer.x_max) > 1:
+        raise ValueError("its limits are arrays; take maximum and minimum")
+    return Flow(incoming[0].channels, incoming[0].axis)
+
+
 def softmax(call, incoming, new):
     """The input channels, prunable if the softmax is over positions, not over channels."""
     if len(incoming) > 1:
