@@ -1,10 +1,11 @@
 """Random networks, pruned: each must equal its silenced twin."""
 
 import keras
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from keras import layers
+from keras import layers, ops
 
 from pruning import cost, groups, plan, prune, sizes
 from pruning.plan import COUPLED
@@ -48,6 +49,15 @@ def one_map(draw, x, shared):
                 lambda: shared(conv(x, 4)),
                 lambda: _nested(channels)(x),
                 lambda: x * 2.0 + 1.0,
+                lambda: x * np.arange(1, channels + 1, dtype="float32"),
+                lambda: x * ops.mean(x, axis=(1, 2))[:, None, None],
+                lambda: ops.flip(ops.swapaxes(x, 1, 2), axis=-1),
+                lambda: x[..., channels // 3 :: draw(st.integers(1, 2))],
+                lambda: (
+                    ops.concatenate(ops.split(x, [channels // 2 + 1], axis=-1)[::-1], axis=-1)
+                    if channels > 2
+                    else x
+                ),
             ]
         )
     )()

@@ -1,6 +1,7 @@
 """pruning/rules: each layer type computes what the silenced network does after a cut."""
 
 import functools
+import sys
 
 import keras
 import numpy as np
@@ -273,7 +274,11 @@ def test_a_pruned_network_of_any_dimension_equals_the_silenced_network(name):
 def test_a_network_of_every_elementwise_activation_equals_the_silenced_network():
     def build(x):
         return layers.Concatenate()(
-            [layers.Activation(each)(conv(4, x, activation=each)) for each in rules.ELEMENTWISE]
+            [
+                layers.Activation(each)(conv(4, x, activation=each))
+                for name in rules.flow.ELEMENTWISE_NAMES
+                for each in [getattr(keras.activations, name)]
+            ]
         )
 
     assert_equals_the_silenced_network(network(build, (3, 3, 4)))
@@ -283,7 +288,7 @@ def test_every_rule_is_in_one_of_these_networks():
     built = [network(build) for build in NETWORKS.values()]
     built += [network(build, shape) for shape, build in OTHER_DIMENSIONS.values()]
     exercised = {type(call.layer) for model in built for call in graph.trace(model).calls}
-    assert set(rules.RULES) - exercised == {layers.Activation}  # has its own test
+    assert set(rules.RULES) - exercised == {layers.Activation, layers.Lambda}  # have own tests
 
 
 def test_the_layer_scale_of_convnext_has_a_rule():
@@ -488,6 +493,32 @@ def test_a_custom_activation_can_be_added_to_the_elementwise_ones(monkeypatch):
     monkeypatch.setattr(rules.flow, "ELEMENTWISE", [*rules.ELEMENTWISE, doubled_swish])
     pruned = assert_equals_the_silenced_network(model)
     assert pruned.get_layer("own").activation is doubled_swish
+
+
+def of_the_backend():
+    """ReLU as a function of the backend that computes."""
+    if keras.backend.backend() == "torch":
+        return sys.modules["torch"].nn.functional.relu
+    return sys.modules[keras.backend.backend()].nn.relu
+
+
+@pytest.mark.parametrize("make", [of_the_backend, lambda: ops.relu, layers.ReLU])
+def test_a_function_of_the_backend_is_an_elementwise_activation(make):
+    def build(x, function):
+        inside = layers.ReLU() if isinstance(function, layers.ReLU) else layers.Lambda(function)
+        x = layers.Conv2D(6, 3, activation=function)(x)
+        return inside(layers.Activation(function)(layers.Conv2D(5, 3)(x)))
+
+    images = keras.Input((8, 8, 3))
+    first, second = (
+        randomise(keras.Model(images, layers.Dense(2)(layers.Flatten()(build(images, each)))))
+        for each in (make(), keras.activations.relu)
+    )
+    second.set_weights(first.get_weights())
+    pruned, twin = prune(first, 0.5), prune(second, 0.5)
+    shown = images_for(first)
+    assert pruned.count_params() < first.count_params()
+    np.testing.assert_allclose(predict(pruned, shown)[0], predict(twin, shown)[0], rtol=1e-5)
 
 
 def test_a_layer_without_a_rule_is_no_error_if_its_channels_are_not_prunable_anyway():

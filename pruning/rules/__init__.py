@@ -58,6 +58,7 @@ RULES = {
     layers.Normalization: values.fixed_normalization,
     layers.Rescaling: values.rescaling,
     layers.Activation: values.activation,
+    layers.Lambda: values.function_of_a_lambda,
     layers.Softmax: values.softmax,
     layers.PReLU: values.parametric_relu,
     layers.ReLU: same_channels,

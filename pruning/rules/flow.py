@@ -1,5 +1,6 @@
 """The arguments and result of a rule, and the rules that many layer types share."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,8 +15,27 @@ ELEMENTWISE_NAMES = (
     "log_sigmoid tanh hard_tanh softplus softsign exponential squareplus soft_shrink hard_shrink "
     "tanh_shrink sparse_plus sparse_sigmoid"
 ).split()
+
+
+def _elementwise():
+    """The functions of these names in Keras, and in the backends that are imported."""
+    places = (("tensorflow", "nn"), ("tensorflow", "math"), ("jax", "nn"), ("jax", "numpy"))
+    places += (("torch", "nn.functional"), ("torch", ""))
+    homes = [keras.ops]
+    for package, place in places:
+        home = sys.modules.get(package)
+        for name in filter(None, place.split(".")):
+            home = getattr(home, name, None)
+        homes.append(home)
+    # without "linear", which multiplies by a matrix in PyTorch
+    names = [*ELEMENTWISE_NAMES[1:], *"swish hard_swish hard_silu hardtanh hardswish".split()]
+    names += "logsigmoid hardsigmoid abs square exp".split()
+    own = [getattr(keras.activations, name) for name in ELEMENTWISE_NAMES]
+    return own + [getattr(home, name) for home in homes for name in names if hasattr(home, name)]
+
+
 # activations that compute each value from that value alone; you may add your own function
-ELEMENTWISE = [getattr(keras.activations, name) for name in ELEMENTWISE_NAMES]
+ELEMENTWISE = _elementwise()
 
 
 class Features(NamedTuple):
@@ -143,10 +163,16 @@ def last(layer, features):
 
 def mixed_by_activation(layer, channels):
     """`Flow.not_prunable` for the channels after the layer's activation."""
-    if any(layer.activation is function for function in ELEMENTWISE):
+    if is_elementwise(layer.activation):
         return ()
     reason = "its activation may mix channels; if it does not, add it to rules.ELEMENTWISE"
     return (NotPrunable(channels, reason, unsupported=True),)
+
+
+def is_elementwise(function):
+    """Whether a function, or a layer in place of one, computes each value from that value alone."""
+    layers = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU)
+    return type(function) in layers or any(function is each for each in ELEMENTWISE)
 
 
 def bias(layer, channels):

@@ -7,6 +7,7 @@ from pruning.rules.flow import (
     Flow,
     NotPrunable,
     count,
+    is_elementwise,
     last,
     mixed_by_activation,
     per_channel,
@@ -75,6 +76,16 @@ def activation(call, incoming, new):
     channels = incoming[0].channels
     mixed = mixed_by_activation(call.layer, channels)
     return Flow(channels, incoming[0].axis, not_prunable=mixed)
+
+
+def function_of_a_lambda(call, incoming, new):
+    """The input channels, if the function is in `ELEMENTWISE`."""
+    if not is_elementwise(call.layer.function) or len(incoming) > 1 or call.layer.arguments:
+        raise ValueError(
+            "there is no rule for this type with its function; if that computes each value from "
+            "that value alone, add it to rules.ELEMENTWISE"
+        )
+    return Flow(incoming[0].channels, incoming[0].axis)
 
 
 def clip(call, incoming, new):
