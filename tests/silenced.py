@@ -123,7 +123,10 @@ def _silenced(model, kept, prefix, dead_inputs):
             args = [args[0] * (1 - masks[0]), *args[1:]]
         output = layer(*args, **kwargs)
         if isinstance(layer, MOVERS) or type(layer).__name__ in MOVES:
-            moved = keras.tree.map_structure(lambda a: dead.get(id(a), a), (args, kwargs))
+            moved = keras.tree.map_structure(
+                lambda a: keras.ops.convert_to_tensor(dead[id(a)]) if id(a) in dead else a,
+                (args, kwargs),
+            )
             after = [
                 keras.ops.convert_to_numpy(m) for m in keras.tree.flatten(_called(layer, moved))
             ]

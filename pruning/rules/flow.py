@@ -19,8 +19,8 @@ ELEMENTWISE_NAMES = (
 
 def _elementwise():
     """The functions of these names in Keras, and in the backends that are imported."""
-    places = (("tensorflow", "nn"), ("tensorflow", "math"), ("jax", "nn"), ("jax", "numpy"))
-    places += (("torch", "nn.functional"), ("torch", ""))
+    places = [("tensorflow", "nn"), ("tensorflow", "math"), ("jax", "nn"), ("jax", "numpy")]
+    places += [("torch", "nn.functional"), ("torch", "")]
     homes = [keras.ops]
     for package, place in places:
         home = sys.modules.get(package)
