@@ -35,6 +35,7 @@ class Channels:
         entering: `{id of a layer: list of Features that enter its first call}`, of the layers whose
             calls must all have the same number of channels; nested models are included.
         flows: `{id of a layer: Flow of its first call}`.
+        features: `{graph.Tensor: Features}` of all tensors.
         members: `{path: Member}` of the layers with filters, in the order of computation.
         coupled: pairs of int arrays of equal length: channels at the same index are coupled.
         not_prunable: list of NotPrunable; each reason names the layer.
@@ -45,6 +46,7 @@ class Channels:
     size: int
     entering: dict
     flows: dict
+    features: dict
     members: dict
     coupled: list
     not_prunable: list
@@ -102,7 +104,15 @@ def number(network):
     not_prunable += [NotPrunable(features[each].channels, TO_OUTPUT) for each in network.outputs]
     members = {member.call.path: member for member in members.values()}
     return Channels(
-        numbers.size, entering, flows, members, coupled, not_prunable, changes_at, parts
+        numbers.size,
+        entering,
+        flows,
+        features,
+        members,
+        coupled,
+        not_prunable,
+        changes_at,
+        parts,
     )
 
 

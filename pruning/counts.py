@@ -10,7 +10,7 @@ import math
 from keras import layers
 
 from pruning import graph
-from pruning.rules import convolutions, rule_for
+from pruning.rules import attention, convolutions, einsum, rule_for
 
 
 def values(weight):
@@ -18,13 +18,13 @@ def values(weight):
     return math.prod(weight.shape)
 
 
-def macs(call, size=values):
+def macs(call, size=values, shape=lambda tensor: tensor.shape):
     """MACs of one call for one image; 0 for a nested model, whose layers have their own calls.
 
     Args:
         call: graph.Call.
-        size: function that returns the number of values of a weight; fewer, if it will be cut. Only
-            the weights of layers in `BY_RULE` are ever cut.
+        size: function that returns the number of values of a weight; fewer, if it will be cut.
+        shape: function that returns the shape of a graph.Tensor; smaller, if it will be cut.
 
     Raises:
         ValueError: the layer has weights and its type is not known, or a size is not fixed.
@@ -32,22 +32,24 @@ def macs(call, size=values):
     if graph.is_functional(call.layer):
         return 0
     if type(call.layer) in ATTENTION:
-        return ATTENTION[type(call.layer)](call)
-    entering, leaving = (ts[0].shape if ts else () for ts in (call.inputs, call.outputs))
+        return ATTENTION[type(call.layer)](call, size, shape)
+    entering, leaving = (shape(ts[0]) if ts else () for ts in (call.inputs, call.outputs))
     return _of_layer(call.layer, entering, leaving, call, size)
 
 
-def _of_layer(layer, entering, leaving, call, size=values):
+def _of_layer(layer, entering, leaving, call, size):
     """MACs of a layer that is called itself, or is inside a wrapper that is called."""
     if graph.is_functional(layer):
-        return sum(map(macs, graph.trace(graph.functional(layer)).calls))
+        calls = graph.trace(graph.functional(layer)).calls
+        return sum(macs(each, size) for each in calls)
     rule = rule_for(layer)
     if rule in BY_RULE:
         positions = (_product(shape[1:-1], call) for shape in (entering, leaving))
         return BY_RULE[rule](layer, *positions, size)
     if type(layer) in BY_TYPE:
-        return BY_TYPE[type(layer)](layer, entering, leaving, call)
-    if rule is None and (getattr(layer, "weights", ()) or type(layer) in ATTENTION):
+        return BY_TYPE[type(layer)](layer, entering, leaving, call, size)
+    of_a_part = type(layer) in ATTENTION  # inside a wrapper
+    if of_a_part or (rule is None and getattr(layer, "weights", ())):
         raise ValueError(
             f"{call}: its MACs cannot be counted, because there is no formula for a "
             f"{type(layer).__name__}"
@@ -73,25 +75,25 @@ def _separable(layer, entering, leaving, size):
     return leaving * (size(layer.depthwise_kernel) + size(layer.pointwise_kernel))
 
 
-def _none(layer, entering, leaving, call):
+def _none(layer, entering, leaving, call, size):
     return 0
 
 
-def _wrapped(layer, entering, leaving, call):
-    return _of_layer(layer.layer, entering, leaving, call)
+def _wrapped(layer, entering, leaving, call, size):
+    return _of_layer(layer.layer, entering, leaving, call, size)
 
 
-def _at_every_step(layer, entering, leaving, call):
+def _at_every_step(layer, entering, leaving, call, size):
     inner = (shape[:1] + shape[2:] for shape in (entering, leaving))
-    return _product(entering[1:2], call) * _of_layer(layer.layer, *inner, call)
+    return _product(entering[1:2], call) * _of_layer(layer.layer, *inner, call, size)
 
 
-def _both_ways(layer, entering, leaving, call):
+def _both_ways(layer, entering, leaving, call, size):
     both = (layer.forward_layer, layer.backward_layer)
-    return sum(_of_layer(each, entering, leaving, call) for each in both)
+    return sum(_of_layer(each, entering, leaving, call, size) for each in both)
 
 
-def _recurrent(layer, entering, leaving, call):
+def _recurrent(layer, entering, leaving, call, size):
     """MACs of a recurrent layer: steps * gates * units * (inputs + units).
 
     At every step all gates read the input and the state.
@@ -104,37 +106,33 @@ def _recurrent(layer, entering, leaving, call):
         raise ValueError(
             f"{call}: its MACs cannot be counted, because there is no formula for a {unknown[0]}"
         )
-    return _product(entering[1:2], call) * sum(_kernels(cell) for cell in cells)
+    return _product(entering[1:2], call) * sum(_kernels(cell, size) for cell in cells)
 
 
-def _recurrent_convolution(layer, entering, leaving, call):
+def _recurrent_convolution(layer, entering, leaving, call, size):
     """MACs of a ConvLSTM: at every step and position 4 gates read the input and the state.
 
     Source: Shi et al. 2015, Convolutional LSTM Network, formula 3, without its peepholes.
     """
     positions = _product(leaving[2 if layer.return_sequences else 1 : -1], call)
-    return _product(entering[1:2], call) * positions * _kernels(layer.cell)
+    return _product(entering[1:2], call) * positions * _kernels(layer.cell, size)
 
 
-def _kernels(cell):
-    return values(cell.kernel) + values(cell.recurrent_kernel)
+def _kernels(cell, size):
+    return size(cell.kernel) + size(cell.recurrent_kernel)
 
 
-def _einsum(layer, entering, leaving, call):
-    """MACs of EinsumDense: input values times the sizes of the kernel's axes not in the input.
+def _einsum(layer, entering, leaving, call, size):
+    """MACs of EinsumDense: values of the kernel times the sizes of the input's other axes.
 
     Source: the definition of Einstein's summation: one product for each choice of all indices.
     """
-    given, kernel = layer.equation.split("->")[0].split(",")
-    own = [
-        size
-        for letter, size in zip(kernel.strip(), layer.kernel.shape, strict=True)
-        if letter not in given
-    ]
-    return _product(entering[1:], call) * math.prod(own)
+    given, kernel, _ = einsum.letters(layer.equation, len(entering))
+    own = [n for letter, n in zip(given, entering, strict=True) if letter not in kernel]
+    return _product(own[1:], call) * size(layer.kernel)
 
 
-def _multi_head_attention(call):
+def _multi_head_attention(call, size, shape):
     """MACs of the four projections, and of each query with each key and value.
 
     A causal mask saves no MACs.
@@ -143,44 +141,42 @@ def _multi_head_attention(call):
     """
     layer = call.layer
     axes = layer.get_config()["attention_axes"]
-    heads = layer.num_heads, layer.num_heads
-    return _heads(call, heads, layer.key_dim, layer.value_dim, axes)
+    of_a_pair = layer.num_heads * (layer.key_dim + layer.value_dim)
+    return _projected(call, of_a_pair, axes, size)
 
 
-def _grouped_query_attention(call):
+def _grouped_query_attention(call, size, shape):
     """MACs as in `_multi_head_attention`, with fewer heads of keys and values than of queries.
 
     Source: Ainslie et al. 2023, GQA: Training Generalized Multi-Query Transformer Models.
     """
-    layer = call.layer
-    heads = layer.num_query_heads, layer.num_key_value_heads
-    return _heads(call, heads, layer.head_dim, layer.head_dim, None)
+    return _projected(call, call.layer.num_query_heads * 2 * call.layer.head_dim, None, size)
 
 
-def _heads(call, heads, key_size, value_size, axes):
-    of_queries, of_values = heads
+def _projected(call, of_a_pair, axes, size):
+    """MACs of the projections (a gate is one of the queries), and of the pairs."""
     given = _arguments(call)
     query, value = given["query"].shape, given["value"].shape
-    key = value if given.get("key") is None else given["key"].shape
-    queries, keys, values = (_product(shape[1:-1], call) for shape in (query, key, value))
+    queries, values = (_product(shape[1:-1], call) for shape in (query, value))
     attended = _product([value[axis] for axis in axes] if axes else value[1:-1], call)
-    projections = (
-        queries * query[-1] * of_queries * key_size
-        + keys * key[-1] * of_values * key_size
-        + values * value[-1] * of_values * value_size
-        + queries * of_queries * value_size * call.outputs[0].shape[-1]
+    at = {"query": queries, "gate": queries, "attention_output": queries}  # others are of values
+    names = {attention.names_of(weight): weight for weight in call.layer.weights}
+    projections = sum(
+        at.get(name, values) * size(weight)
+        for (name, kind), weight in names.items()
+        if kind == "kernel"
     )
-    return projections + queries * attended * of_queries * (key_size + value_size)
+    return projections + queries * attended * of_a_pair
 
 
-def _attention(call):
+def _attention(call, size, shape):
     """MACs of each query with each key and value; there are no projections.
 
     Source: Luong et al. 2015, Effective Approaches to Attention-based Neural Machine Translation,
     section 3.1; Bahdanau et al. 2015, Neural Machine Translation by Jointly Learning to Align and
     Translate, appendix A.1.2, for AdditiveAttention.
     """
-    query, value, *_ = (tensor.shape for tensor in _arguments(call)["inputs"])
+    query, value = (shape(tensor) for tensor in call.inputs[:2])
     pairs = _product(query[1:-1], call) * _product(value[-2:-1], call)
     return pairs * (query[-1] + value[-1])
 
@@ -197,7 +193,7 @@ BY_RULE = {  # functions of the layer, its numbers of input and output positions
     convolutions.transposed_convolution: _per_input,
     convolutions.separable_convolution: _separable,
 }
-BY_TYPE = {  # functions of the layer, its input and output shapes, and the call
+BY_TYPE = {  # functions of the layer, its input and output shapes, the call, and `size`
     layers.Embedding: _none,
     layers.SpectralNormalization: _wrapped,  # it normalises its kernel in training only
     layers.TimeDistributed: _at_every_step,
@@ -208,7 +204,7 @@ BY_TYPE = {  # functions of the layer, its input and output shapes, and the call
     ),
     layers.EinsumDense: _einsum,
 }
-ATTENTION = {  # functions of the call, whose arguments have names
+ATTENTION = {  # functions of the call, `size` and `shape`; its arguments have names
     layers.MultiHeadAttention: _multi_head_attention,
     layers.GroupQueryAttention: _grouped_query_attention,
     layers.Attention: _attention,

@@ -112,7 +112,17 @@ def _cost(structure):
         def size(weight):
             return held.get(id(weight), 0) or counts.values(weight)
 
-        macs = None if computing is None else sum(counts.macs(call, size) for call in computing)
+        def shape(tensor):
+            features = structure.channels.features[tensor]
+            sizes = list(tensor.shape)
+            if sizes[features.axis] is not None:
+                lost = np.count_nonzero(gone[structure.unit_of[features.channels]])
+                sizes[features.axis] -= int(lost)
+            return tuple(sizes)
+
+        if computing is None:
+            return sum(values), None
+        macs = sum(counts.macs(call, size, shape) for call in computing)
         return sum(values), macs
 
     return cost

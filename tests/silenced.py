@@ -18,7 +18,11 @@ READERS = (
     *(layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.Dense),
     *(layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose),
     *(layers.SeparableConv1D, layers.SeparableConv2D),
+    *(layers.LSTM, layers.GRU, layers.SimpleRNN, layers.RNN, layers.Bidirectional),
+    *(layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D, layers.Embedding),
+    *(layers.MultiHeadAttention, layers.GroupQueryAttention),
 )
+MIXERS = (layers.Attention, layers.AdditiveAttention)  # they read zeros, and the values come out
 DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 MOVERS = (layers.Flatten, layers.Reshape, layers.Permute, layers.Concatenate)
 MOVES = (  # plain operations
@@ -107,7 +111,8 @@ def _silenced(model, kept, prefix, dead_inputs):
         return type(layer).from_config(layer.get_config())
 
     def call(layer, *args, **kwargs):
-        masks = [dead[id(a)] for a in keras.tree.flatten(args) if id(a) in dead]
+        given = keras.tree.flatten((args, kwargs))
+        masks = [dead[id(a)] for a in given if id(a) in dead]
         path = prefix + layer.name
         if isinstance(layer, _Nested):
             nested = layer.model
@@ -119,8 +124,11 @@ def _silenced(model, kept, prefix, dead_inputs):
             output = inner(*args, **kwargs)
             dead.update((id(o), d) for o, d in zip(keras.tree.flatten(output), after, strict=True))
             return output
-        if isinstance(layer, (*READERS, *DEPTHWISE)):
-            args = [args[0] * (1 - masks[0]), *args[1:]]
+        if _reads(layer):
+            args, kwargs = keras.tree.map_structure(
+                lambda a: a * (1 - dead[id(a)]) if id(a) in dead and dead[id(a)].any() else a,
+                (args, kwargs),
+            )
         output = layer(*args, **kwargs)
         if isinstance(layer, MOVERS) or type(layer).__name__ in MOVES:
             moved = keras.tree.map_structure(
@@ -162,12 +170,31 @@ class _Nested(keras.Operation):
         self.model = model
 
 
+def _reads(layer):
+    if isinstance(layer, layers.Wrapper):
+        return _reads(layer.layer)
+    if isinstance(layer, layers.EinsumDense):
+        given, result = layer.equation.split("->")
+        return given.split(",")[0][-1] not in result
+    return isinstance(layer, (*READERS, *DEPTHWISE, *MIXERS))
+
+
 def _after(layer, path, masks, shape, kept):
-    if isinstance(layer, READERS):
+    if isinstance(layer, layers.TimeDistributed):
+        step = [mask[:, 0] for mask in masks]
+        after = _after(layer.layer, path, step, (1, *shape[2:]), kept)
+        return np.broadcast_to(np.expand_dims(after, 1), shape)
+    if isinstance(layer, layers.SpectralNormalization):
+        return _after(layer.layer, path, masks, shape, kept)
+    if isinstance(layer, READERS) or (isinstance(layer, layers.EinsumDense) and _reads(layer)):
         after = np.zeros(shape, "float32")
         if path in kept:
             after[..., np.setdiff1d(np.arange(shape[-1]), kept[path])] = 1
         return after
+    if not any(mask.any() for mask in masks):
+        return np.zeros(shape, "float32")
+    if isinstance(layer, MOVERS):
+        return keras.ops.convert_to_numpy(layer(masks if len(masks) > 1 else masks[0]))
     if type(layer).__name__ in REDUCTIONS:
         axis, keepdims = (tuple(np.ravel(layer.axis).tolist()), layer.keepdims)
         return masks[0].max(axis=axis, keepdims=keepdims)
@@ -175,6 +202,8 @@ def _after(layer, path, masks, shape, kept):
         return np.broadcast_to(np.max(np.broadcast_arrays(*masks), axis=0), shape)
     if not isinstance(layer, keras.Layer) and masks[0].shape == shape:
         return masks[0]
+    if isinstance(layer, MIXERS):
+        masks = masks[1:]
     channels = masks[0].max(axis=tuple(range(masks[0].ndim - 1)))
     if isinstance(layer, DEPTHWISE):
         channels = np.repeat(channels, layer.depth_multiplier)

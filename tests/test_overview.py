@@ -30,11 +30,11 @@ def test_units_are_counted_and_an_unsupported_layer_is_the_reason_for_its_group(
     images = keras.Input((4, 4, 3))
     x = layers.Conv2D(8, 1, name="before")(images)
     x = layers.Conv2D(8, 1, groups=2, name="grouped")(x)
-    x = layers.UnitNormalization(name="other")(layers.Conv2D(4, 1, name="reaches")(x))
+    x = layers.RandomFlip(name="other")(layers.Conv2D(4, 1, name="reaches")(x))
     found = rows(keras.Model(images, layers.Dense(2, name="last")(x)))
     assert found[:2] == [("before", 4, ""), ("grouped", 4, "")]
     assert found[2][:2] == ("reaches", 4)
-    assert found[2][2].startswith("other (UnitNormalization): there is no rule for this type")
+    assert found[2][2].startswith("other (RandomFlip): there is no rule for this type")
 
 
 def test_the_text_has_a_line_for_each_group():

@@ -14,7 +14,16 @@ channels that are coupled. The library finds groups and cuts networks by these a
 
 from keras import layers
 
-from pruning.rules import convolutions, operations, shapes, values
+from pruning.rules import (
+    attention,
+    convolutions,
+    einsum,
+    operations,
+    sequences,
+    shapes,
+    values,
+    wrappers,
+)
 from pruning.rules.flow import (
     ELEMENTWISE,
     Features,
@@ -51,10 +60,25 @@ RULES = {
     **dict.fromkeys(_in_all_dimensions("DepthwiseConv{}D"), convolutions.depthwise_convolution),
     **dict.fromkeys(_in_all_dimensions("SeparableConv{}D"), convolutions.separable_convolution),
     layers.Dense: convolutions.dense,
+    layers.EinsumDense: einsum.einsum_dense,
+    layers.Embedding: sequences.embedding,
+    **dict.fromkeys(
+        [layers.LSTM, layers.GRU, layers.SimpleRNN, layers.RNN, layers.Bidirectional],
+        sequences.recurrent,
+    ),
+    **dict.fromkeys(_in_all_dimensions("ConvLSTM{}D"), sequences.recurrent),
+    layers.MultiHeadAttention: attention.multi_head_attention,
+    layers.GroupQueryAttention: attention.grouped_query_attention,
+    layers.Attention: attention.attention,
+    layers.AdditiveAttention: attention.attention,
+    layers.TimeDistributed: wrappers.time_distributed,
+    layers.SpectralNormalization: wrappers.spectral_normalization,
     layers.BatchNormalization: values.batch_normalization,
     layers.LayerNormalization: values.mixing_normalization,
     layers.RMSNormalization: values.mixing_normalization,
     layers.GroupNormalization: values.mixing_normalization,
+    layers.UnitNormalization: values.mixing_normalization,
+    layers.Masking: sequences.masking,
     layers.Normalization: values.fixed_normalization,
     layers.Rescaling: values.rescaling,
     layers.Activation: values.activation,
@@ -85,6 +109,9 @@ RULES = {
         ),
         shapes.within_channels,
     ),
+    layers.RepeatVector: shapes.within_channels,
+    layers.Resizing: shapes.within_channels,
+    layers.CenterCrop: shapes.within_channels,
     layers.Flatten: shapes.flatten,
     layers.Reshape: shapes.reshape,
     layers.Permute: shapes.permute,

@@ -1,5 +1,6 @@
 """The arguments and result of a rule, and the rules that many layer types share."""
 
+import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -159,6 +160,37 @@ def last(layer, features):
     if features.axis != -1:
         raise ValueError("its input channels are not on the last axis")
     return features.channels
+
+
+def arguments(call, incoming):
+    """The arguments of a call by their names, with Features in place of each tensor."""
+    args, kwargs = call.arguments
+    symbols = [a for a in keras.tree.flatten((args, kwargs)) if isinstance(a, keras.KerasTensor)]
+    features = dict(zip(map(id, symbols), incoming, strict=True))
+    given = inspect.signature(call.layer.call).bind(*args, **kwargs).arguments
+    return keras.tree.map_structure(lambda a: features.get(id(a), a), given)
+
+
+def others_stay(incoming, read):
+    """`Flow.not_prunable` for the inputs that a layer reads as they are, such as masks."""
+    others = [each for each in incoming if not any(each is one for one in read)]
+    reason = "they are a mask or a state of it"
+    return tuple(NotPrunable(each.channels, reason, unsupported=True) for each in others)
+
+
+def single_output(call):
+    """Raise ValueError if the call returns more than one tensor."""
+    if len(call.outputs) > 1:
+        raise ValueError("it returns several tensors; let it return its output only")
+
+
+def unbuilt(config):
+    """The config of a layer inside another layer, without the shapes that it was built with."""
+    if isinstance(config, list | tuple):
+        return [unbuilt(each) for each in config]
+    if not isinstance(config, dict):
+        return config
+    return {name: unbuilt(value) for name, value in config.items() if name != "build_config"}
 
 
 def mixed_by_activation(layer, channels):

@@ -26,7 +26,8 @@ def mixing_normalization(call, incoming, new):
     """The input channels, not prunable, because the mean is over all of them."""
     channels, axis, weights = incoming[0].channels, incoming[0].axis, uncut(call.layer)
     axes = getattr(call.layer, "axis", -1)
-    if isinstance(call.layer, layers.LayerNormalization) and not _over(axes, incoming[0]):
+    along_axes = (layers.LayerNormalization, layers.UnitNormalization)
+    if isinstance(call.layer, along_axes) and not _over(axes, incoming[0]):
         return Flow(channels, axis, weights)
     reason = "it computes each value from all channels, so the others would change"
     return Flow(channels, axis, weights, not_prunable=(NotPrunable(channels, reason),))
