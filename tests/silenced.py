@@ -202,6 +202,8 @@ def _after(layer, path, masks, shape, kept):
         return np.broadcast_to(np.max(np.broadcast_arrays(*masks), axis=0), shape)
     if not isinstance(layer, keras.Layer) and masks[0].shape == shape:
         return masks[0]
+    if isinstance(layer, layers.EinsumDense):
+        return np.einsum(layer.equation, masks[0], np.ones(layer.kernel.shape)) > 0
     if isinstance(layer, MIXERS):
         masks = masks[1:]
     channels = masks[0].max(axis=tuple(range(masks[0].ndim - 1)))

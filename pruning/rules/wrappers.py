@@ -27,9 +27,8 @@ def spectral_normalization(call, incoming, new):
     flow = _inside(call, incoming[0], call.outputs[0].shape, new)
     of_weight = dict(zip(map(id, layer.weights), flow.weights, strict=True))
     of_kernel = of_weight[id(layer.kernel)]
-    rank = len(layer.kernel.shape)
-    along = {-1: channels for axis, channels in of_kernel.items() if axis % rank == rank - 1}
-    of_weight[id(layer.vector_u)] = along
+    last = of_kernel.get(-1, of_kernel.get(len(layer.kernel.shape) - 1))
+    of_weight[id(layer.vector_u)] = {} if last is None else {-1: last}
     return dataclasses.replace(flow, weights=tuple(of_weight.values()))
 
 
