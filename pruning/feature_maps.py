@@ -96,6 +96,8 @@ def _watch(layer, report):
     No other layer is put into the graph, because not every layer accepts every tensor: Keras marks
     the result of `x * 2.0` as sparse, and a layer that does not support sparse tensors rejects it.
     """
+    while isinstance(layer, keras.layers.Wrapper):  # such as TimeDistributed
+        layer = layer.layer
     if activation := getattr(layer, "activation", None):
 
         def reporting(maps):

@@ -39,6 +39,17 @@ def test_scores_of_hand_made_maps_before_normalisation_and_activation(criterion,
 
 
 @pytest.mark.parametrize("criterion", criteria.OF_FEATURE_MAPS)
+def test_maps_at_each_step_are_seen_before_the_activation_of_the_layer_inside(criterion):
+    videos = keras.Input((2, 1, 2, 1))
+    conv = layers.Conv2D(2, 1, activation="relu")
+    x = layers.Flatten()(layers.TimeDistributed(conv, name="each")(videos))
+    model = keras.Model(videos, layers.Dense(2)(x))
+    conv.set_weights(identity().get_layer("conv1").get_weights())
+    scores = feature_maps.scores(model, IMAGES[None], criterion)  # one video of two images
+    np.testing.assert_allclose(scores["each"], BY_HAND[criterion], rtol=1e-6)
+
+
+@pytest.mark.parametrize("criterion", criteria.OF_FEATURE_MAPS)
 def test_streamed_scores_equal_those_of_all_maps_at_once(criterion, monkeypatch):
     model = randomise(build_scnnb((8, 8, 3), 3))
     images = images_for(model, 7)

@@ -241,6 +241,9 @@ UNSUPPORTED = {
     r"each \(TimeDistributed\): there is no rule for the Lambda in it": lambda x: EACH(
         layers.Lambda(lambda step: step, output_shape=lambda shape: shape), name="each"
     )(conv(8, x)),
+    r"each \(TimeDistributed\): a model is in it; put it around each layer": lambda x: EACH(
+        keras.Sequential([keras.Input((8,)), layers.Dense(2)]), name="each"
+    )(conv(8, x)),
     r"each \(TimeDistributed\): its input channels are on the axis of the steps": chain(
         layers.Permute((2, 1)), EACH(layers.ReLU(), name="each")
     ),

@@ -3,7 +3,7 @@
 import dataclasses
 
 from pruning import rules
-from pruning.graph import Call, Tensor
+from pruning.graph import Call, Tensor, is_functional
 from pruning.rules.flow import Features, arguments, others_stay, unbuilt
 
 
@@ -36,6 +36,8 @@ def _inside(call, features, leaving, new):
     """The Flow of the wrapped layer, with the weights and config of the wrapper."""
     wrapper, layer = call.layer, call.layer.layer
     rule = rules.rule_for(layer)
+    if is_functional(layer):
+        raise ValueError("a model is in it; put it around each layer of that model instead")
     if rule is None:
         raise ValueError(f"there is no rule for the {type(layer).__name__} in it")
     args, kwargs = call.arguments
