@@ -16,7 +16,8 @@ computation. The rule of each layer says which numbers are along the channel axi
   without projections multiplies queries and keys and couples their channels.
 - Three kinds of channels are not prunable: those of the network's input, those that reach its
   output, and those that enter a normalisation over channels (LayerNormalization,
-  GroupNormalization, RMSNormalization, UnitNormalization), because without a channel the others would change.
+  GroupNormalization, RMSNormalization, UnitNormalization), because without a channel the others
+  would change.
 
 Coupled channels form one *unit*, the smallest thing that can be removed. Units with filters of the
 same layers form a *group*. The units of a group are ranked against each other. A plain convolution
