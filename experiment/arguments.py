@@ -181,6 +181,8 @@ def _refuse_settings(parser, args):
         )
     if args.distill_temperature and not args.distill:
         parser.error("--distill-temperature requires --distill")
+    if args.distill and args.distill_temperature == 0:
+        parser.error("--distill-temperature: expected a number above 0, such as 4, got 0")
     if args.distill and not args.epoch2:
         parser.error("--distill requires Epoch2 above 0: without retraining, nothing is distilled")
     for flag in ("momentum", "nesterov"):

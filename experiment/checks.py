@@ -76,8 +76,7 @@ def _name_or_none(*names):
 learning_rate = _checked(
     float, lambda value: 0 < value < math.inf, "a number above 0, such as 0.001"
 )
-temperature = _checked(float, lambda value: 0 < value < math.inf, "a number above 0, such as 4")
-weight = _checked(float, lambda value: 0 < value <= 1, "a number above 0 and up to 1, such as 0.9")
+weight = _checked(float, lambda value: 0 <= value <= 1, "a number from 0 to 1, such as 0.9")
 from_0 = _checked(float, lambda value: 0 <= value < math.inf, "a number from 0, such as 0.0001")
 count_from_0 = _checked(int, lambda value: 0 <= value < 2**31, "a whole number from 0, such as 5")
 count = _checked(int, lambda value: 1 <= value < 2**31, "a whole number from 1, such as 35")

@@ -207,7 +207,7 @@ class TrialSettings:
         type=checks.weight,
         metavar="WEIGHT",
         help="Retrain against the probabilities of the baseline, too: this part of the loss "
-        "compares with them, the rest with the labels, 0 < weight <= 1 (default: none). 0.9 is "
+        "compares with them, the rest with the labels, 0 <= weight <= 1 (default 0). 0.9 is "
         "usual: Hinton et al. 2015 found a small weight of the labels best. Example: --distill 0.9",
     )
     distill_temperature: float = setting(
@@ -215,7 +215,7 @@ class TrialSettings:
         group=TRAIN,
         default=lambda row: (row.get("distill", 0) > 0) * TEMPERATURE,
         name="temperature{}",
-        type=checks.temperature,
+        type=checks.from_0,
         metavar="T",
         help="With --distill: both networks' logits are divided by it before they are compared, a "
         "number above 0 (default 4, a usual one); the higher, the more the improbable classes "

@@ -62,6 +62,8 @@ def test_every_line_of_a_recipe_can_be_taken_back(own):
         "validation = 0.1": "--validation 0",
         "retrain-lr = 0.1": "--retrain-lr 0.001",
         'retrain-schedule = "step"': "--retrain-schedule constant",
+        "distill = 0.5": "--distill 0",
+        "distill-temperature = 2": "--distill-temperature 0",
     }
     assert [line.split(" = ")[0] for line in taken_back] == [*recipes.keys()]
     path, (usual, _) = own("\n".join(taken_back)), parse(RIGHT)

@@ -238,8 +238,8 @@ UNSUPPORTED = {
     r"mix \(EinsumDense\): its equation is ab\.\.\.,bd->ad\.\.\.; build it": chain(
         layers.EinsumDense("ab...,bd->ad...", 4, name="mix")
     ),
-    r"each \(TimeDistributed\): there is no rule for the Lambda in it": lambda x: EACH(
-        layers.Lambda(lambda step: step, output_shape=lambda shape: shape), name="each"
+    r"each \(TimeDistributed\): there is no rule for the RandomFlip in it": lambda x: EACH(
+        layers.RandomFlip(), name="each"
     )(conv(8, x)),
     r"each \(TimeDistributed\): a model is in it; put it around each layer": lambda x: EACH(
         keras.Sequential([keras.Input((8,)), layers.Dense(2)]), name="each"
