@@ -163,7 +163,7 @@ def test_layers_inside_nested_models_wrappers_and_layers_of_the_user_get_new_sta
         assert_of(layer, x, (0, 1))
 
 
-@keras.saving.register_keras_serializable("test_recalibration")
+@keras.saving.register_keras_serializable("tests")
 class _Block(layers.Layer):  # inference calls the first of its normalisations only
     def __init__(self, **options):
         super().__init__(**options)
@@ -196,7 +196,7 @@ def test_frozen_layers_get_new_statistics_and_stay_frozen():
         assert_statistics(new.get_layer(name), *statistics(expected.get_layer(name)))
 
 
-@keras.saving.register_keras_serializable("test_recalibration")
+@keras.saving.register_keras_serializable("tests")
 class _Spy(layers.Layer):
     seen = []
 
