@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from pruning import criteria, groups, surgery
+from pruning.moments import Moments
 from pruning.rules.flow import as_array
 
 _OF_A_MAP = {  # statistic: function of maps (n, positions, filters) -> float32 (n, filters)
@@ -42,14 +43,15 @@ def scores(model, images, criterion):
     over_images, of_a_map = criteria.OF_FEATURE_MAPS[criterion]
     seen = {}  # layer path: statistics of its maps of this batch
     watching = _watching(model, _OF_A_MAP[of_a_map], seen)
-    running = {}  # layer path: _Running
+    moments = {}  # layer path: Moments of the statistics
     for of_batch in given(images):
         seen.clear()
         watching(of_batch, training=False)  # otherwise augmentation layers would change the images
         for path, statistics in seen.items():
-            values = np.concatenate([as_array(each) for each in statistics])
-            running.setdefault(path, _Running()).add(values)
-    return {path: getattr(values, over_images) for path, values in running.items()}
+            values = np.concatenate([as_array(each) for each in statistics]).astype(np.float64)
+            here = Moments(len(values), values.mean(axis=0), values.var(axis=0))
+            moments[path] = moments[path].merged(here) if path in moments else here
+    return {path: getattr(of_layer, over_images) for path, of_layer in moments.items()}
 
 
 def given(images):
@@ -114,27 +116,3 @@ def _watch(layer, report):
             return maps
 
         layer.call = reporting
-
-
-class _Running:
-    """Running mean and variance of values that are added in batches.
-
-    Source: Chan, Golub, LeVeque 1983, Algorithms for Computing the Sample Variance, formula 2.1.
-    """
-
-    def __init__(self):
-        self.count, self.mean, self.squares = 0, 0.0, 0.0
-
-    def add(self, values):
-        """Add a batch of values, float array (n, filters)."""
-        values = np.asarray(values, np.float64)
-        mean, count = values.mean(axis=0), len(values)
-        difference, total = mean - self.mean, self.count + count
-        self.squares += np.square(values - mean).sum(axis=0)
-        self.squares += difference**2 * self.count * count / total
-        self.mean, self.count = self.mean + difference * count / total, total
-
-    @property
-    def variance(self):
-        """Mean square deviation from the mean."""
-        return self.squares / self.count

@@ -2,42 +2,16 @@
 
 import math
 import numbers
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 
 from pruning import graph, groups, surgery
+from pruning.moments import Moments
 from pruning.rules.flow import as_array
 
 BATCH_SIZE = 128  # images
-
-
-class Moments(NamedTuple):
-    """Mean and variance of the values that entered a layer, float64 arrays (channels,).
-
-    Attributes:
-        count: number of values of each channel, or an array of these numbers.
-        mean: their mean.
-        variance: their mean square deviation from the mean.
-    """
-
-    count: Any
-    mean: np.ndarray
-    variance: np.ndarray
-
-    def merged(self, other):
-        """Moments of the values of both.
-
-        Source: Chan, Golub, LeVeque 1983, Algorithms for Computing the Sample Variance, formula
-        2.1.
-        """
-        total = self.count + other.count
-        part = other.count / np.maximum(total, 1)  # of all values; no value is a part of 0
-        difference = other.mean - self.mean
-        variance = (1 - part) * self.variance + part * other.variance
-        variance += part * (1 - part) * difference**2
-        return Moments(total, self.mean + part * difference, variance)
 
 
 def recalibrate(model: keras.Model, images: Any, *, batch_size: int = BATCH_SIZE) -> keras.Model:

@@ -7,7 +7,6 @@ from keras import layers
 
 from data.dataset import Images
 from pruning import prune, recalibrate
-from pruning.recalibration import Moments
 from tests.silenced import images_for, predict, randomise
 from tests.versions import from_keras, not_on
 
@@ -55,15 +54,6 @@ def test_statistics_of_three_numbers_in_two_batches_by_hand():
     assert_statistics(new.get_layer("norm1"), [3], [14 / 3])
     # of each batch, minus its mean and divided by its deviation: (0) and (-1, 1)
     assert_statistics(new.get_layer("norm2"), [0], [2 / 3])
-
-
-def test_moments_of_two_parts_are_those_of_all_values():
-    parts = [np.array([[1.0, 5], [3, 5]]), np.array([[1e4, 2]])]
-    both = [Moments(len(part), part.mean(0), part.var(0)) for part in parts]
-    count, mean, variance = both[0].merged(both[1])
-    values = np.concatenate(parts)
-    assert count == 3
-    np.testing.assert_allclose([mean, variance], [values.mean(0), values.var(0)], rtol=1e-12)
 
 
 def test_two_layers_have_the_statistics_of_a_second_implementation():
