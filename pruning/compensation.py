@@ -79,8 +79,7 @@ def _mean_inputs(structure, paths, images):
     Returns:
         `{path: list of float64 arrays (..., channels)}`, an array for each call of the layer.
     """
-    watching = surgery.cut(structure, {})
-    watching.trainable = False  # otherwise PyTorch keeps all maps of a batch for gradients
+    watching = feature_maps.to_watch(structure)
     layers = _layers(graph.trace(graph.functional(watching)))
     seen, sums, count = {}, {}, 0  # of this batch; of all batches
     for path in paths:

@@ -61,7 +61,12 @@ def given(images):
         ValueError: there are no images.
     """
     for batch in batches(first_of(images)):
-        yield keras.tree.map_structure(lambda array, batch=batch: array[batch], images)
+        yield at(images, batch)
+
+
+def at(images, batch):
+    """A slice of the images: of the array, or of each array of a list or dict."""
+    return keras.tree.map_structure(lambda array: array[batch], images)
 
 
 def first_of(images):
@@ -78,10 +83,16 @@ def batches(images, pixels=None):
     return [slice(start, start + size) for start in range(0, len(images), size)]
 
 
+def to_watch(structure):
+    """Our copy of the network of a groups.Structure; its layers may be changed."""
+    copy = surgery.cut(structure, {})
+    copy.trainable = False  # otherwise PyTorch keeps all maps of a batch for gradients
+    return copy
+
+
 def _watching(model, statistic, seen):
     """A copy of the network that adds the statistic of its maps to `seen` at every call."""
-    copy = surgery.cut(groups.find(model), {})
-    copy.trainable = False  # otherwise PyTorch keeps all maps of a batch for gradients
+    copy = to_watch(groups.find(model))
 
     def report(path, maps):
         flat = keras.ops.reshape(maps, (keras.ops.shape(maps)[0], -1, maps.shape[-1]))

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from pruning import graph, groups, surgery
+from pruning import feature_maps, graph, groups, surgery
 from pruning.moments import Moments
 from pruning.rules.flow import as_array
 
@@ -53,16 +53,14 @@ def recalibrate(model: keras.Model, images: Any, *, batch_size: int = BATCH_SIZE
         raise ValueError(f"batch_size: expected a whole number from 1, got {batch_size!r}")
     batches = _batches(model, images, batch_size)
     structure = groups.find(model)
-    new, watching = (surgery.cut(structure, {}) for _ in range(2))
-    watching.trainable = False  # otherwise PyTorch keeps all maps of a batch for gradients
+    new, watching = surgery.cut(structure, {}), feature_maps.to_watch(structure)
     watched = normalisations(watching)
     moments = {}  # number of the layer: Moments
     for number, layer in enumerate(watched):
         _watch(layer, number, moments)
     if watched:
         for batch in batches:
-            given = keras.tree.map_structure(lambda array, batch=batch: array[batch], images)
-            watching(given, training=False)
+            watching(feature_maps.at(images, batch), training=False)
     for number, layer in enumerate(normalisations(new)):
         if number in moments:  # a layer of the user may call it in training only
             _assign(layer, moments[number])
@@ -107,7 +105,7 @@ def _watch(layer, number, moments):
     """Change a layer of our copy: it computes as in training, and adds to `moments`."""
     layer.trainable = True  # a frozen layer never computes as in training
     for weight in layer.trainable_weights:
-        weight.trainable = False  # see above: no gradients
+        weight.trainable = False  # see `feature_maps.to_watch`
     layer.renorm = False  # otherwise it normalises by its old moving statistics
     call = layer.call
 

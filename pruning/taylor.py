@@ -5,7 +5,7 @@ import functools
 import keras
 import numpy as np
 
-from pruning import feature_maps, graph, groups, surgery
+from pruning import feature_maps, graph, groups
 from pruning.gradients import gradients
 from pruning.rules.flow import as_array
 
@@ -46,11 +46,12 @@ def scores(model, images, labels, loss=None):
     if not hasattr(labels, "shape") or len(labels) != len(first):
         got = getattr(labels, "shape", labels)
         raise ValueError(f"labels: expected an array of {len(first)} labels, got {got}")
-    structure = groups.find(surgery.cut(groups.find(model), {}))  # our copy: its layers change
-    structure.model.trainable = False  # no gradients of its weights
+    structure = groups.find(feature_maps.to_watch(groups.find(model)))
     batches = feature_maps.batches(first, BATCH_PIXELS)
     if loss is None:
-        loss = _default_loss(structure.model(_at(images, batches[0]), training=False), labels)
+        loss = _default_loss(
+            structure.model(feature_maps.at(images, batches[0]), training=False), labels
+        )
     reading, gates = _reading(structure), {}
     for layer, features in reading.items():
         _add_gate(layer, features, gates)
@@ -58,7 +59,7 @@ def scores(model, images, labels, loss=None):
     for batch in batches:
         changes = np.zeros((len(squares), len(labels[batch])))  # of the loss of each image
         of_layers = _derivatives(
-            structure.model, reading, gates, _at(images, batch), labels[batch], loss
+            structure.model, reading, gates, feature_maps.at(images, batch), labels[batch], loss
         )
         for features, of_layer in zip(reading.values(), of_layers, strict=True):
             np.add.at(changes, structure.unit_of[features.channels], of_layer.T)
@@ -67,10 +68,6 @@ def scores(model, images, labels, loss=None):
         path: squares[structure.unit_of[member.flow.channels]] / len(first)
         for path, member in structure.members.items()
     }
-
-
-def _at(images, batch):
-    return keras.tree.map_structure(lambda array: array[batch], images)
 
 
 def _reading(structure):
