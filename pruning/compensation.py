@@ -5,7 +5,7 @@ import logging
 import keras
 import numpy as np
 
-from pruning import copies, feature_maps, graph, surgery
+from pruning import copies, feature_maps, graph, patterns, surgery
 from pruning.rules import convolutions, rule_for
 from pruning.rules.flow import as_array
 
@@ -55,7 +55,12 @@ def compensate(smaller, structure, kept, images):
             amounts = sign * amounts[stays[member.flow.channels]]
             weight.assign(as_array(weight).astype(np.float64) + amounts)
     if missed:
-        _warn_of(missed, smaller)
+        _log.warning(
+            "%s: these layers are not compensated, because they have no bias and no "
+            "BatchNormalization that alone reads their output: %s",
+            smaller.name,
+            patterns.listed(missed),
+        )
 
 
 def _readers(structure, stays):
@@ -138,17 +143,6 @@ def _target(layer, network):
         and all(outputs.issuperset(call.inputs) for call in network.calls if call.layer is norm)
     )
     return (norm.moving_mean, -1) if alone else (None, 0)
-
-
-def _warn_of(missed, smaller):
-    more = f" and {len(missed) - 5} more" if len(missed) > 5 else ""
-    _log.warning(
-        "%s: these layers are not compensated, because they have no bias and no "
-        "BatchNormalization that alone reads their output: %s%s",
-        smaller.name,
-        ", ".join(missed[:5]),
-        more,
-    )
 
 
 def _layers(network):

@@ -35,3 +35,9 @@ def match(layer_ratios, layers):
             if names & ({*paths} | bare[path]) and exact >= best.get(path, (exact,))[0]:
                 best[path] = exact, pattern
     return {path: pattern for path, (_, pattern) in best.items()}
+
+
+def listed(paths):
+    """The first five of the layer paths as a text, and how many more there are."""
+    more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
+    return ", ".join(list(paths)[:5]) + more

@@ -13,6 +13,7 @@ from pruning import (
     criteria,
     groups,
     judging,
+    patterns,
     plan,
     selection,
     sizes,
@@ -212,11 +213,9 @@ def _warn_of_normalisations(structure):
         for path in plan.prunable_paths(group)
     }
     if paths:
-        more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
         _log.warning(
             "%s: these layers are not pruned, because their channels enter a normalisation over "
-            "channels: %s%s",
+            "channels: %s",
             structure.model.name,
-            ", ".join(list(paths)[:5]),
-            more,
+            patterns.listed(paths),
         )
