@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from experiment import checks
 from experiment.fields import TRAIN, Switch, setting
 
+SCHEDULES = ["constant", "cosine", "step"]  # keys of `scnnb.schedules.SCHEDULES`, which needs Keras
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -28,7 +30,7 @@ class Recipe:
         "--lr-schedule",
         group=TRAIN,
         default="constant",
-        choices=["constant", "cosine", "step"],
+        choices=SCHEDULES,
         help="Learning rate during each training: constant (default); cosine, which falls to 0 "
         "along half a cosine; or step, a tenth after half of the epochs and a hundredth after "
         "three quarters. Example: --lr-schedule cosine",

@@ -8,7 +8,7 @@ import scnnb
 from data.dataset import PIXELS
 from experiment import checks, layer_ratios
 from experiment.fields import TRAIN, Switch, setting
-from experiment.recipe import Recipe
+from experiment.recipe import SCHEDULES, Recipe
 
 STEPS = 4  # of a stepwise schedule, if their number is not given
 TEMPERATURE = 4.0  # of --distill, if it is not given
@@ -195,7 +195,7 @@ class TrialSettings:
         "--retrain-schedule",
         group=TRAIN,
         default=lambda row: row.get("lr_schedule"),
-        choices=["constant", "cosine", "step"],
+        choices=SCHEDULES,
         help="Learning rate during the retraining, as --lr-schedule has it (default: the same). "
         "Example: --retrain-schedule constant",
     )
