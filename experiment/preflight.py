@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 import pruning
-from data.split import split
+from data import split
 from experiment import layer_ratios, record, samples
 from experiment.backend import require
 from experiment.columns import Table
@@ -94,15 +96,15 @@ def check_validation(dataset, part):
 
     Args:
         dataset: Dataset.
-        part: of the training images, as `split` takes it.
+        part: of the training images, as `split.chosen` takes it.
 
     Raises:
         UserError: a class has too few training images.
     """
     with as_the_users(ValueError):
-        validation = split(dataset, part, seed=0).validation  # of as many images for every seed
-    if validation:
-        print(f"{len(validation[1]):,} of the training images are for validation")
+        count = np.count_nonzero(split.chosen(dataset.train_labels, part))
+    if count:
+        print(f"{count:,} of the training images are for validation")
 
 
 def _check_ranking(network, dataset, given, name, alone):
