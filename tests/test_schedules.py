@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from experiment import recipe
 from scnnb.schedules import SCHEDULES, learning_rate
 
 
@@ -12,6 +13,10 @@ def rates(schedule, *, steps, warmup_steps=0):
     """The learning rates of all steps, with 0.5 as the highest."""
     rate = learning_rate(schedule, 0.5, steps=steps, warmup_steps=warmup_steps)
     return [float(rate(step)) if callable(rate) else rate for step in range(steps)]
+
+
+def test_the_command_line_knows_every_schedule():
+    assert [*SCHEDULES] == recipe.SCHEDULES
 
 
 def test_a_constant_rate_is_a_number():
