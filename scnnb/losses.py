@@ -47,13 +47,15 @@ def accuracy(ending: Ending, beside=False):
         ending: as `loss` takes it.
         beside: whether the labels have a teacher's logits beside.
     """
-    if beside:
-        return keras.metrics.MeanMetricWrapper(
-            lambda labels, outputs: _correct(ending, labels[:, :1], outputs), name="accuracy"
-        )
-    if ending.outputs > 1:
-        return keras.metrics.SparseCategoricalAccuracy("accuracy")
-    return keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)
+
+    def correct(labels, outputs):
+        """1 for each image whose label is the most probable class, else 0."""
+        labels = labels[:, :1] if beside else labels
+        if ending.outputs > 1:
+            return keras.metrics.sparse_categorical_accuracy(labels, outputs)
+        return keras.metrics.binary_accuracy(labels, outputs, threshold=0.0)
+
+    return keras.metrics.MeanMetricWrapper(correct, name="accuracy")
 
 
 def balanced(labels):
@@ -68,13 +70,6 @@ def balanced(labels):
     counts = np.bincount(labels)
     weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
     return np.where(counts, weights, 0).astype(np.float32)
-
-
-def _correct(ending, labels, outputs):
-    """1 for each image whose label is the most probable class, else 0."""
-    if ending.outputs > 1:
-        return keras.metrics.sparse_categorical_accuracy(labels, outputs)
-    return keras.metrics.binary_accuracy(labels, outputs, threshold=0.0)
 
 
 def _divergence(ending, taught, outputs, temperature):
