@@ -240,44 +240,8 @@ def test_the_usage_line_keeps_the_six_names(capsys):
 
 def test_right_arguments_are_taken_in_any_order_with_options():
     given, options = parse(["--seed", "7", *RIGHT, "--optimizer", "sgd", "0.5"])
-    assert given == {
-        "dataset": "fashion",
-        "learning_rate": 0.001,
-        "batch_size": 128,
-        "epochs": 35,
-        "epoch2": 30,
-        "pruning_ratio": [0.4, 0.5],
-        "seed": [7],
-        "optimizer": "sgd",
-        "model": "scnnb",
-        "trained": False,
-        "coupled": "joint",
-        "criterion": ["l1"],
-        "strategy": "independent",
-        "compensate": "",
-        "schedule": "one-shot",
-        "steps": 0,
-        "control": "",
-        "augment": "",
-        "label_smoothing": 0.0,
-        "class_weights": "",
-        "precision": "float32",
-        "pixels": "0..1",
-        "normalize": "",
-        "validation": 0.0,
-        "best_epoch": "",
-        "backend": "tensorflow",
-        "layer_ratios": "",
-        "retrain_learning_rate": 0.001,
-        "lr_schedule": "constant",
-        "warmup": 0,
-        "weight_decay": 5e-6,
-        "momentum": 0.9,
-        "nesterov": "",
-        "retrain_schedule": "constant",
-        "distill": 0.0,
-        "distill_temperature": 0.0,
-    }
+    sgd = {"optimizer": "sgd", "weight_decay": 5e-6, "momentum": 0.9}
+    assert given == GIVEN | {"seed": [7], "pruning_ratio": [0.4, 0.5]} | sgd
     assert (options.csv, options.fresh, options.export, options.int8_io) == (None, False, [], False)
 
 
