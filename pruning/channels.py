@@ -2,7 +2,7 @@
 
 import itertools
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -54,11 +54,12 @@ class Channels:
     parts: list
 
 
-def number(network):
+def number(network, *, dense=False):
     """Number the channels of a network and apply the rule of each layer to its calls.
 
     Args:
         network: graph.Graph.
+        dense: whether Dense layers on vectors are pruned themselves.
 
     Returns:
         Channels.
@@ -86,6 +87,8 @@ def number(network):
         if nested:  # the calls inside it come next in `network.calls`
             features.update(zip(call.outputs, incoming, strict=True))
             continue
+        if dense and flow.filters and flow.filters.on_vectors:
+            flow = replace(flow, filters=flow.filters._replace(prunable=True))
         for output, outgoing in zip(call.outputs, _outputs(flow), strict=True):
             features[output] = Features(output.shape, outgoing, flow.axis)
         flows.setdefault(layer, flow)

@@ -32,7 +32,8 @@ def summary(
     Returns:
         Table. `layer` is the path of the layer, `backbone/conv1` in a nested model; the last row is
         `total`. `filters_before` and `filters_after` are the numbers of filters of a convolution,
-        or of a Dense layer on feature maps, which is a 1x1 convolution; None for other layers.
+        or of a Dense layer on feature maps, which is a 1x1 convolution. Of a Dense layer on vectors
+        they are its units if it lost some; None for all other layers.
         `macs_before` and `macs_after` are for one image, None if they cannot be counted.
         `parameters_removed_%` and `macs_removed_%` are 0..100, None if there was nothing to remove.
 
@@ -43,6 +44,7 @@ def summary(
     """
     layers = [_layers(model, input_shape) for model in (before, after)]
     _check_same(*layers)
+    _show_lost_units(*layers)
     rows = [_row(path, *(each[path] for each in layers)) for path in layers[0]]
     return Table([*rows, _row("total", *map(_total, (before, after), layers))])
 
@@ -63,13 +65,25 @@ def _layers(model, input_shape):
 
 
 def _of_call(call, parameters):
-    name = type(call.layer).__name__
-    return {"type": name, "filters": _filters(call), "parameters": parameters, "macs": 0}
+    return {
+        "type": type(call.layer).__name__,
+        "filters": _filters(call),
+        "units": call.layer.units if type(call.layer) is keras.layers.Dense else None,
+        "parameters": parameters,
+        "macs": 0,
+    }
 
 
 def _filters(call):
     on_maps = type(call.layer) is keras.layers.Dense and len(call.inputs[0].shape) > 2
     return call.layer.units if on_maps else getattr(call.layer, "filters", None)
+
+
+def _show_lost_units(before, after):
+    """Give a Dense layer on vectors that lost units these as its filters, in place of None."""
+    for path, layer in before.items():
+        if layer["units"] != after[path]["units"]:
+            layer["filters"], after[path]["filters"] = layer["units"], after[path]["units"]
 
 
 def _parameters(layer):

@@ -65,6 +65,7 @@ class Structure:
         channels: Channels.
         unit_of: int array, the number of the unit of each channel.
         groups: list of Group, in the order of computation.
+        dense: whether Dense layers on vectors are pruned themselves.
     """
 
     model: keras.Model
@@ -73,6 +74,7 @@ class Structure:
     channels: Channels
     unit_of: np.ndarray
     groups: list
+    dense: bool
 
     @functools.cached_property
     def computed_from(self):
@@ -85,11 +87,12 @@ class Structure:
         return self.channels.members
 
 
-def find(model):
+def find(model, *, dense=False):
     """The channels and groups of a network.
 
     Args:
         model: built Functional or Sequential model.
+        dense: whether Dense layers on vectors are pruned themselves.
 
     Returns:
         Structure.
@@ -98,7 +101,7 @@ def find(model):
         ValueError, TypeError: the model is not built, or its layers cannot be listed.
     """
     network = graph.trace(graph.functional(model))
-    channels = number(network)
+    channels = number(network, dense=dense)
     unit_of = _components(channels.size, channels.coupled)
     paths = defaultdict(list)
     for call in network.calls:
@@ -110,6 +113,7 @@ def find(model):
         channels=channels,
         unit_of=unit_of,
         groups=_groups(channels, unit_of),
+        dense=dense,
     )
 
 

@@ -6,7 +6,7 @@ from pruning import groups, plan
 from pruning.table import Table
 
 
-def layer_groups(model: keras.Model, *, coupled: str = "joint") -> Table:
+def layer_groups(model: keras.Model, *, coupled: str = "joint", dense: bool = False) -> Table:
     """Table of the layers that lose filters together, and why others are not pruned.
 
         print(layer_groups(model))
@@ -14,6 +14,7 @@ def layer_groups(model: keras.Model, *, coupled: str = "joint") -> Table:
     Args:
         model: as `prune` takes it.
         coupled: as `prune` takes it.
+        dense: as `prune` takes it.
 
     Returns:
         Table with a row for each group, in the order of computation. `layers` are the paths of its
@@ -25,8 +26,8 @@ def layer_groups(model: keras.Model, *, coupled: str = "joint") -> Table:
     Raises:
         ValueError, TypeError: as `prune`.
     """
-    wanted = plan.request(0, None, coupled)
-    return Table([_row(each) for each in plan.plans(groups.find(model), wanted)])
+    wanted = plan.request(0, coupled=coupled, dense=dense)
+    return Table([_row(each) for each in plan.plans(groups.find(model, dense=dense), wanted)])
 
 
 def _row(each: plan.Plan):

@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 
@@ -12,6 +12,14 @@ from pruning.groups import Group
 COUPLED = ("joint", "shortcut", "skip")
 
 
+class Options(TypedDict, total=False):
+    """The arguments of `prune` that say how many filters go, as `stages` and others take them."""
+
+    layer_ratios: dict[str, float] | None
+    coupled: str
+    dense: bool
+
+
 class Request(NamedTuple):
     """The ratios and the handling of coupled layers, as `prune` takes them.
 
@@ -19,6 +27,7 @@ class Request(NamedTuple):
         ratio: part of the filters to remove, 0 <= ratio < 1.
         layer_ratios: `{layer name or glob: ratio}` for layers with another ratio.
         coupled: what happens to groups of several convolutions, one of `COUPLED`.
+        dense: whether hidden Dense layers on vectors are pruned, too.
         full: `{key of a group: number of its units}` of the network before earlier prunings, whose
             filters are counted; None to count those of the network itself.
     """
@@ -26,6 +35,7 @@ class Request(NamedTuple):
     ratio: float
     layer_ratios: dict
     coupled: str
+    dense: bool
     full: dict | None = None
 
 
@@ -46,7 +56,7 @@ class Plan(NamedTuple):
     removed: int
 
 
-def request(ratio, layer_ratios, coupled, full=None):
+def request(ratio, layer_ratios=None, coupled="joint", *, dense=False, full=None):
     """The arguments as a Request; `full` is the groups.Structure of the full network, or None.
 
     Raises:
@@ -61,7 +71,7 @@ def request(ratio, layer_ratios, coupled, full=None):
         )
     for value in (ratio, *layer_ratios.values()):
         count_removed(1, value)  # raises if out of range, also if no layer uses the ratio
-    return Request(ratio, layer_ratios, coupled, full and _units(full))
+    return Request(ratio, layer_ratios, coupled, dense, full and _units(full))
 
 
 def step(wanted: Request, structure, number, steps):
@@ -75,7 +85,7 @@ def step(wanted: Request, structure, number, steps):
     """
     part = number / steps
     ratios = {pattern: ratio * part for pattern, ratio in wanted.layer_ratios.items()}
-    return Request(wanted.ratio * part, ratios, wanted.coupled, _units(structure))
+    return wanted._replace(ratio=wanted.ratio * part, layer_ratios=ratios, full=_units(structure))
 
 
 def plans(structure, wanted: Request):
@@ -172,6 +182,8 @@ def check_any_goes(structure, wanted: Request, any_goes):
             why += f" with coupled {wanted.coupled!r}"
     else:
         reasons, why = [], "it has no convolution"
+        if any(member.flow.filters.on_vectors for member in structure.members.values()):
+            why += "; dense=True prunes hidden Dense layers"
     reasons = list(dict.fromkeys([*reasons, *unsupported]))[:3]
     raise ValueError(
         f"{structure.model.name}: nothing would be pruned: {'; '.join([why, *reasons])}"
@@ -210,7 +222,9 @@ def _deciding(group, coupled, structure):
     if group.not_prunable and not group.unsupported:
         return [], group.not_prunable
     if not convolutions:
-        return [], "it is not a convolution"
+        hidden = any(member.flow.filters.on_vectors for member in group.members)
+        hint = "; dense=True prunes hidden Dense layers, too" if hidden else ""
+        return [], f"it is not a convolution{hint}"
     if coupled == "joint" or len(convolutions) == 1:
         return group.members, ""
     if coupled == "skip":

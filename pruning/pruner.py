@@ -3,7 +3,7 @@
 import logging
 import numbers
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 
@@ -31,6 +31,7 @@ def prune(
     criterion: str | dict | Callable = "l1",
     strategy: str = "independent",
     coupled: str = "joint",
+    dense: bool = False,
     only: list[str] | None = None,
     full: keras.Model | None = None,
     compensate: bool = False,
@@ -48,11 +49,11 @@ def prune(
 
     Convolutions are pruned, and so are Dense layers on feature maps, which are 1x1 convolutions. A
     layer whose channels are coupled to those of a convolution loses the same channels; a Dense
-    layer on vectors loses channels in this way only. `layer_groups` lists these layers. Two kinds
-    of filters are not prunable. The first are those whose channels reach the network's output. The
-    second are those whose channels enter a normalisation over channels (LayerNormalization,
-    GroupNormalization, RMSNormalization): without them it would compute something else. A logged
-    warning names the layers of the second kind.
+    layer on vectors loses channels in this way only, unless `dense` is true. `layer_groups` lists
+    these layers. Two kinds of filters are not prunable. The first are those whose channels reach
+    the network's output. The second are those whose channels enter a normalisation over channels
+    (LayerNormalization, GroupNormalization, RMSNormalization): without them it would compute
+    something else. A logged warning names the layers of the second kind.
 
     Args:
         model: built Functional or Sequential Keras model, channels last, compiled or not. It
@@ -81,6 +82,9 @@ def prune(
             1x1 projections on the shortcuts decide for the group, and a group without one is not
             pruned (Li et al. 2017, section 3.3). `"skip"`: the group is not pruned. A depthwise
             convolution has no filters of its own to remove and does not count.
+        dense: whether hidden Dense layers on vectors are pruned, too, so those of a plain MLP or
+            after Flatten. Their score is that of their kernel (in_channels, units). A Dense layer
+            whose units reach the network's output is never pruned.
         only: None for all layers, or the layers to prune now: one list of those that `stages`
             returns.
         full: None, or the network before earlier prunings. The ratios are then parts of its
@@ -121,8 +125,14 @@ def prune(
         )
     if compensate and images is None:
         raise ValueError("images: expected training images for compensate=True, got None")
-    wanted = plan.request(ratio, layer_ratios, coupled, full and groups.find(full))
-    structure = groups.find(model)
+    if dense and criterion in ["mean-std"]:
+        raise ValueError(
+            "criterion: expected one that tells single values apart, with dense=True, got "
+            "'mean-std', which is 0 for every unit on vectors; use 'var-l2' or 'mean-l1'"
+        )
+    before = None if full is None else groups.find(full, dense=dense)
+    wanted = plan.request(ratio, layer_ratios, coupled, dense=dense, full=before)
+    structure = groups.find(model, dense=dense)
     judged = judging.judge(model, criterion, images=images, labels=labels, loss=loss, seed=seed)
     kept = selection.kept(structure, wanted, judged, strategy=strategy, only=only)
     plan.check_any_goes(structure, wanted, bool(kept))
@@ -137,17 +147,14 @@ def prune(
 def stages(
     model: keras.Model,
     ratio: float,
-    *,
-    layer_ratios: dict[str, float] | None = None,
-    coupled: str = "joint",
+    **options: Unpack[plan.Options],
 ) -> list[list[str]]:
     """The stages of an iterative schedule: the layers that are pruned one after the other.
 
     Args:
         model: as `prune` takes it.
         ratio: as `prune` takes it.
-        layer_ratios: as `prune` takes them.
-        coupled: as `prune` takes it.
+        **options: `layer_ratios`, `coupled`, `dense`, as `prune` takes them.
 
     Returns:
         List of lists of layer paths, in the order of computation. Each list is an argument for
@@ -157,18 +164,17 @@ def stages(
     Raises:
         ValueError, TypeError: as `prune`.
     """
-    wanted = plan.request(ratio, layer_ratios, coupled)
-    return plan.stages(groups.find(model), wanted)
+    wanted = plan.request(ratio, **options)
+    return plan.stages(groups.find(model, dense=wanted.dense), wanted)
 
 
 def planned_sizes(
     model: keras.Model,
     ratios: list[float],
     *,
-    layer_ratios: dict[str, float] | None = None,
-    coupled: str = "joint",
     schedule: str = "one-shot",
     steps: int = 4,
+    **options: Unpack[plan.Options],
 ) -> dict[float, list[sizes.Cut]]:
     """Parameters and MACs after each cut, computed before any network is trained.
 
@@ -177,13 +183,12 @@ def planned_sizes(
     Args:
         model: as `prune` takes it.
         ratios: list of ratios, each as `prune` takes it.
-        layer_ratios: as `prune` takes them.
-        coupled: as `prune` takes it.
         schedule: `"one-shot"`: one cut. `"iterative"`: one cut for each list of layers that
             `stages` returns; each cut starts from the network that the previous cut returned.
             `"stepwise"`: the k-th of `steps` cuts is `prune(..., full=model)` of all layers, with
             the ratios times k / steps.
         steps: number of cuts of a stepwise schedule, from 1.
+        **options: `layer_ratios`, `coupled`, `dense`, as `prune` takes them.
 
     Returns:
         `{ratio: list of sizes.Cut}`, one Cut for each cut: the layers that lose filters, and
@@ -196,11 +201,11 @@ def planned_sizes(
         raise ValueError(f"schedule: expected {', '.join(sizes.SCHEDULES)}, got {schedule!r}")
     if not isinstance(steps, numbers.Integral) or steps < 1:
         raise ValueError(f"steps: expected a whole number from 1, got {steps!r}")
-    requests = [plan.request(ratio, layer_ratios, coupled) for ratio in ratios]
-    structure = groups.find(model)
+    requests = [plan.request(ratio, **options) for ratio in ratios]
+    structure = groups.find(model, dense=options.get("dense", False))
     how = {"schedule": schedule, "steps": steps}
     cuts = {each.ratio: sizes.planned(structure, each, **how) for each in requests}
-    prune(model, max(ratios), layer_ratios=layer_ratios, coupled=coupled)
+    prune(model, max(ratios), **options)
     return cuts
 
 

@@ -24,7 +24,15 @@ def most_probable(outputs):
 
 
 def analyse(
-    model, images, labels, *, criterion, coupled="joint", classes=most_probable, progress=None
+    model,
+    images,
+    labels,
+    *,
+    criterion,
+    coupled="joint",
+    dense=False,
+    classes=most_probable,
+    progress=None,
 ):
     """Accuracy when a single layer is pruned, for each layer and each of `RATIOS`.
 
@@ -35,6 +43,7 @@ def analyse(
         labels: integer array (n,).
         criterion: function of a kernel, or `{layer path: scores}`, as `judge` returns it.
         coupled: as `prune` takes it.
+        dense: as `prune` takes it.
         classes: function of the outputs, float array (n, outputs), that returns the predicted
             classes, integer array (n,).
         progress: None, or a function that is called with the number of images done so far.
@@ -49,13 +58,14 @@ def analyse(
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, figures 2b and 8.
     """
-    stages, _ = measurable(model, coupled)
-    structure = groups.find(surgery.cut(groups.find(model), {}))  # our copy: its weights change
+    stages, _ = measurable(model, coupled, dense=dense)
+    copy = surgery.cut(groups.find(model), {})  # our copy: its weights change
+    structure = groups.find(copy, dense=dense)
     rows = [{"layers": only, "pruning_ratio": ratio} for only in stages for ratio in RATIOS]
     cuts = [
         selection.kept(
             structure,
-            plan.request(row["pruning_ratio"], {}, coupled),
+            plan.request(row["pruning_ratio"], coupled=coupled, dense=dense),
             criterion,
             only=row["layers"],
         )
@@ -65,12 +75,13 @@ def analyse(
     return full, [row | {"accuracy": one} for row, one in zip(rows, pruned, strict=True)]
 
 
-def measurable(model, coupled="joint"):
+def measurable(model, coupled="joint", *, dense=False):
     """The layers that can be measured, and why others cannot.
 
     Args:
         model: as `analyse` takes it.
         coupled: as `prune` takes it.
+        dense: as `prune` takes it.
 
     Returns:
         `(list of lists of the layers that lose filters together, list of reasons)`.
@@ -78,7 +89,7 @@ def measurable(model, coupled="joint"):
     Raises:
         ValueError, TypeError: no layer can be measured, or the network cannot be.
     """
-    structure = groups.find(model)
+    structure = groups.find(model, dense=dense)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(
             f"model: expected one input and one output, got {len(model.inputs)} inputs and "
@@ -87,7 +98,7 @@ def measurable(model, coupled="joint"):
     why = {
         m.call.path: g.not_prunable for g in structure.groups if g.unsupported for m in g.members
     }
-    stages = plan.stages(structure, plan.request(RATIOS[-1], {}, coupled))
+    stages = plan.stages(structure, plan.request(RATIOS[-1], coupled=coupled, dense=dense))
     reasons = dict.fromkeys(
         f"{', '.join(stage)}: {why[path]}" for stage in stages for path in stage if path in why
     )

@@ -51,7 +51,9 @@ def planned(structure, wanted: plan.Request, *, schedule, steps=1):
     cuts, cost, gone = [], _cost(structure), _none(structure)
     for only, wanted in stages:
         if _changed(structure, gone):
-            structure = groups.find(surgery.cut(structure, selection.without(structure, gone)))
+            structure = groups.find(
+                surgery.cut(structure, selection.without(structure, gone)), dense=structure.dense
+            )
             cost, gone = _cost(structure), _none(structure)
         before = gone
         gone = selection.removed(structure, wanted, criteria.l1_norm, only=only, earlier=before)

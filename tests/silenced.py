@@ -69,10 +69,10 @@ def predict(model, images):
     return [keras.ops.convert_to_numpy(output).astype("float32") for output in outputs]
 
 
-def kept_filters(model, ratio, coupled="joint"):
+def kept_filters(model, ratio, coupled="joint", **options):
     """`{layer path: indices of the filters that stay}` after `prune`."""
-    wanted = plan.request(ratio, {}, coupled)
-    return selection.kept(groups.find(model), wanted, criteria.l1_norm)
+    wanted = plan.request(ratio, coupled=coupled, **options)
+    return selection.kept(groups.find(model, dense=wanted.dense), wanted, criteria.l1_norm)
 
 
 def silenced(model, kept):

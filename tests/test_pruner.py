@@ -96,7 +96,9 @@ WRONG = {
     "for 'fc2', got 0.5: no filter of fc2 can be removed, because .* network's output": {
         "layer_ratios": {"fc2": 0.5}
     },
-    "for 'fc1', got 0.5: .* because it is not a convolution": {"layer_ratios": {"fc1": 0.5}},
+    "for 'fc1', got 0.5: .* it is not a convolution; dense=True prunes hidden Dense layers": {
+        "layer_ratios": {"fc1": 0.5}
+    },
     r"criterion: expected scores of shape \(32,\) for conv1 \(Conv2D\), got \(2,\)": {
         "criterion": lambda kernel: [1, 2]
     },

@@ -97,22 +97,26 @@ def random_network(draw):
         else:
             maps.append(two_maps(draw, x, draw(st.sampled_from(maps))))
     last = draw(st.sampled_from([layers.Flatten, layers.GlobalAveragePooling2D]))()(maps[-1])
+    for _ in range(draw(st.integers(0, 2))):
+        last = layers.Dense(draw(FILTERS), activation="relu")(last)
     return randomise(keras.Model(images, layers.Dense(2)(last)))
 
 
 def check(draw):
     model = random_network(draw)
     ratio, coupled = draw(st.sampled_from([0.3, 0.5, 0.9])), draw(st.sampled_from(COUPLED))
-    kept = kept_filters(model, ratio, coupled)
+    dense = draw(st.booleans())
+    kept = kept_filters(model, ratio, coupled, dense=dense)
     assume(kept)
     images = images_for(model)
     expected = predict(silenced(model, kept), images)
     assume(abs(expected[0]).max() > 0)
-    pruned = prune(model, ratio, coupled=coupled)
+    pruned = prune(model, ratio, coupled=coupled, dense=dense)
     assert error(predict(pruned, images), expected) < 1e-4
     assert all(len(indices) > 0 for indices in kept.values())
-    wanted = plan.request(ratio, {}, coupled)
-    ((_, *planned),) = sizes.planned(groups.find(model), wanted, schedule="one-shot")
+    wanted = plan.request(ratio, {}, coupled, dense=dense)
+    found = groups.find(model, dense=dense)
+    ((_, *planned),) = sizes.planned(found, wanted, schedule="one-shot")
     assert planned == [pruned.count_params(), cost.macs(pruned)]
 
 

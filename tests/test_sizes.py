@@ -144,6 +144,7 @@ def check_random(draw):
         draw(ratios),
         layer_ratios=draw(named),
         coupled=draw(st.sampled_from(COUPLED)),
+        dense=draw(st.booleans()),
         schedule=draw(st.sampled_from(["one-shot", "iterative", "stepwise"])),
     )
 

@@ -99,14 +99,17 @@ def separable_convolution(call, incoming, new):
 def dense(call, incoming, new):
     """New channels, one per unit; the kernel loses the rows of the removed input channels."""
     layer, entering = call.layer, last(call.layer, incoming[0])
-    units = new(layer.units)
+    units, on_vectors = new(layer.units), len(incoming[0].shape) == 2
     return Flow(
         units,
         weights=({0: entering, 1: units}, *bias(layer, units)),
         config=lambda stays: {"units": count(stays, units)},
         # on feature maps it is a 1x1 convolution
         filters=Filters(
-            lambda: as_array(layer.kernel), entering, prunable=len(incoming[0].shape) > 2
+            lambda: as_array(layer.kernel),
+            entering,
+            prunable=not on_vectors,
+            on_vectors=on_vectors,
         ),
         not_prunable=mixed_by_activation(layer, units),
     )

@@ -63,11 +63,13 @@ class Filters(NamedTuple):
             a filter reads only the channel of its own number, as in a depthwise convolution.
         prunable: whether the layer is pruned itself. If not, it only loses channels that are
             coupled to the filters of other layers.
+        on_vectors: whether it is a Dense layer on vectors. With `dense=True` it is pruned itself.
     """
 
     kernel: Callable[[], np.ndarray]
     in_channels: np.ndarray | None = None
     prunable: bool = True
+    on_vectors: bool = False
 
 
 class NotPrunable(NamedTuple):
