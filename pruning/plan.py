@@ -6,10 +6,11 @@ from typing import NamedTuple, TypedDict
 
 import numpy as np
 
-from pruning import patterns, shortcuts
+from pruning import patterns, ranking, shortcuts
 from pruning.groups import Group
 
 COUPLED = ("joint", "shortcut", "skip")
+DEFAULT_COMBINE = "sum"
 
 
 class Options(TypedDict, total=False):
@@ -18,6 +19,7 @@ class Options(TypedDict, total=False):
     layer_ratios: dict[str, float] | None
     coupled: str
     dense: bool
+    combine: str
 
 
 class Request(NamedTuple):
@@ -28,6 +30,7 @@ class Request(NamedTuple):
         layer_ratios: `{layer name or glob: ratio}` for layers with another ratio.
         coupled: what happens to groups of several convolutions, one of `COUPLED`.
         dense: whether hidden Dense layers on vectors are pruned, too.
+        combine: how the scores of the filters of a unit make its score, one of `ranking.COMBINE`.
         full: `{key of a group: number of its units}` of the network before earlier prunings, whose
             filters are counted; None to count those of the network itself.
     """
@@ -36,6 +39,7 @@ class Request(NamedTuple):
     layer_ratios: dict
     coupled: str
     dense: bool
+    combine: str
     full: dict | None = None
 
 
@@ -56,7 +60,15 @@ class Plan(NamedTuple):
     removed: int
 
 
-def request(ratio, layer_ratios=None, coupled="joint", *, dense=False, full=None):
+def request(
+    ratio,
+    layer_ratios=None,
+    coupled="joint",
+    *,
+    dense=False,
+    combine=DEFAULT_COMBINE,
+    full=None,
+):
     """The arguments as a Request; `full` is the groups.Structure of the full network, or None.
 
     Raises:
@@ -64,6 +76,8 @@ def request(ratio, layer_ratios=None, coupled="joint", *, dense=False, full=None
     """
     if coupled not in COUPLED:
         raise ValueError(f"coupled: expected {', '.join(COUPLED)}, got {coupled!r}")
+    if combine not in list(ranking.COMBINE):
+        raise ValueError(f"combine: expected {', '.join(ranking.COMBINE)}, got {combine!r}")
     layer_ratios = {} if layer_ratios is None else layer_ratios
     if not isinstance(layer_ratios, dict) or not all(isinstance(p, str) for p in layer_ratios):
         raise ValueError(
@@ -71,7 +85,7 @@ def request(ratio, layer_ratios=None, coupled="joint", *, dense=False, full=None
         )
     for value in (ratio, *layer_ratios.values()):
         count_removed(1, value)  # raises if out of range, also if no layer uses the ratio
-    return Request(ratio, layer_ratios, coupled, dense, full and _units(full))
+    return Request(ratio, layer_ratios, coupled, dense, combine, full and _units(full))
 
 
 def step(wanted: Request, structure, number, steps):

@@ -32,6 +32,7 @@ def prune(
     strategy: str = "independent",
     coupled: str = "joint",
     dense: bool = False,
+    combine: str = plan.DEFAULT_COMBINE,
     only: list[str] | None = None,
     full: keras.Model | None = None,
     compensate: bool = False,
@@ -78,13 +79,17 @@ def prune(
             `"greedy"`: groups are ranked in the order of computation, and kernels are scored
             without the input channels that are already removed. It needs a criterion of kernels.
         coupled: what happens to groups of several convolutions, such as those joined by an Add.
-            `"joint"`: units are ranked by the sum of the scores of all layers. `"shortcut"`: the
+            `"joint"`: units are ranked by the scores of all layers. `"shortcut"`: the
             1x1 projections on the shortcuts decide for the group, and a group without one is not
             pruned (Li et al. 2017, section 3.3). `"skip"`: the group is not pruned. A depthwise
             convolution has no filters of its own to remove and does not count.
         dense: whether hidden Dense layers on vectors are pruned, too, so those of a plain MLP or
             after Flatten. Their score is that of their kernel (in_channels, units). A Dense layer
             whose units reach the network's output is never pruned.
+        combine: how the scores of the filters of a unit make its score. `"sum"`: their sum.
+            `"mean"`: the scores of each layer are divided by the mean of their absolute values; of
+            these the mean over the layers (Fang et al. 2023, DepGraph). `"max"`: the largest of the
+            divided scores. A depthwise convolution counts. A unit of one filter has its score.
         only: None for all layers, or the layers to prune now: one list of those that `stages`
             returns.
         full: None, or the network before earlier prunings. The ratios are then parts of its
@@ -131,7 +136,7 @@ def prune(
             "'mean-std', which is 0 for every unit on vectors; use 'var-l2' or 'mean-l1'"
         )
     before = None if full is None else groups.find(full, dense=dense)
-    wanted = plan.request(ratio, layer_ratios, coupled, dense=dense, full=before)
+    wanted = plan.request(ratio, layer_ratios, coupled, dense=dense, combine=combine, full=before)
     structure = groups.find(model, dense=dense)
     judged = judging.judge(model, criterion, images=images, labels=labels, loss=loss, seed=seed)
     kept = selection.kept(structure, wanted, judged, strategy=strategy, only=only)
@@ -154,7 +159,7 @@ def stages(
     Args:
         model: as `prune` takes it.
         ratio: as `prune` takes it.
-        **options: `layer_ratios`, `coupled`, `dense`, as `prune` takes them.
+        **options: `layer_ratios`, `coupled`, `dense`, `combine`, as `prune` takes them.
 
     Returns:
         List of lists of layer paths, in the order of computation. Each list is an argument for
@@ -188,7 +193,7 @@ def planned_sizes(
             `"stepwise"`: the k-th of `steps` cuts is `prune(..., full=model)` of all layers, with
             the ratios times k / steps.
         steps: number of cuts of a stepwise schedule, from 1.
-        **options: `layer_ratios`, `coupled`, `dense`, as `prune` takes them.
+        **options: `layer_ratios`, `coupled`, `dense`, `combine`, as `prune` takes them.
 
     Returns:
         `{ratio: list of sizes.Cut}`, one Cut for each cut: the layers that lose filters, and

@@ -1,10 +1,8 @@
 """Which filters are removed: those of the lowest scores."""
 
-import inspect
-
 import numpy as np
 
-from pruning import plan
+from pruning import plan, ranking
 from pruning.plan import Request
 
 STRATEGIES = ("independent", "greedy")
@@ -74,8 +72,9 @@ def removed(
                 f"ratio 0, as in layer_ratios={{{names[0]!r}: 0}}"
             )
         left_out = (gone if strategy == "greedy" else earlier)[structure.unit_of]
-        scored = _scored(deciding, criterion)
-        scores = sum(_scores(each, structure.unit_of, criterion, left_out) for each in scored)
+        scores = ranking.unit_scores(
+            structure, deciding, criterion, combine=wanted.combine, left_out=left_out
+        )
         # those that an earlier cut removed come first: they are in the count
         order = np.lexsort((scores[group.units], ~earlier[group.units]))
         ranked = group.units[order]
@@ -101,52 +100,3 @@ def _check_only(only, structure):
             f"only: expected layers whose filters can be removed ({', '.join(known)}), got "
             f"{', '.join(unknown)}"
         )
-
-
-def _scored(deciding, criterion):
-    """The layers that have scores, or ValueError if none has any."""
-    if not isinstance(criterion, dict):
-        return deciding
-    scored = [m for m in deciding if not isinstance(criterion.get(m.call.path), str)]
-    if not scored:
-        call = deciding[0].call
-        reason = criterion[call.path]
-        raise ValueError(f"criterion: expected scores for {call}, got none: {reason}")
-    return scored
-
-
-def _scores(member, unit_of, criterion, left_out):
-    """Sum of the scores of the layer's filters in each unit, float array (channels,)."""
-    filters = member.flow.filters
-    kernel = filters.kernel()
-    expected = kernel.shape[-1:]
-    if isinstance(criterion, dict):
-        if member.call.path not in criterion:
-            raise ValueError(f"criterion: expected scores for {member.call}, got none")
-        scores = criterion[member.call.path]
-    else:
-        if filters.in_channels is not None and left_out[filters.in_channels].any():
-            kernel = np.compress(~left_out[filters.in_channels], kernel, axis=-2)
-        more = [member.call.layer] if _needs_layer(criterion) else []
-        scores = criterion(kernel, *more)
-    scores = np.asarray(scores, float)
-    if scores.shape != expected:
-        raise ValueError(
-            f"criterion: expected scores of shape {expected} for {member.call}, got {scores.shape}"
-        )
-    if not np.isfinite(scores).all():
-        raise ValueError(
-            f"criterion: expected finite scores for {member.call}, got NaN or infinity"
-        )
-    return np.bincount(unit_of[member.flow.channels], scores, len(unit_of))
-
-
-def _needs_layer(criterion):
-    """Whether a function cannot be called with a kernel alone."""
-    try:
-        inspect.signature(criterion).bind(None)
-    except TypeError:
-        return True
-    except ValueError:  # a function of NumPy has no signature
-        return False
-    return False

@@ -31,6 +31,7 @@ def analyse(
     criterion,
     coupled="joint",
     dense=False,
+    combine=plan.DEFAULT_COMBINE,
     classes=most_probable,
     progress=None,
 ):
@@ -44,6 +45,7 @@ def analyse(
         criterion: function of a kernel, or `{layer path: scores}`, as `judge` returns it.
         coupled: as `prune` takes it.
         dense: as `prune` takes it.
+        combine: as `prune` takes it.
         classes: function of the outputs, float array (n, outputs), that returns the predicted
             classes, integer array (n,).
         progress: None, or a function that is called with the number of images done so far.
@@ -65,7 +67,7 @@ def analyse(
     cuts = [
         selection.kept(
             structure,
-            plan.request(row["pruning_ratio"], coupled=coupled, dense=dense),
+            plan.request(row["pruning_ratio"], coupled=coupled, dense=dense, combine=combine),
             criterion,
             only=row["layers"],
         )

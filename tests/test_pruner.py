@@ -86,6 +86,7 @@ WRONG = {
         "criterion": {"conv1": range(32)}
     },
     "coupled: expected joint, shortcut, skip, got 'all'": {"coupled": "all"},
+    "combine: expected sum, mean, max, got 'vote'": {"combine": "vote"},
     "layer_ratios: .* of a layer, got 'conv3'; similar names: conv2, conv1": {
         "layer_ratios": {"conv3": 0.5}
     },

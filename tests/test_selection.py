@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pruning import criteria, groups, plan, prune, selection
+from pruning import criteria, groups, plan, prune, ranking, selection
 from tests.silenced import randomise
 
 
@@ -131,6 +131,49 @@ def test_the_scores_of_a_depthwise_convolution_count_in_its_group():
     wanted = plan.request(0.3, {}, "joint")
     found = selection.kept(groups.find(model), wanted, criteria.l1_norm)  # sums 7, 11, 5
     assert found["conv1"].tolist() == found["deep"].tolist() == [0, 1]
+
+
+COMBINED = {  # conv1 3, 1, 0, 0 is normalised 3, 1, 0, 0; deep 0, 10, 18, 12 is 0, 1, 1.8, 1.2
+    "sum": [2, 3],  # 3, 11, 18, 12: deep outvotes conv1
+    "mean": [0, 1],  # 1.5, 1, .9, .6
+    "max": [0, 2],  # 3, 1, 1.8, 1.2
+}
+
+
+@pytest.mark.parametrize("combine", COMBINED)
+def test_the_scores_of_a_unit_are_combined_as_asked(combine):
+    def build(x):
+        return layers.DepthwiseConv2D(1, use_bias=False, name="deep")(conv(4, x, "conv1"))
+
+    model, scores = network(build), {"conv1": [3, 1, 0, 0], "deep": [0, 10, 18, 12]}
+    wanted = plan.request(0.5, combine=combine)
+    found = selection.kept(groups.find(model), wanted, scores)
+    assert found["conv1"].tolist() == found["deep"].tolist() == COMBINED[combine]
+    kernel = np.reshape(np.arange(4.0), (1, 1, 4, 1))
+    model.get_layer("deep").kernel.assign(kernel)
+    smaller = prune(model, 0.5, criterion=scores, combine=combine).get_layer("deep")
+    assert np.ravel(keras.ops.convert_to_numpy(smaller.kernel)).tolist() == found["deep"].tolist()
+
+
+def test_in_a_mean_a_layer_of_several_filters_in_a_unit_has_one_vote():
+    def build(x):
+        deep = layers.DepthwiseConv2D(1, depth_multiplier=3, use_bias=False, name="deep")
+        return deep(conv(2, x, "conv1"))
+
+    # normalised: conv1 .5, 1.5; deep (1, 1, 1.6), (.8, .8, .8): means 1.2 and .8
+    scores = {"conv1": [1, 3], "deep": [5, 5, 8, 4, 4, 4]}
+    structure = groups.find(network(build))
+    group = structure.groups[0]
+    found = [
+        ranking.unit_scores(structure, group.members, scores, combine=each)[group.units]
+        for each in ("sum", "mean", "max")
+    ]
+    np.testing.assert_allclose(found, [[19, 15], [0.85, 1.15], [1.6, 1.5]])
+
+
+def test_negative_scores_keep_their_order_when_they_are_normalised():
+    assert ranking.normalised(np.array([-1.0, -3, -2])).tolist() == [-0.5, -1.5, -1]
+    assert ranking.normalised(np.zeros(3)).tolist() == [0, 0, 0]
 
 
 def test_a_grouped_convolution_loses_the_same_filters_of_every_group():
