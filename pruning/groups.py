@@ -27,7 +27,7 @@ itself, and keeps at least one unit.
 """
 
 import functools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -46,12 +46,14 @@ class Group(NamedTuple):
         units: int array, the numbers of its units.
         not_prunable: the reason why the units are not prunable, or "".
         unsupported: whether pruning them is an error, see `rules.NotPrunable`.
+        filters: list of the number of filters that each member has in a unit.
     """
 
     members: list
     units: np.ndarray
     not_prunable: str
     unsupported: bool
+    filters: list
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +152,9 @@ def _groups(channels, unit_of):
     groups = defaultdict(list)
     for unit, indices in inside.items():
         groups[tuple(indices), *reasons.get(unit, ("", False)), apart[unit]].append(unit)
-    return [
-        Group([members[i] for i in sorted(set(indices))], np.array(units), reason, unsupported)
-        for (indices, reason, unsupported, _), units in groups.items()
-    ]
+    result = []
+    for (indices, reason, unsupported, _), units in groups.items():
+        filters = dict(sorted(Counter(indices).items()))
+        of_group = [members[index] for index in filters]
+        result.append(Group(of_group, np.array(units), reason, unsupported, [*filters.values()]))
+    return result

@@ -4,8 +4,6 @@ import math
 import numbers
 from typing import NamedTuple, TypedDict
 
-import numpy as np
-
 from pruning import patterns, ranking, shortcuts
 from pruning.groups import Group
 
@@ -20,6 +18,7 @@ class Options(TypedDict, total=False):
     coupled: str
     dense: bool
     combine: str
+    round_to: int
 
 
 class Request(NamedTuple):
@@ -31,6 +30,7 @@ class Request(NamedTuple):
         coupled: what happens to groups of several convolutions, one of `COUPLED`.
         dense: whether hidden Dense layers on vectors are pruned, too.
         combine: how the scores of the filters of a unit make its score, one of `ranking.COMBINE`.
+        round_to: every group keeps a multiple of so many filters, or all that it has.
         full: `{key of a group: number of its units}` of the network before earlier prunings, whose
             filters are counted; None to count those of the network itself.
     """
@@ -40,6 +40,7 @@ class Request(NamedTuple):
     coupled: str
     dense: bool
     combine: str
+    round_to: int
     full: dict | None = None
 
 
@@ -67,6 +68,7 @@ def request(
     *,
     dense=False,
     combine=DEFAULT_COMBINE,
+    round_to=1,
     full=None,
 ):
     """The arguments as a Request; `full` is the groups.Structure of the full network, or None.
@@ -78,6 +80,8 @@ def request(
         raise ValueError(f"coupled: expected {', '.join(COUPLED)}, got {coupled!r}")
     if combine not in list(ranking.COMBINE):
         raise ValueError(f"combine: expected {', '.join(ranking.COMBINE)}, got {combine!r}")
+    if not isinstance(round_to, numbers.Integral) or round_to < 1:
+        raise ValueError(f"round_to: expected a whole number from 1, got {round_to!r}")
     layer_ratios = {} if layer_ratios is None else layer_ratios
     if not isinstance(layer_ratios, dict) or not all(isinstance(p, str) for p in layer_ratios):
         raise ValueError(
@@ -85,7 +89,7 @@ def request(
         )
     for value in (ratio, *layer_ratios.values()):
         count_removed(1, value)  # raises if out of range, also if no layer uses the ratio
-    return Request(ratio, layer_ratios, coupled, dense, combine, full and _units(full))
+    return Request(ratio, layer_ratios, coupled, dense, combine, round_to, full and _units(full))
 
 
 def step(wanted: Request, structure, number, steps):
@@ -119,9 +123,10 @@ def plans(structure, wanted: Request):
     result = []
     for group in structure.groups:
         deciding, why = _deciding(group, wanted.coupled, structure)
-        full = _full_units(structure, group, wanted) if deciding else len(group.units)
+        full = _full_units(group, wanted) if deciding else len(group.units)
         gone = full - len(group.units)
-        removed = max(0, count_removed(full, _ratio_of(group, wanted, matches)) - gone)
+        asked = count_removed(full, _ratio_of(group, wanted, matches))
+        removed = round_removed(group, asked, wanted.round_to, gone)
         result.append(Plan(group, deciding, why, removed))
     _check_effect(matches, wanted.layer_ratios, result)
     return result
@@ -171,6 +176,26 @@ def count_removed(filters, ratio):
     return min(math.ceil(round(ratio * filters, 6)), filters - 1)
 
 
+def round_removed(group: Group, asked, round_to, gone=0):
+    """Number of units to remove, so that all layers of a group keep a multiple of filters.
+
+    The number of filters that stay is rounded up, so never more units go than are asked for. The
+    filters of a layer are counted, not the units: a unit may have several filters of one layer.
+
+    Args:
+        group: groups.Group.
+        asked: number of units to remove if nothing were rounded, those that are gone included.
+        round_to: whole number from 1.
+        gone: number of units that earlier prunings removed.
+
+    Returns:
+        Integer, 0 if all units stay.
+    """
+    units = math.lcm(*(round_to // math.gcd(round_to, filters) for filters in group.filters))
+    kept = -(-(len(group.units) + gone - asked) // units) * units
+    return max(len(group.units) - kept, 0)
+
+
 def prunable_paths(group: Group):
     """List of the paths of the layers of a group that are pruned themselves."""
     return [member.call.path for member in group.members if member.flow.filters.prunable]
@@ -188,6 +213,13 @@ def check_any_goes(structure, wanted: Request, any_goes):
         return
     if wanted.full and sum(wanted.full.values()) > sum(_units(structure).values()):
         return  # an earlier step removed them
+    unrounded = plans(structure, wanted._replace(round_to=1))
+    if wanted.round_to > 1 and any(each.deciding and each.removed for each in unrounded):
+        raise ValueError(
+            f"round_to: expected a number that lets a layer lose filters, got {wanted.round_to}: "
+            f"{structure.model.name} would keep all its filters; give a smaller number or a higher "
+            "ratio"
+        )
     unsupported = [e.reason for e in structure.channels.not_prunable if e.unsupported]
     if any(member.flow.filters.prunable for member in structure.members.values()):
         reasons = [each.not_prunable for each in structure.groups if each.not_prunable]
@@ -206,22 +238,19 @@ def check_any_goes(structure, wanted: Request, any_goes):
 
 def _units(structure):
     """`{key of a group: number of its units}`; the key stays the same if the group gets smaller."""
-    return {_key(structure, group): len(group.units) for group in structure.groups}
+    return {_key(group): len(group.units) for group in structure.groups}
 
 
-def _key(structure, group):
+def _key(group):
     """The layers of a group, each with the number of its filters in a unit."""
-    unit = group.units[0]
-    return bool(group.not_prunable), *(
-        (member.call.path, np.count_nonzero(structure.unit_of[member.flow.channels] == unit))
-        for member in group.members
-    )
+    paths = [member.call.path for member in group.members]
+    return bool(group.not_prunable), *zip(paths, group.filters, strict=True)
 
 
-def _full_units(structure, group, wanted):
+def _full_units(group, wanted):
     if wanted.full is None:
         return len(group.units)
-    key = _key(structure, group)
+    key = _key(group)
     if key not in wanted.full:
         raise ValueError(
             "full: expected a network whose layers lose filters together as those of the pruned "

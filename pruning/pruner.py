@@ -33,6 +33,7 @@ def prune(
     coupled: str = "joint",
     dense: bool = False,
     combine: str = plan.DEFAULT_COMBINE,
+    round_to: int = 1,
     only: list[str] | None = None,
     full: keras.Model | None = None,
     compensate: bool = False,
@@ -90,6 +91,9 @@ def prune(
             `"mean"`: the scores of each layer are divided by the mean of their absolute values; of
             these the mean over the layers (Fang et al. 2023, DepGraph). `"max"`: the largest of the
             divided scores. A depthwise convolution counts. A unit of one filter has its score.
+        round_to: every group keeps a multiple of so many filters, or all that it has: 8 suits many
+            devices. The number that stays is rounded up. Then a layer that reads a concatenation
+            reads a multiple, too, unless the size of a group that keeps all its filters is none.
         only: None for all layers, or the layers to prune now: one list of those that `stages`
             returns.
         full: None, or the network before earlier prunings. The ratios are then parts of its
@@ -115,7 +119,8 @@ def prune(
     Raises:
         ValueError: an argument is out of range; a pattern matches no layer; a layer cannot be
             pruned, or cannot be copied because its config is not complete; or a ratio is above 0
-            but no filter can be removed. The message names the layer and the reason.
+            but no filter can be removed, or `round_to` keeps all. The message names the layer and
+            the reason.
         TypeError: the model is a subclassed model, whose layers cannot be listed.
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.
@@ -136,7 +141,15 @@ def prune(
             "'mean-std', which is 0 for every unit on vectors; use 'var-l2' or 'mean-l1'"
         )
     before = None if full is None else groups.find(full, dense=dense)
-    wanted = plan.request(ratio, layer_ratios, coupled, dense=dense, combine=combine, full=before)
+    wanted = plan.request(
+        ratio,
+        layer_ratios,
+        coupled,
+        dense=dense,
+        combine=combine,
+        round_to=round_to,
+        full=before,
+    )
     structure = groups.find(model, dense=dense)
     judged = judging.judge(model, criterion, images=images, labels=labels, loss=loss, seed=seed)
     kept = selection.kept(structure, wanted, judged, strategy=strategy, only=only)
@@ -159,7 +172,8 @@ def stages(
     Args:
         model: as `prune` takes it.
         ratio: as `prune` takes it.
-        **options: `layer_ratios`, `coupled`, `dense`, `combine`, as `prune` takes them.
+        **options: `layer_ratios`, `coupled`, `dense`, `combine`, `round_to`, as `prune` takes
+            them.
 
     Returns:
         List of lists of layer paths, in the order of computation. Each list is an argument for
@@ -193,7 +207,8 @@ def planned_sizes(
             `"stepwise"`: the k-th of `steps` cuts is `prune(..., full=model)` of all layers, with
             the ratios times k / steps.
         steps: number of cuts of a stepwise schedule, from 1.
-        **options: `layer_ratios`, `coupled`, `dense`, `combine`, as `prune` takes them.
+        **options: `layer_ratios`, `coupled`, `dense`, `combine`, `round_to`, as `prune` takes
+            them.
 
     Returns:
         `{ratio: list of sizes.Cut}`, one Cut for each cut: the layers that lose filters, and

@@ -105,19 +105,29 @@ def random_network(draw):
 def check(draw):
     model = random_network(draw)
     ratio, coupled = draw(st.sampled_from([0.3, 0.5, 0.9])), draw(st.sampled_from(COUPLED))
-    dense = draw(st.booleans())
-    kept = kept_filters(model, ratio, coupled, dense=dense)
+    options = {"dense": draw(st.booleans()), "round_to": draw(st.sampled_from([1, 1, 2, 4]))}
+    kept = kept_filters(model, ratio, coupled, **options)
     assume(kept)
     images = images_for(model)
     expected = predict(silenced(model, kept), images)
     assume(abs(expected[0]).max() > 0)
-    pruned = prune(model, ratio, coupled=coupled, dense=dense)
+    pruned = prune(model, ratio, coupled=coupled, **options)
     assert error(predict(pruned, images), expected) < 1e-4
     assert all(len(indices) > 0 for indices in kept.values())
-    wanted = plan.request(ratio, {}, coupled, dense=dense)
-    found = groups.find(model, dense=dense)
+    wanted = plan.request(ratio, {}, coupled, **options)
+    found = groups.find(model, dense=wanted.dense)
+    assert all(kept_per_group(found, kept, lambda n, size: n % wanted.round_to == 0 or n == size))
     ((_, *planned),) = sizes.planned(found, wanted, schedule="one-shot")
     assert planned == [pruned.count_params(), cost.macs(pruned)]
+
+
+def kept_per_group(structure, kept, function):
+    """The function of how many filters stay, and of how many there are, by group and layer."""
+    for group in structure.groups:
+        for member in group.members:
+            inside = np.isin(structure.unit_of[member.flow.channels], group.units)
+            stays = np.isin(np.arange(len(inside)), kept.get(member.call.path, range(len(inside))))
+            yield function(np.count_nonzero(inside & stays), np.count_nonzero(inside))
 
 
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]

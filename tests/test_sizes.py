@@ -145,6 +145,7 @@ def check_random(draw):
         layer_ratios=draw(named),
         coupled=draw(st.sampled_from(COUPLED)),
         dense=draw(st.booleans()),
+        round_to=draw(st.sampled_from([1, 2])),
         schedule=draw(st.sampled_from(["one-shot", "iterative", "stepwise"])),
     )
 
