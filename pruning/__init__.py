@@ -9,7 +9,7 @@ if TYPE_CHECKING:  # the same names as in `_PUBLIC`
     from pruning.exports.writing import export
     from pruning.judging import judge
     from pruning.overview import layer_groups
-    from pruning.pruner import planned_sizes, prune, stages
+    from pruning.pruner import planned_sizes, prune, stages, target_ratio
     from pruning.recalibration import recalibrate
     from pruning.timing import benchmark
 
@@ -25,6 +25,7 @@ _PUBLIC = {  # name: the module that defines it
     "recalibrate": "pruning.recalibration",
     "stages": "pruning.pruner",
     "summary": "pruning.comparison",
+    "target_ratio": "pruning.pruner",
 }
 __all__ = [
     "benchmark",
@@ -38,6 +39,7 @@ __all__ = [
     "recalibrate",
     "stages",
     "summary",
+    "target_ratio",
 ]
 __version__ = "0.1.0"
 

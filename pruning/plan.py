@@ -4,11 +4,15 @@ import math
 import numbers
 from typing import NamedTuple, TypedDict
 
-from pruning import patterns, ranking, shortcuts
+from pruning import patterns, shortcuts
 from pruning.groups import Group
+from pruning.ranking import COMBINE
 
 COUPLED = ("joint", "shortcut", "skip")
 DEFAULT_COMBINE = "sum"
+RANKINGS = ("uniform", "global")
+TARGETS = ("macs", "parameters", "bytes")
+KEEP = 0.1  # part of its units that each group keeps at least if all units are ranked together
 
 
 class Options(TypedDict, total=False):
@@ -19,18 +23,36 @@ class Options(TypedDict, total=False):
     dense: bool
     combine: str
     round_to: int
+    ranking: str
+    keep: float
+
+
+class Target(NamedTuple):
+    """A size to reach.
+
+    Attributes:
+        what: one of `TARGETS`.
+        amount: the largest size: bytes, or for the others a part of the full network's, 0..1.
+    """
+
+    what: str
+    amount: float
 
 
 class Request(NamedTuple):
-    """The ratios and the handling of coupled layers, as `prune` takes them.
+    """How many filters go, as `prune` takes it.
 
     Attributes:
-        ratio: part of the filters to remove, 0 <= ratio < 1.
+        ratio: part of the filters to remove, 0 <= ratio < 1; 0 if there is a target.
         layer_ratios: `{layer name or glob: ratio}` for layers with another ratio.
         coupled: what happens to groups of several convolutions, one of `COUPLED`.
         dense: whether hidden Dense layers on vectors are pruned, too.
         combine: how the scores of the filters of a unit make its score, one of `ranking.COMBINE`.
         round_to: every group keeps a multiple of so many filters, or all that it has.
+        target: Target to reach, or None if the ratio is given.
+        ranking: `"uniform"`: all groups lose the same part; `"global"`: all units are ranked
+            against each other.
+        keep: with `"global"` the part of its units that each group keeps at least.
         full: `{key of a group: number of its units}` of the network before earlier prunings, whose
             filters are counted; None to count those of the network itself.
     """
@@ -41,6 +63,9 @@ class Request(NamedTuple):
     dense: bool
     combine: str
     round_to: int
+    target: Target | None
+    ranking: str
+    keep: float
     full: dict | None = None
 
 
@@ -53,22 +78,29 @@ class Plan(NamedTuple):
             group is not pruned.
         why: the reason why the group is not pruned, or "".
         removed: number of units to remove.
+        fixed: whether `layer_ratios` give the number.
     """
 
     group: Group
     deciding: list
     why: str
     removed: int
+    fixed: bool
 
 
 def request(
-    ratio,
+    ratio=None,
     layer_ratios=None,
     coupled="joint",
     *,
     dense=False,
     combine=DEFAULT_COMBINE,
     round_to=1,
+    ranking="uniform",
+    keep=KEEP,
+    macs=None,
+    parameters=None,
+    bytes=None,
     full=None,
 ):
     """The arguments as a Request; `full` is the groups.Structure of the full network, or None.
@@ -78,8 +110,12 @@ def request(
     """
     if coupled not in COUPLED:
         raise ValueError(f"coupled: expected {', '.join(COUPLED)}, got {coupled!r}")
-    if combine not in list(ranking.COMBINE):
-        raise ValueError(f"combine: expected {', '.join(ranking.COMBINE)}, got {combine!r}")
+    if combine not in list(COMBINE):
+        raise ValueError(f"combine: expected {', '.join(COMBINE)}, got {combine!r}")
+    if ranking not in RANKINGS:
+        raise ValueError(f"ranking: expected {' or '.join(RANKINGS)}, got {ranking!r}")
+    if not isinstance(keep, numbers.Real) or not 0 <= keep <= 1:
+        raise ValueError(f"keep: expected a number from 0 to 1, got {keep!r}")
     if not isinstance(round_to, numbers.Integral) or round_to < 1:
         raise ValueError(f"round_to: expected a whole number from 1, got {round_to!r}")
     layer_ratios = {} if layer_ratios is None else layer_ratios
@@ -87,9 +123,28 @@ def request(
         raise ValueError(
             f"layer_ratios: expected {{layer name or glob: ratio}}, got {layer_ratios!r}"
         )
+    target = _target(ratio=ratio, macs=macs, parameters=parameters, bytes=bytes)
+    ratio = 0 if target else ratio
     for value in (ratio, *layer_ratios.values()):
         count_removed(1, value)  # raises if out of range, also if no layer uses the ratio
-    return Request(ratio, layer_ratios, coupled, dense, combine, round_to, full and _units(full))
+    if full and (target or ranking != "uniform"):
+        raise ValueError(
+            "full: expected a ratio and ranking='uniform' with it, got a target or "
+            "ranking='global'; find the ratio of the full network with target_ratio, then give "
+            "parts of it"
+        )
+    return Request(
+        ratio,
+        layer_ratios,
+        coupled,
+        dense,
+        combine,
+        round_to,
+        target,
+        ranking,
+        keep,
+        full and _units(full),
+    )
 
 
 def step(wanted: Request, structure, number, steps):
@@ -125,9 +180,10 @@ def plans(structure, wanted: Request):
         deciding, why = _deciding(group, wanted.coupled, structure)
         full = _full_units(group, wanted) if deciding else len(group.units)
         gone = full - len(group.units)
+        fixed = any(member.call.path in matches for member in group.members)
         asked = count_removed(full, _ratio_of(group, wanted, matches))
         removed = round_removed(group, asked, wanted.round_to, gone)
-        result.append(Plan(group, deciding, why, removed))
+        result.append(Plan(group, deciding, why, removed, fixed))
     _check_effect(matches, wanted.layer_ratios, result)
     return result
 
@@ -257,6 +313,25 @@ def _full_units(group, wanted):
             f"network, got another group for {', '.join(prunable_paths(group))}; prune in one step"
         )
     return wanted.full[key]
+
+
+def _target(**amounts):
+    """The Target, or None if a ratio is given; exactly one of the amounts is not None."""
+    given = {name: amount for name, amount in amounts.items() if amount is not None}
+    if len(given) != 1:
+        raise ValueError(
+            f"ratio: expected exactly one of {', '.join(amounts)}, got "
+            f"{' and '.join(given) or 'none'}"
+        )
+    ((what, amount),) = given.items()
+    if what == "ratio":
+        return None
+    number = isinstance(amount, numbers.Real)
+    if what == "bytes" and not (number and amount > 0):
+        raise ValueError(f"bytes: expected a number above 0, got {amount!r}")
+    if what != "bytes" and not (number and 0 < amount <= 1):
+        raise ValueError(f"{what}: expected a number above 0, at most 1, got {amount!r}")
+    return Target(what, amount)
 
 
 def _deciding(group, coupled, structure):

@@ -18,6 +18,7 @@ from pruning import (
     selection,
     sizes,
     surgery,
+    target,
 )
 
 _log = logging.getLogger(__name__)
@@ -25,8 +26,11 @@ _log = logging.getLogger(__name__)
 
 def prune(
     model: keras.Model,
-    ratio: float,
+    ratio: float | None = None,
     *,
+    macs: float | None = None,
+    parameters: float | None = None,
+    bytes: float | None = None,
     layer_ratios: dict[str, float] | None = None,
     criterion: str | dict | Callable = "l1",
     strategy: str = "independent",
@@ -34,6 +38,8 @@ def prune(
     dense: bool = False,
     combine: str = plan.DEFAULT_COMBINE,
     round_to: int = 1,
+    ranking: str = "uniform",
+    keep: float = plan.KEEP,
     only: list[str] | None = None,
     full: keras.Model | None = None,
     compensate: bool = False,
@@ -61,7 +67,14 @@ def prune(
         model: built Functional or Sequential Keras model, channels last, compiled or not. It
             may have nested models and shared layers. It is not changed.
         ratio: part of the filters to remove, 0 <= ratio < 1. The number of filters is rounded up,
-            and at least one filter of each group stays.
+            and at least one filter of each group stays. Give exactly one of `ratio`, `macs`,
+            `parameters` and `bytes`.
+        macs: the part of the full network's multiply-accumulates that may remain, above 0, at most
+            1. Filters go until this holds; with one unit less it would not. If the ranking is
+            `"uniform"`, the smallest ratio that reaches it is used, as `target_ratio` returns it.
+        parameters: the part of the full network's parameters that may remain, in the same way.
+        bytes: the float32 bytes of all weights that may remain: 4 times the parameters. A file is
+            a little larger, because it describes the layers, too.
         layer_ratios: `{layer name or glob: ratio}`, used instead of `ratio`: `{"conv*": 0.3}`. A
             layer in a nested model is `"backbone/conv1"` or just `"conv1"`. The full path wins
             over the name, the name wins over a glob, and of several globs the last wins. The ratio
@@ -94,11 +107,18 @@ def prune(
         round_to: every group keeps a multiple of so many filters, or all that it has: 8 suits many
             devices. The number that stays is rounded up. Then a layer that reads a concatenation
             reads a multiple, too, unless the size of a group that keeps all its filters is none.
+        ranking: `"uniform"`: all groups lose the same ratio. `"global"`: the units of lowest score
+            of all groups go first, one by one. With `ratio` it is that part of all units. The
+            scores of the units of a group are divided by the mean of their absolute values (Fang et
+            al. 2023, DepGraph). Groups that `layer_ratios` name are not ranked.
+        keep: with `ranking="global"` the part of its units that each group keeps at least, rounded
+            up. At least one unit stays.
         only: None for all layers, or the layers to prune now: one list of those that `stages`
             returns.
         full: None, or the network before earlier prunings. The ratios are then parts of its
             filters, and the filters that are gone already are among those to remove. So a ratio is
-            reached in steps: 0.1, 0.2 and 0.4 give the shape that 0.4 gives at once.
+            reached in steps: 0.1, 0.2 and 0.4 give the shape that 0.4 gives at once. `round_to`
+            counts what stays of them, too. It does not go with a target or `ranking="global"`.
         compensate: whether the layers that read removed channels get, as a part of their bias, what
             these contributed on average, measured on `images`. All other weights are those of the
             copy without it. It helps if little is removed. See `pruning.compensation`.
@@ -119,8 +139,8 @@ def prune(
     Raises:
         ValueError: an argument is out of range; a pattern matches no layer; a layer cannot be
             pruned, or cannot be copied because its config is not complete; or a ratio is above 0
-            but no filter can be removed, or `round_to` keeps all. The message names the layer and
-            the reason.
+            but no filter can be removed, or `round_to` keeps all; or a target cannot be reached.
+            The message names the layer and the reason.
         TypeError: the model is a subclassed model, whose layers cannot be listed.
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.
@@ -148,8 +168,18 @@ def prune(
         dense=dense,
         combine=combine,
         round_to=round_to,
+        macs=macs,
+        parameters=parameters,
+        bytes=bytes,
+        ranking=ranking,
+        keep=keep,
         full=before,
     )
+    if only is not None and (wanted.target or ranking != "uniform"):
+        raise ValueError(
+            "only: expected a ratio for all of these layers, got a target or ranking='global'; "
+            "find the ratio of the whole network with target_ratio, then give it with each list"
+        )
     structure = groups.find(model, dense=dense)
     judged = judging.judge(model, criterion, images=images, labels=labels, loss=loss, seed=seed)
     kept = selection.kept(structure, wanted, judged, strategy=strategy, only=only)
@@ -164,7 +194,11 @@ def prune(
 
 def stages(
     model: keras.Model,
-    ratio: float,
+    ratio: float | None = None,
+    *,
+    macs: float | None = None,
+    parameters: float | None = None,
+    bytes: float | None = None,
     **options: Unpack[plan.Options],
 ) -> list[list[str]]:
     """The stages of an iterative schedule: the layers that are pruned one after the other.
@@ -172,6 +206,9 @@ def stages(
     Args:
         model: as `prune` takes it.
         ratio: as `prune` takes it.
+        macs: as `prune` takes it.
+        parameters: as `prune` takes it.
+        bytes: as `prune` takes it.
         **options: `layer_ratios`, `coupled`, `dense`, `combine`, `round_to`, as `prune` takes
             them.
 
@@ -183,14 +220,47 @@ def stages(
     Raises:
         ValueError, TypeError: as `prune`.
     """
-    wanted = plan.request(ratio, **options)
-    return plan.stages(groups.find(model, dense=wanted.dense), wanted)
+    wanted = plan.request(ratio, macs=macs, parameters=parameters, bytes=bytes, **options)
+    structure = groups.find(model, dense=wanted.dense)
+    return plan.stages(structure, target.as_ratio(structure, wanted, criteria.l1_norm))
+
+
+def target_ratio(
+    model: keras.Model,
+    *,
+    macs: float | None = None,
+    parameters: float | None = None,
+    bytes: float | None = None,
+    **options: Unpack[plan.Options],
+) -> float:
+    """The smallest ratio with which the network is as small as the target says.
+
+    Args:
+        model: as `prune` takes it.
+        macs: as `prune` takes it.
+        parameters: as `prune` takes it.
+        bytes: as `prune` takes it.
+        **options: `layer_ratios`, `coupled`, `dense`, `combine`, `round_to`, as `prune` takes
+            them.
+
+    Returns:
+        The ratio for `prune`. Ratios a little below remove as many filters.
+
+    Raises:
+        ValueError, TypeError: as `prune`.
+    """
+    wanted = plan.request(macs=macs, parameters=parameters, bytes=bytes, **options)
+    structure = groups.find(model, dense=wanted.dense)
+    return target.as_ratio(structure, wanted, criteria.l1_norm).ratio
 
 
 def planned_sizes(
     model: keras.Model,
-    ratios: list[float],
+    ratios: list[float] | None = None,
     *,
+    macs: list[float] | None = None,
+    parameters: list[float] | None = None,
+    bytes: list[float] | None = None,
     schedule: str = "one-shot",
     steps: int = 4,
     **options: Unpack[plan.Options],
@@ -201,7 +271,10 @@ def planned_sizes(
 
     Args:
         model: as `prune` takes it.
-        ratios: list of ratios, each as `prune` takes it.
+        ratios: list of ratios, each as `prune` takes it. Give exactly one of the four lists.
+        macs: list of targets, each as `prune` takes it.
+        parameters: list of targets, each as `prune` takes it.
+        bytes: list of targets, each as `prune` takes it.
         schedule: `"one-shot"`: one cut. `"iterative"`: one cut for each list of layers that
             `stages` returns; each cut starts from the network that the previous cut returned.
             `"stepwise"`: the k-th of `steps` cuts is `prune(..., full=model)` of all layers, with
@@ -211,8 +284,9 @@ def planned_sizes(
             them.
 
     Returns:
-        `{ratio: list of sizes.Cut}`, one Cut for each cut: the layers that lose filters, and
-        parameters and MACs of the network after the cut.
+        `{ratio or target: list of sizes.Cut}`, one Cut for each cut: the layers that lose filters,
+        and parameters and MACs of the network after the cut. With `ranking="global"` they depend
+        on the weights that the network has now, as the filters that go are those of lowest L1 norm.
 
     Raises:
         ValueError, TypeError: as `prune`, or an iterative schedule has no layer to prune.
@@ -221,11 +295,24 @@ def planned_sizes(
         raise ValueError(f"schedule: expected {', '.join(sizes.SCHEDULES)}, got {schedule!r}")
     if not isinstance(steps, numbers.Integral) or steps < 1:
         raise ValueError(f"steps: expected a whole number from 1, got {steps!r}")
-    requests = [plan.request(ratio, **options) for ratio in ratios]
+    lists = {"ratio": ratios, "macs": macs, "parameters": parameters, "bytes": bytes}
+    given = [(name, amounts) for name, amounts in lists.items() if amounts is not None]
+    if len(given) != 1:
+        raise ValueError(
+            f"ratios: expected exactly one list of ratios, macs, parameters or bytes, got "
+            f"{len(given)}"
+        )
+    ((name, amounts),) = given
+    requests: dict[float, Any] = {
+        amount: plan.request(**{name: amount}, **options) for amount in amounts
+    }
     structure = groups.find(model, dense=options.get("dense", False))
-    how = {"schedule": schedule, "steps": steps}
-    cuts = {each.ratio: sizes.planned(structure, each, **how) for each in requests}
-    prune(model, max(ratios), **options)
+    cuts = {
+        amount: sizes.planned(structure, wanted, schedule=schedule, steps=steps)
+        for amount, wanted in requests.items()
+    }
+    most: dict[str, Any] = {name: max(amounts) if name == "ratio" else min(amounts)}
+    prune(model, **most, **options)
     return cuts
 
 

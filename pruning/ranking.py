@@ -5,6 +5,37 @@ import inspect
 import numpy as np
 
 
+def lowest(structure, plans, criterion, *, combine, strategy="independent", earlier=None):
+    """The units of lowest score. Of equal scores the one with the lower index is removed first.
+
+    Args:
+        structure: groups.Structure of the network.
+        plans: list of plan.Plan, which say how many units of each group go.
+        criterion: as `unit_scores` takes it.
+        combine: one of `COMBINE`.
+        strategy: one of `selection.STRATEGIES`.
+        earlier: None, or the units that an earlier cut removed.
+
+    Returns:
+        bool array (channels,), True at the number of each removed unit, `earlier` included.
+    """
+    if earlier is None:
+        earlier = np.zeros(len(structure.unit_of), bool)
+    gone = earlier.copy()
+    for each in plans:
+        if not each.deciding or not each.removed:
+            continue
+        left_out = (gone if strategy == "greedy" else earlier)[structure.unit_of]
+        scores = unit_scores(
+            structure, each.deciding, criterion, combine=combine, left_out=left_out
+        )
+        units = each.group.units
+        # those that an earlier cut removed come first: they are in the count
+        order = np.lexsort((scores[units], ~earlier[units]))
+        gone[units[order][: each.removed]] = True
+    return gone
+
+
 def unit_scores(structure, deciding, criterion, *, combine, left_out=None):
     """The score of each unit of a group.
 
@@ -34,15 +65,13 @@ def unit_scores(structure, deciding, criterion, *, combine, left_out=None):
 
 def filter_scores(member, criterion, left_out=None):
     """The score of each filter of a layer, float array (filters,); arguments as `unit_scores`."""
-    filters = member.flow.filters
-    kernel = filters.kernel()
-    expected = kernel.shape[-1:]
+    filters, expected = member.flow.filters, member.flow.channels.shape
     if isinstance(criterion, dict):
         if member.call.path not in criterion:
             raise ValueError(f"criterion: expected scores for {member.call}, got none")
         scores = criterion[member.call.path]
     else:
-        reads = filters.in_channels
+        kernel, reads = filters.kernel(), filters.in_channels
         if left_out is not None and reads is not None and left_out[reads].any():
             kernel = np.compress(~left_out[reads], kernel, axis=-2)
         more = [member.call.layer] if _needs_layer(criterion) else []

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pruning import plan, ranking
+from pruning import plan, ranking, target
 from pruning.plan import Request
 
 STRATEGIES = ("independent", "greedy")
@@ -57,29 +57,22 @@ def removed(
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.3.
     """
-    if earlier is None:
-        earlier = np.zeros(len(structure.unit_of), bool)
-    gone = earlier.copy()
     _check_only(only, structure)
-    for group, deciding, _, count in plan.plans(structure, wanted):
-        now = only is None or not set(only).isdisjoint(plan.prunable_paths(group))
-        if not deciding or not count or not now:
-            continue
-        if group.unsupported:
+    plans = [
+        each
+        for each in target.plans(structure, wanted, criterion, strategy=strategy)
+        if only is None or not set(only).isdisjoint(plan.prunable_paths(each.group))
+    ]
+    for group, deciding, _, count, _ in plans:
+        if group.unsupported and deciding and count:
             names = [member.call.path for member in group.members]
             raise ValueError(
                 f"{group.not_prunable}; filters of {', '.join(names)} reach it: give these layers "
                 f"ratio 0, as in layer_ratios={{{names[0]!r}: 0}}"
             )
-        left_out = (gone if strategy == "greedy" else earlier)[structure.unit_of]
-        scores = ranking.unit_scores(
-            structure, deciding, criterion, combine=wanted.combine, left_out=left_out
-        )
-        # those that an earlier cut removed come first: they are in the count
-        order = np.lexsort((scores[group.units], ~earlier[group.units]))
-        ranked = group.units[order]
-        gone[ranked[:count]] = True
-    return gone
+    return ranking.lowest(
+        structure, plans, criterion, combine=wanted.combine, strategy=strategy, earlier=earlier
+    )
 
 
 def without(structure, gone):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pruning import counts, criteria, graph, groups, plan, selection, surgery
+from pruning import criteria, footprint, groups, plan, selection, surgery, target
 
 
 class Cut(NamedTuple):
@@ -48,13 +48,13 @@ def planned(structure, wanted: plan.Request, *, schedule, steps=1):
     stages = SCHEDULES[schedule](structure, wanted, steps)
     if not stages:
         raise ValueError(f"{structure.model.name}: it has no convolution that could lose a filter")
-    cuts, cost, gone = [], _cost(structure), _none(structure)
+    cuts, cost, gone = [], footprint.after_removal(structure), _none(structure)
     for only, wanted in stages:
         if _changed(structure, gone):
             structure = groups.find(
                 surgery.cut(structure, selection.without(structure, gone)), dense=structure.dense
             )
-            cost, gone = _cost(structure), _none(structure)
+            cost, gone = footprint.after_removal(structure), _none(structure)
         before = gone
         gone = selection.removed(structure, wanted, criteria.l1_norm, only=only, earlier=before)
         fresh = gone if wanted.full else gone & ~before  # a step may have nothing left to remove
@@ -68,10 +68,12 @@ def _one_shot(structure, wanted, steps):
 
 
 def _iterative(structure, wanted, steps):
+    wanted = target.as_ratio(structure, wanted, criteria.l1_norm)
     return [(only, wanted) for only in plan.stages(structure, wanted)]
 
 
 def _stepwise(structure, wanted, steps):
+    wanted = target.as_ratio(structure, wanted, criteria.l1_norm)
     return [(None, plan.step(wanted, structure, k, steps)) for k in range(1, steps + 1)]
 
 
@@ -89,57 +91,3 @@ def _changed(structure, gone):
         for channels, limit in structure.channels.changes_at
         if gone[structure.unit_of[channels]].any()
     )
-
-
-def _cost(structure):
-    """A function of the removed units that returns `(parameters, MACs)` of the network."""
-    weights, along = _weights(structure)
-    shapes = np.ones((len(weights), max((len(weight.shape) for weight in weights), default=0)), int)
-    for row, weight in zip(shapes, weights, strict=True):
-        row[: len(weight.shape)] = weight.shape
-    rows, axes = np.array([place for *place, _ in along], int).reshape(-1, 2).T
-    units = np.array([u for *_, channels in along for u in structure.unit_of[channels]], int)
-    place = np.repeat(np.arange(len(along)), [len(channels) for *_, channels in along])
-    try:
-        computing = [call for call in structure.calls if counts.macs(call)]
-    except ValueError:
-        computing = None
-
-    def cost(gone):
-        left = shapes.copy()
-        left[rows, axes] -= np.bincount(place[gone[units]], minlength=len(along))
-        values = left.prod(axis=1).tolist()
-        held = {id(weight): n for weight, n in zip(weights, values, strict=True)}
-
-        def size(weight):
-            return held.get(id(weight), 0) or counts.values(weight)
-
-        def shape(tensor):
-            features = structure.channels.features[tensor]
-            sizes = list(tensor.shape)
-            if sizes[features.axis] is not None:
-                lost = np.count_nonzero(gone[structure.unit_of[features.channels]])
-                sizes[features.axis] -= int(lost)
-            return tuple(sizes)
-
-        if computing is None:
-            return sum(values), None
-        macs = sum(counts.macs(call, size, shape) for call in computing)
-        return sum(values), macs
-
-    return cost
-
-
-def _weights(structure):
-    """All weights, and `(index of a weight, axis, channels along it)` of each axis to cut."""
-    weights, along = [], []
-    for layer in {id(call.layer): call.layer for call in structure.calls}.values():
-        if graph.is_functional(layer):  # the layers inside it are in `calls`, too
-            continue
-        flow = structure.channels.flows.get(id(layer))
-        for index, weight in enumerate(getattr(layer, "weights", ())):
-            axes = flow.weights[index] if flow else {}
-            rank = len(weight.shape)
-            along += [(len(weights), axis % rank, channels) for axis, channels in axes.items()]
-            weights.append(weight)
-    return weights, along

@@ -10,7 +10,7 @@ import pruning
 
 def test_the_public_functions_are_there_by_name():
     names = "benchmark export judge layer_groups macs parameters planned_sizes prune recalibrate"
-    names = {*names.split(), "stages", "summary"}
+    names = {*names.split(), "stages", "summary", "target_ratio"}
     assert names <= set(dir(pruning)) and names == set(pruning.__all__)
     assert {name: getattr(pruning, name).__name__ for name in names} == {n: n for n in names}
 

@@ -4,7 +4,8 @@ import keras
 import pytest
 from keras import layers, ops
 
-from pruning import plan, prune, stages
+from pruning import groups, plan, prune, selection, stages
+from pruning.criteria import l1_norm
 from tests.test_selection import block, conv, kept, network
 
 
@@ -83,11 +84,13 @@ def test_mobilenet_keeps_multiples_of_8_in_every_layer():
     model = keras.applications.MobileNetV2(
         weights=None, input_shape=(32, 32, 3), classes=3, alpha=0.35
     )
-    pruned = prune(model, 0.5, round_to=8)
-    pairs = [(a, b) for a, b in zip(model.layers, pruned.layers, strict=True) if a.weights]
-    sizes = [(one.weights[0].shape[-1], two.weights[0].shape[-1]) for one, two in pairs[:-1]]
-    assert all(after % 8 == 0 or after == before for before, after in sizes)
-    assert pruned.count_params() < 0.5 * model.count_params()
+    structure = groups.find(model)
+    kept = selection.kept(structure, plan.request(0.5, round_to=8), l1_norm)
+    sizes = {path: len(structure.members[path].flow.channels) for path in kept}
+    assert len(kept) > 40 and all(len(stay) % 8 == 0 for stay in kept.values())
+    assert {path for path in structure.members if path not in kept} == {"predictions"} | {
+        path for path in sizes if sizes[path] <= 8
+    }
 
 
 def test_rounding_that_keeps_all_filters_is_an_error_that_says_so():
