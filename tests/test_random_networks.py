@@ -119,6 +119,10 @@ def check(draw):
     assert all(kept_per_group(found, kept, lambda n, size: n % wanted.round_to == 0 or n == size))
     ((_, *planned),) = sizes.planned(found, wanted, schedule="one-shot")
     assert planned == [pruned.count_params(), cost.macs(pruned)]
+    part = planned[0] / model.count_params()
+    wanted = plan.request(None, {}, coupled, parameters=part, **options)
+    ((_, *reached),) = sizes.planned(found, wanted, iterative=False)
+    assert reached[0] == planned[0]  # no more and no less goes than with this ratio
 
 
 def kept_per_group(structure, kept, function):
