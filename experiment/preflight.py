@@ -17,7 +17,7 @@ from experiment.errors import UserError, as_the_users
 from experiment.options import Options
 from experiment.progress import in_order
 from experiment.study import RESULTS, Baseline, Study
-from pruning import cost, criteria, groups, plan, recalibration, selection, sensitivity
+from pruning import cost, criteria, groups, recalibration, request, selection, sensitivity
 from scnnb import precision
 from scnnb.files import set_aside
 
@@ -119,7 +119,7 @@ def _check_ranking(network, dataset, given, name, alone):
             only = [path for stage in stages for path in stage]
         needed = samples.for_criterion(name, network, dataset, given["seed"][0], SCORED_IMAGES)
         scores = pruning.judge(network, name, **needed)
-        wanted = plan.request(ratio, ratios, given["coupled"])
+        wanted = request.request(ratio, ratios, given["coupled"])
         selection.kept(structure, wanted, scores, only=only)
 
 

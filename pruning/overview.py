@@ -2,7 +2,7 @@
 
 import keras
 
-from pruning import groups, plan
+from pruning import groups, plan, request
 from pruning.table import Table
 
 
@@ -26,7 +26,7 @@ def layer_groups(model: keras.Model, *, coupled: str = "joint", dense: bool = Fa
     Raises:
         ValueError, TypeError: as `prune`.
     """
-    wanted = plan.request(0, coupled=coupled, dense=dense)
+    wanted = request.request(0, coupled=coupled, dense=dense)
     return Table([_row(each) for each in plan.plans(groups.find(model, dense=dense), wanted)])
 
 

@@ -1,72 +1,11 @@
 """Number of units to remove from each group."""
 
 import math
-import numbers
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 from pruning import patterns, shortcuts
 from pruning.groups import Group
-from pruning.ranking import COMBINE
-
-COUPLED = ("joint", "shortcut", "skip")
-DEFAULT_COMBINE = "sum"
-RANKINGS = ("uniform", "global")
-TARGETS = ("macs", "parameters", "bytes")
-KEEP = 0.1  # part of its units that each group keeps at least if all units are ranked together
-
-
-class Options(TypedDict, total=False):
-    """The arguments of `prune` that say how many filters go, as `stages` and others take them."""
-
-    layer_ratios: dict[str, float] | None
-    coupled: str
-    dense: bool
-    combine: str
-    round_to: int
-    ranking: str
-    keep: float
-
-
-class Target(NamedTuple):
-    """A size to reach.
-
-    Attributes:
-        what: one of `TARGETS`.
-        amount: the largest size: bytes, or for the others a part of the full network's, 0..1.
-    """
-
-    what: str
-    amount: float
-
-
-class Request(NamedTuple):
-    """How many filters go, as `prune` takes it.
-
-    Attributes:
-        ratio: part of the filters to remove, 0 <= ratio < 1; 0 if there is a target.
-        layer_ratios: `{layer name or glob: ratio}` for layers with another ratio.
-        coupled: what happens to groups of several convolutions, one of `COUPLED`.
-        dense: whether hidden Dense layers on vectors are pruned, too.
-        combine: how the scores of the filters of a unit make its score, one of `ranking.COMBINE`.
-        round_to: every group keeps a multiple of so many filters, or all that it has.
-        target: Target to reach, or None if the ratio is given.
-        ranking: `"uniform"`: all groups lose the same part; `"global"`: all units are ranked
-            against each other.
-        keep: with `"global"` the part of its units that each group keeps at least.
-        full: `{key of a group: number of its units}` of the network before earlier prunings, whose
-            filters are counted; None to count those of the network itself.
-    """
-
-    ratio: float
-    layer_ratios: dict
-    coupled: str
-    dense: bool
-    combine: str
-    round_to: int
-    target: Target | None
-    ranking: str
-    keep: float
-    full: dict | None = None
+from pruning.request import Request, count_removed, key, units
 
 
 class Plan(NamedTuple):
@@ -86,79 +25,6 @@ class Plan(NamedTuple):
     why: str
     removed: int
     fixed: bool
-
-
-def request(
-    ratio=None,
-    layer_ratios=None,
-    coupled="joint",
-    *,
-    dense=False,
-    combine=DEFAULT_COMBINE,
-    round_to=1,
-    ranking="uniform",
-    keep=KEEP,
-    macs=None,
-    parameters=None,
-    bytes=None,
-    full=None,
-):
-    """The arguments as a Request; `full` is the groups.Structure of the full network, or None.
-
-    Raises:
-        ValueError: `prune` does not take such an argument.
-    """
-    if coupled not in COUPLED:
-        raise ValueError(f"coupled: expected {', '.join(COUPLED)}, got {coupled!r}")
-    if combine not in list(COMBINE):
-        raise ValueError(f"combine: expected {', '.join(COMBINE)}, got {combine!r}")
-    if ranking not in RANKINGS:
-        raise ValueError(f"ranking: expected {' or '.join(RANKINGS)}, got {ranking!r}")
-    if not isinstance(keep, numbers.Real) or not 0 <= keep <= 1:
-        raise ValueError(f"keep: expected a number from 0 to 1, got {keep!r}")
-    if not isinstance(round_to, numbers.Integral) or round_to < 1:
-        raise ValueError(f"round_to: expected a whole number from 1, got {round_to!r}")
-    layer_ratios = {} if layer_ratios is None else layer_ratios
-    if not isinstance(layer_ratios, dict) or not all(isinstance(p, str) for p in layer_ratios):
-        raise ValueError(
-            f"layer_ratios: expected {{layer name or glob: ratio}}, got {layer_ratios!r}"
-        )
-    target = _target(ratio=ratio, macs=macs, parameters=parameters, bytes=bytes)
-    ratio = 0 if target else ratio
-    for value in (ratio, *layer_ratios.values()):
-        count_removed(1, value)  # raises if out of range, also if no layer uses the ratio
-    if full and (target or ranking != "uniform"):
-        raise ValueError(
-            "full: expected a ratio and ranking='uniform' with it, got a target or "
-            "ranking='global'; find the ratio of the full network with target_ratio, then give "
-            "parts of it"
-        )
-    return Request(
-        ratio,
-        layer_ratios,
-        coupled,
-        dense,
-        combine,
-        round_to,
-        target,
-        ranking,
-        keep,
-        full and _units(full),
-    )
-
-
-def step(wanted: Request, structure, number, steps):
-    """The Request of one of several equal steps to another Request.
-
-    Args:
-        wanted: Request of the last step.
-        structure: groups.Structure of the full network.
-        number: of the step, from 1.
-        steps: their number. The part is exactly 1 at the end, and so are the ratios those wanted.
-    """
-    part = number / steps
-    ratios = {pattern: ratio * part for pattern, ratio in wanted.layer_ratios.items()}
-    return wanted._replace(ratio=wanted.ratio * part, layer_ratios=ratios, full=_units(structure))
 
 
 def plans(structure, wanted: Request):
@@ -216,22 +82,6 @@ def stages(structure, wanted: Request):
     )
 
 
-def count_removed(filters, ratio):
-    """Number of filters to remove: `ceil(ratio * filters)`, but at least one filter stays.
-
-    Only rounding up reproduces the numbers of Li et al. 2017, table 1.
-
-    Raises:
-        ValueError: the ratio is out of range.
-    """
-    if not isinstance(ratio, numbers.Real) or not 0 <= ratio < 1:
-        raise ValueError(
-            f"ratio: expected a number from 0 up to, but not including, 1, got {ratio!r}"
-        )
-    # rounded first, because 0.07 * 100 is 7.000000000000001 in binary
-    return min(math.ceil(round(ratio * filters, 6)), filters - 1)
-
-
 def round_removed(group: Group, asked, round_to, gone=0):
     """Number of units to remove, so that all layers of a group keep a multiple of filters.
 
@@ -247,8 +97,8 @@ def round_removed(group: Group, asked, round_to, gone=0):
     Returns:
         Integer, 0 if all units stay.
     """
-    units = math.lcm(*(round_to // math.gcd(round_to, filters) for filters in group.filters))
-    kept = -(-(len(group.units) + gone - asked) // units) * units
+    multiple = math.lcm(*(round_to // math.gcd(round_to, filters) for filters in group.filters))
+    kept = -(-(len(group.units) + gone - asked) // multiple) * multiple
     return max(len(group.units) - kept, 0)
 
 
@@ -267,7 +117,7 @@ def check_any_goes(structure, wanted: Request, any_goes):
     """
     if any_goes or not any([wanted.ratio, *wanted.layer_ratios.values()]):
         return
-    if wanted.full and sum(wanted.full.values()) > sum(_units(structure).values()):
+    if wanted.full and sum(wanted.full.values()) > sum(units(structure).values()):
         return  # an earlier step removed them
     unrounded = plans(structure, wanted._replace(round_to=1))
     if wanted.round_to > 1 and any(each.deciding and each.removed for each in unrounded):
@@ -292,46 +142,16 @@ def check_any_goes(structure, wanted: Request, any_goes):
     )
 
 
-def _units(structure):
-    """`{key of a group: number of its units}`; the key stays the same if the group gets smaller."""
-    return {_key(group): len(group.units) for group in structure.groups}
-
-
-def _key(group):
-    """The layers of a group, each with the number of its filters in a unit."""
-    paths = [member.call.path for member in group.members]
-    return bool(group.not_prunable), *zip(paths, group.filters, strict=True)
-
-
 def _full_units(group, wanted):
     if wanted.full is None:
         return len(group.units)
-    key = _key(group)
-    if key not in wanted.full:
+    name = key(group)
+    if name not in wanted.full:
         raise ValueError(
             "full: expected a network whose layers lose filters together as those of the pruned "
             f"network, got another group for {', '.join(prunable_paths(group))}; prune in one step"
         )
-    return wanted.full[key]
-
-
-def _target(**amounts):
-    """The Target, or None if a ratio is given; exactly one of the amounts is not None."""
-    given = {name: amount for name, amount in amounts.items() if amount is not None}
-    if len(given) != 1:
-        raise ValueError(
-            f"ratio: expected exactly one of {', '.join(amounts)}, got "
-            f"{' and '.join(given) or 'none'}"
-        )
-    ((what, amount),) = given.items()
-    if what == "ratio":
-        return None
-    number = isinstance(amount, numbers.Real)
-    if what == "bytes" and not (number and amount > 0):
-        raise ValueError(f"bytes: expected a number above 0, got {amount!r}")
-    if what != "bytes" and not (number and 0 < amount <= 1):
-        raise ValueError(f"{what}: expected a number above 0, at most 1, got {amount!r}")
-    return Target(what, amount)
+    return wanted.full[name]
 
 
 def _deciding(group, coupled, structure):

@@ -15,6 +15,7 @@ from pruning import (
     judging,
     patterns,
     plan,
+    request,
     selection,
     sizes,
     surgery,
@@ -36,10 +37,10 @@ def prune(
     strategy: str = "independent",
     coupled: str = "joint",
     dense: bool = False,
-    combine: str = plan.DEFAULT_COMBINE,
+    combine: str = request.DEFAULT_COMBINE,
     round_to: int = 1,
     ranking: str = "uniform",
-    keep: float = plan.KEEP,
+    keep: float = request.KEEP,
     only: list[str] | None = None,
     full: keras.Model | None = None,
     compensate: bool = False,
@@ -161,7 +162,7 @@ def prune(
             "'mean-std', which is 0 for every unit on vectors; use 'var-l2' or 'mean-l1'"
         )
     before = None if full is None else groups.find(full, dense=dense)
-    wanted = plan.request(
+    wanted = request.request(
         ratio,
         layer_ratios,
         coupled,
@@ -199,7 +200,7 @@ def stages(
     macs: float | None = None,
     parameters: float | None = None,
     bytes: float | None = None,
-    **options: Unpack[plan.Options],
+    **options: Unpack[request.Options],
 ) -> list[list[str]]:
     """The stages of an iterative schedule: the layers that are pruned one after the other.
 
@@ -220,7 +221,7 @@ def stages(
     Raises:
         ValueError, TypeError: as `prune`.
     """
-    wanted = plan.request(ratio, macs=macs, parameters=parameters, bytes=bytes, **options)
+    wanted = request.request(ratio, macs=macs, parameters=parameters, bytes=bytes, **options)
     structure = groups.find(model, dense=wanted.dense)
     return plan.stages(structure, target.as_ratio(structure, wanted, criteria.l1_norm))
 
@@ -231,7 +232,7 @@ def target_ratio(
     macs: float | None = None,
     parameters: float | None = None,
     bytes: float | None = None,
-    **options: Unpack[plan.Options],
+    **options: Unpack[request.Options],
 ) -> float:
     """The smallest ratio with which the network is as small as the target says.
 
@@ -249,7 +250,7 @@ def target_ratio(
     Raises:
         ValueError, TypeError: as `prune`.
     """
-    wanted = plan.request(macs=macs, parameters=parameters, bytes=bytes, **options)
+    wanted = request.request(macs=macs, parameters=parameters, bytes=bytes, **options)
     structure = groups.find(model, dense=wanted.dense)
     return target.as_ratio(structure, wanted, criteria.l1_norm).ratio
 
@@ -263,7 +264,7 @@ def planned_sizes(
     bytes: list[float] | None = None,
     schedule: str = "one-shot",
     steps: int = 4,
-    **options: Unpack[plan.Options],
+    **options: Unpack[request.Options],
 ) -> dict[float, list[sizes.Cut]]:
     """Parameters and MACs after each cut, computed before any network is trained.
 
@@ -304,7 +305,7 @@ def planned_sizes(
         )
     ((name, amounts),) = given
     requests: dict[float, Any] = {
-        amount: plan.request(**{name: amount}, **options) for amount in amounts
+        amount: request.request(**{name: amount}, **options) for amount in amounts
     }
     structure = groups.find(model, dense=options.get("dense", False))
     cuts = {

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pruning import plan, ranking, target
-from pruning.plan import Request
+from pruning.request import Request
 
 STRATEGIES = ("independent", "greedy")
 
@@ -13,7 +13,7 @@ def kept(structure, wanted: Request, criterion, *, strategy="independent", only=
 
     Args:
         structure: groups.Structure of the network.
-        wanted: plan.Request.
+        wanted: request.Request.
         criterion: as `removed` takes it.
         strategy: one of `STRATEGIES`.
         only: as `removed` takes it.
@@ -35,7 +35,7 @@ def removed(
 
     Args:
         structure: groups.Structure of the network.
-        wanted: plan.Request.
+        wanted: request.Request.
         criterion: function of a kernel (..., in_channels, filters), and of the layer if it needs a
             second argument, that returns a score per filter, float array (filters,), or `{layer
             path: scores}`; the lowest scores are removed. A text in place of scores says why there

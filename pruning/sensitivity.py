@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from pruning import criteria, feature_maps, graph, groups, plan, selection, surgery
+from pruning import criteria, feature_maps, graph, groups, plan, request, selection, surgery
 from pruning.rules import rule_for
 
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -31,7 +31,7 @@ def analyse(
     criterion,
     coupled="joint",
     dense=False,
-    combine=plan.DEFAULT_COMBINE,
+    combine=request.DEFAULT_COMBINE,
     classes=most_probable,
     progress=None,
 ):
@@ -67,7 +67,7 @@ def analyse(
     cuts = [
         selection.kept(
             structure,
-            plan.request(row["pruning_ratio"], coupled=coupled, dense=dense, combine=combine),
+            request.request(row["pruning_ratio"], coupled=coupled, dense=dense, combine=combine),
             criterion,
             only=row["layers"],
         )
@@ -100,7 +100,7 @@ def measurable(model, coupled="joint", *, dense=False):
     why = {
         m.call.path: g.not_prunable for g in structure.groups if g.unsupported for m in g.members
     }
-    stages = plan.stages(structure, plan.request(RATIOS[-1], coupled=coupled, dense=dense))
+    stages = plan.stages(structure, request.request(RATIOS[-1], coupled=coupled, dense=dense))
     reasons = dict.fromkeys(
         f"{', '.join(stage)}: {why[path]}" for stage in stages for path in stage if path in why
     )

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pruning import criteria, footprint, groups, plan, selection, surgery, target
+from pruning import criteria, footprint, groups, plan, request, selection, surgery, target
 
 
 class Cut(NamedTuple):
@@ -21,7 +21,7 @@ class Cut(NamedTuple):
     macs: int | None
 
 
-def planned(structure, wanted: plan.Request, *, schedule, steps=1):
+def planned(structure, wanted: request.Request, *, schedule, steps=1):
     """The sizes of the network after each cut.
 
     The ratio gives the number of filters to remove, but not always the number of channels that are
@@ -34,7 +34,7 @@ def planned(structure, wanted: plan.Request, *, schedule, steps=1):
 
     Args:
         structure: groups.Structure of the network.
-        wanted: plan.Request.
+        wanted: request.Request.
         schedule: a key of `SCHEDULES`.
         steps: their number in a stepwise schedule.
 
@@ -74,7 +74,7 @@ def _iterative(structure, wanted, steps):
 
 def _stepwise(structure, wanted, steps):
     wanted = target.as_ratio(structure, wanted, criteria.l1_norm)
-    return [(None, plan.step(wanted, structure, k, steps)) for k in range(1, steps + 1)]
+    return [(None, request.step(wanted, structure, k, steps)) for k in range(1, steps + 1)]
 
 
 SCHEDULES = {"one-shot": _one_shot, "iterative": _iterative, "stepwise": _stepwise}

@@ -10,17 +10,17 @@ import math
 
 import numpy as np
 
-from pruning import counts, footprint, plan, ranking
+from pruning import counts, footprint, plan, ranking, request
 
 BYTES = 4  # of a float32 weight
 
 
-def plans(structure, wanted: plan.Request, criterion, *, strategy="independent"):
+def plans(structure, wanted: request.Request, criterion, *, strategy="independent"):
     """The plan of each group; those of a target are the first that reach it.
 
     Args:
         structure: groups.Structure of the network.
-        wanted: plan.Request.
+        wanted: request.Request.
         criterion: as `ranking.unit_scores` takes it.
         strategy: one of `selection.STRATEGIES`.
 
@@ -46,7 +46,7 @@ def plans(structure, wanted: plan.Request, criterion, *, strategy="independent")
     return at(_first(structure, wanted, steps, at, criterion, strategy))
 
 
-def as_ratio(structure, wanted: plan.Request, criterion):
+def as_ratio(structure, wanted: request.Request, criterion):
     """The same Request with the smallest ratio that reaches its target, and without the target.
 
     Raises:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from pruning import criteria, graph, groups, plan, selection
+from pruning import criteria, graph, groups, request, selection
 
 sys.setrecursionlimit(10_000)  # Keras visits graphs recursively, and these are deeper than usual
 READERS = (
@@ -71,7 +71,7 @@ def predict(model, images):
 
 def kept_filters(model, ratio, coupled="joint", **options):
     """`{layer path: indices of the filters that stay}` after `prune`."""
-    wanted = plan.request(ratio, coupled=coupled, **options)
+    wanted = request.request(ratio, coupled=coupled, **options)
     return selection.kept(groups.find(model, dense=wanted.dense), wanted, criteria.l1_norm)
 
 

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
 
-from pruning import cost, groups, plan, prune, sizes
-from pruning.plan import COUPLED
+from pruning import cost, groups, prune, request, sizes
+from pruning.request import COUPLED
 from tests.silenced import error, images_for, kept_filters, predict, randomise, silenced
 
 FILTERS = st.sampled_from([1, 2, 3, 4, 6, 8])
@@ -114,13 +114,13 @@ def check(draw):
     pruned = prune(model, ratio, coupled=coupled, **options)
     assert error(predict(pruned, images), expected) < 1e-4
     assert all(len(indices) > 0 for indices in kept.values())
-    wanted = plan.request(ratio, {}, coupled, **options)
+    wanted = request.request(ratio, {}, coupled, **options)
     found = groups.find(model, dense=wanted.dense)
     assert all(kept_per_group(found, kept, lambda n, size: n % wanted.round_to == 0 or n == size))
     ((_, *planned),) = sizes.planned(found, wanted, schedule="one-shot")
     assert planned == [pruned.count_params(), cost.macs(pruned)]
     part = planned[0] / model.count_params()
-    wanted = plan.request(None, {}, coupled, parameters=part, **options)
+    wanted = request.request(None, {}, coupled, parameters=part, **options)
     ((_, *reached),) = sizes.planned(found, wanted, iterative=False)
     assert reached[0] == planned[0]  # no more and no less goes than with this ratio
 

@@ -4,7 +4,7 @@ import keras
 import pytest
 from keras import layers, ops
 
-from pruning import groups, plan, prune, selection, stages
+from pruning import groups, plan, prune, request, selection, stages
 from pruning.criteria import l1_norm
 from tests.test_selection import block, conv, kept, network
 
@@ -85,7 +85,7 @@ def test_mobilenet_keeps_multiples_of_8_in_every_layer():
         weights=None, input_shape=(32, 32, 3), classes=3, alpha=0.35
     )
     structure = groups.find(model)
-    kept = selection.kept(structure, plan.request(0.5, round_to=8), l1_norm)
+    kept = selection.kept(structure, request.request(0.5, round_to=8), l1_norm)
     assert len(kept) > 40 and all(len(stay) % 8 == 0 for stay in kept.values())
     narrow = {path for path, m in structure.members.items() if len(m.flow.channels) <= 8}
     assert structure.members.keys() - kept == narrow | {"predictions"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from pruning import cost, groups, plan, prune, rules, sizes
+from pruning import cost, groups, prune, request, rules, sizes
 from tests.silenced import error, images_for, kept_filters, predict, randomise, silenced
 from tests.versions import not_on
 
@@ -244,7 +244,7 @@ def assert_equals_the_silenced_network(model, ratio=0.5, coupled="joint"):
     expected = predict(silenced(model, kept_filters(model, ratio, coupled)), images)
     pruned = prune(model, ratio, coupled=coupled)
     assert pruned.count_params() < model.count_params()
-    wanted = plan.request(ratio, {}, coupled)
+    wanted = request.request(ratio, {}, coupled)
     ((_, *planned),) = sizes.planned(groups.find(model), wanted, schedule="one-shot")
     assert planned == [pruned.count_params(), cost.macs(pruned)]
     assert error(predict(pruned, images), expected) < 1e-4

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pruning import groups, plan, prune, scales, selection
+from pruning import groups, prune, request, scales, selection
 
 IMAGES = (4, 4, 2)
 
@@ -89,7 +89,7 @@ def test_the_filters_of_lowest_scale_are_removed_and_layers_without_one_do_not_c
     model = network(build)
     model.get_layer("conv2").kernel.assign(np.full((1, 1, 4, 4), [1, 100, 1, 100]))
     kept = {"conv1": [0, 2], "conv2": [0, 2]}
-    structure, wanted = groups.find(model), plan.request(0.5, {}, "joint")
+    structure, wanted = groups.find(model), request.request(0.5, {}, "joint")
     found = selection.kept(structure, wanted, scales.scores(model))
     assert {name: indices.tolist() for name, indices in found.items()} == kept
     smaller = prune(model, 0.5, criterion="bn-scale")

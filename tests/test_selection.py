@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pruning import criteria, groups, plan, prune, ranking, selection
+from pruning import criteria, groups, prune, ranking, request, selection
 from tests.silenced import randomise
 
 
@@ -26,7 +26,7 @@ def kept(build, ratio, scores=None, layer_ratios=None, coupled="joint"):
         kernel = np.zeros(layer.kernel.shape)
         kernel[..., :1, :] = np.array(values) / np.prod(kernel.shape[:-2])
         layer.kernel.assign(kernel)
-    wanted = plan.request(ratio, layer_ratios, coupled)
+    wanted = request.request(ratio, layer_ratios, coupled)
     found = selection.kept(groups.find(model), wanted, criteria.l1_norm)
     return {name: indices.tolist() for name, indices in found.items()}
 
@@ -128,7 +128,7 @@ def test_the_scores_of_a_depthwise_convolution_count_in_its_group():
     model = network(build)
     model.get_layer("conv1").kernel.assign(np.ones((1, 1, 2, 3)) * [3, 1, 2])
     model.get_layer("deep").kernel.assign(np.reshape([1.0, 9, 1], (1, 1, 3, 1)))
-    wanted = plan.request(0.3, {}, "joint")
+    wanted = request.request(0.3, {}, "joint")
     found = selection.kept(groups.find(model), wanted, criteria.l1_norm)  # sums 7, 11, 5
     assert found["conv1"].tolist() == found["deep"].tolist() == [0, 1]
 
@@ -146,7 +146,7 @@ def test_the_scores_of_a_unit_are_combined_as_asked(combine):
         return layers.DepthwiseConv2D(1, use_bias=False, name="deep")(conv(4, x, "conv1"))
 
     model, scores = network(build), {"conv1": [3, 1, 0, 0], "deep": [0, 10, 18, 12]}
-    wanted = plan.request(0.5, combine=combine)
+    wanted = request.request(0.5, combine=combine)
     found = selection.kept(groups.find(model), wanted, scores)
     assert found["conv1"].tolist() == found["deep"].tolist() == COMBINED[combine]
     kernel = np.reshape(np.arange(4.0), (1, 1, 4, 1))
@@ -221,7 +221,7 @@ def two_by_two(strategy, only=None):
     model = network(lambda x: conv(2, conv(2, x, "conv1"), "conv2"))
     model.get_layer("conv1").kernel.assign(np.reshape([[1.0, 2], [0, 0]], (1, 1, 2, 2)))
     model.get_layer("conv2").kernel.assign(np.reshape([[0.0, 5], [3, 1]], (1, 1, 2, 2)))
-    wanted, options = plan.request(0.5, {}, "joint"), {"strategy": strategy, "only": only}
+    wanted, options = request.request(0.5, {}, "joint"), {"strategy": strategy, "only": only}
     found = selection.kept(groups.find(model), wanted, criteria.l1_norm, **options)
     return {name: indices.tolist() for name, indices in found.items()}
 
@@ -241,12 +241,12 @@ def test_a_function_that_needs_two_arguments_gets_the_layer_too():
         return np.arange(kernel.shape[-1])
 
     for criterion in (own, lambda kernel, scale=1: own(kernel, "none")):
-        found = selection.kept(groups.find(model), plan.request(0.5, {}, "joint"), criterion)
+        found = selection.kept(groups.find(model), request.request(0.5, {}, "joint"), criterion)
         assert found["conv1"].tolist() == [2, 3]
     names = [getattr(layer, "name", layer) for layer, _ in seen]
     assert names == ["conv1", "conv2", "none", "none"]
     with pytest.raises(ValueError, match="scores of shape"):  # np.abs has no signature
-        selection.kept(groups.find(model), plan.request(0.5, {}, "joint"), np.abs)
+        selection.kept(groups.find(model), request.request(0.5, {}, "joint"), np.abs)
 
 
 def test_greedy_scores_kernels_with_input_channels_that_are_removed_later():

@@ -12,7 +12,7 @@ from keras import layers
 
 import pruning
 from pruning import cost, planned_sizes, prune
-from pruning.plan import COUPLED
+from pruning.request import COUPLED
 from scnnb.model import build_scnnb, build_scnnb_a, build_scnnb_b
 from scnnb.zoo import alexnet, resnet, vgg16
 from tests.test_random_networks import random_network

@@ -8,9 +8,9 @@ from keras import layers
 from pruning import (
     groups,
     macs,
-    plan,
     planned_sizes,
     prune,
+    request,
     selection,
     stages,
     target,
@@ -68,11 +68,11 @@ def size(structure, wanted):
 @pytest.mark.parametrize("options", [{}, {"round_to": 2}, {"combine": "mean", "dense": True}])
 def test_no_smaller_removal_of_all_ratios_reaches_the_target(build, what, options):
     structure = groups.find(network(build))
-    walked = [size(structure, plan.request(step / 12, **options)) for step in range(12)]
+    walked = [size(structure, request.request(step / 12, **options)) for step in range(12)]
     place = ["parameters", "macs"].index(what)
     full, least = walked[0][0][place], walked[-1][0][place]
     for part in np.linspace(least / full, 1, 12):
-        found = size(structure, plan.request(**{what: float(part)}, **options))
+        found = size(structure, request.request(**{what: float(part)}, **options))
         reached = [each for each in walked if each[0][place] <= round(part * full, 6)]
         assert found == min(reached, key=lambda each: each[1])
 
@@ -115,12 +115,12 @@ def in_scores(**scores):
 )
 def test_in_global_ranking_the_units_of_lowest_normalised_score_go_first(wanted, expected):
     structure = groups.find(network(two))
-    request = plan.request(**wanted, ranking="global")
+    asked = request.request(**wanted, ranking="global")
     if expected is None:
         with pytest.raises(ValueError, match=r"ratio: .* 0.1666, got 0.4: .* only 1 of 6 units"):
-            selection.kept(structure, request, in_scores())
+            selection.kept(structure, asked, in_scores())
         return
-    kept = selection.kept(structure, request, in_scores())
+    kept = selection.kept(structure, asked, in_scores())
     everything = {"conv1": [0, 1, 2, 3], "conv2": [0, 1]}
     found = everything | {name: indices.tolist() for name, indices in kept.items()}
     assert tuple(found.values()) == expected
@@ -132,7 +132,7 @@ def test_in_global_ranking_one_unit_less_does_not_reach_the_target(what):
     structure = groups.find(model)
     units = sum(len(each.units) for each in structure.groups if not each.not_prunable)
     walked = [
-        size(structure, plan.request(number / units, ranking="global", keep=0))
+        size(structure, request.request(number / units, ranking="global", keep=0))
         for number in range(units - len(structure.groups) + 2)
     ]
     assert [number for _, number in walked] == list(range(len(walked)))
@@ -140,14 +140,14 @@ def test_in_global_ranking_one_unit_less_does_not_reach_the_target(what):
     for one, (cost, number) in zip(walked, walked[1:], strict=False):
         part = cost[place] / walked[0][0][place]
         assert one[0][place] > cost[place]
-        wanted = plan.request(**{what: part}, ranking="global", keep=0)
+        wanted = request.request(**{what: part}, ranking="global", keep=0)
         assert size(structure, wanted) == (cost, number)
 
 
 def test_scores_of_any_scale_and_sign_are_comparable_in_global_ranking():
-    structure, request = groups.find(network(two)), plan.request(0.5, ranking="global")
+    structure, asked = groups.find(network(two)), request.request(0.5, ranking="global")
     kept = [
-        selection.kept(structure, request, in_scores(conv2=[sign * 1000, sign * 3000]))
+        selection.kept(structure, asked, in_scores(conv2=[sign * 1000, sign * 3000]))
         for sign in (1, -1)
     ]
     assert kept[0]["conv2"].tolist() == [1]
@@ -261,9 +261,9 @@ def test_layers_without_scores_do_not_count_on_the_way_to_a_target(ranking):
     scores = {path: np.arange(len(m.flow.channels)) for path, m in structure.members.items()}
     coupled = next(each for each in structure.groups if len(each.members) > 1)
     path = coupled.members[0].call.path
-    known = selection.kept(structure, plan.request(macs=0.5, ranking=ranking), scores)
+    known = selection.kept(structure, request.request(macs=0.5, ranking=ranking), scores)
     scores[path] = "it has none"
-    found = selection.kept(structure, plan.request(macs=0.5, ranking=ranking), scores)
+    found = selection.kept(structure, request.request(macs=0.5, ranking=ranking), scores)
     assert {name: stay.tolist() for name, stay in found.items()} == {
         name: stay.tolist() for name, stay in known.items()
     }
