@@ -121,7 +121,7 @@ def check(draw):
     assert planned == [pruned.count_params(), cost.macs(pruned)]
     part = planned[0] / model.count_params()
     wanted = request.request(None, {}, coupled, parameters=part, **options)
-    ((_, *reached),) = sizes.planned(found, wanted, iterative=False)
+    ((_, *reached),) = sizes.planned(found, wanted, schedule="one-shot", steps=1)
     assert reached[0] == planned[0]  # no more and no less goes than with this ratio
 
 
