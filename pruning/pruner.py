@@ -39,7 +39,7 @@ def prune(
     dense: bool = False,
     combine: str = request.DEFAULT_COMBINE,
     round_to: int = 1,
-    ranking: str = "uniform",
+    ranking: str | tuple = "uniform",
     keep: float = request.KEEP,
     only: list[str] | None = None,
     full: keras.Model | None = None,
@@ -111,15 +111,17 @@ def prune(
         ranking: `"uniform"`: all groups lose the same ratio. `"global"`: the units of lowest score
             of all groups go first, one by one. With `ratio` it is that part of all units. The
             scores of the units of a group are divided by the mean of their absolute values (Fang et
-            al. 2023, DepGraph). Groups that `layer_ratios` name are not ranked.
-        keep: with `ranking="global"` the part of its units that each group keeps at least, rounded
-            up. At least one unit stays.
+            al. 2023, DepGraph). Or the result of `sensitivity.analyse`: the next unit to go is
+            that of the layer which then has lost the least accuracy by itself; the criterion
+            decides which unit of the layer it is. Groups that `layer_ratios` name are not ranked.
+        keep: if the ranking is not `"uniform"`, the part of its units that each group keeps at
+            least, rounded up. At least one unit stays.
         only: None for all layers, or the layers to prune now: one list of those that `stages`
             returns.
         full: None, or the network before earlier prunings. The ratios are then parts of its
             filters, and the filters that are gone already are among those to remove. So a ratio is
             reached in steps: 0.1, 0.2 and 0.4 give the shape that 0.4 gives at once. `round_to`
-            counts what stays of them, too. It does not go with a target or `ranking="global"`.
+            counts what stays of them, too. It goes with a ratio and `ranking="uniform"` only.
         compensate: whether the layers that read removed channels get, as a part of their bias, what
             these contributed on average, measured on `images`. All other weights are those of the
             copy without it. It helps if little is removed. See `pruning.compensation`.
@@ -178,7 +180,7 @@ def prune(
     )
     if only is not None and (wanted.target or ranking != "uniform"):
         raise ValueError(
-            "only: expected a ratio for all of these layers, got a target or ranking='global'; "
+            "only: expected a ratio for all of these layers, got a target or another ranking; "
             "find the ratio of the whole network with target_ratio, then give it with each list"
         )
     structure = groups.find(model, dense=dense)

@@ -101,6 +101,40 @@ def normalised(scores):
     return scores / mean if mean else scores
 
 
+def costs(accuracy, rows, group):
+    """The accuracy that is lost when so many units of a group are gone, by its sensitivity.
+
+    Between two measured ratios the accuracy is taken from the straight line. A unit costs at least
+    as much as those before it. Beyond the largest measured ratio no unit goes.
+
+    Args:
+        accuracy: accuracy of the full network, 0..1.
+        rows: list of dicts, as `sensitivity.analyse` returns them.
+        group: groups.Group.
+
+    Returns:
+        float array (units that may go,), ascending: what is lost if 1, 2, ... units are gone.
+
+    Raises:
+        ValueError: no row is of the layers of the group.
+    """
+    paths = {member.call.path for member in group.members if member.flow.filters.prunable}
+    lost = {
+        row["pruning_ratio"]: accuracy - row["accuracy"]
+        for row in rows
+        if paths & set(row["layers"])
+    }
+    if not lost:
+        raise ValueError(
+            f"ranking: expected sensitivities of {', '.join(sorted(paths))}, got none; measure the "
+            "same network with the same options"
+        )
+    ratios, drops = zip(*sorted({0: 0.0, **lost}.items()), strict=True)
+    parts = np.arange(1, len(group.units) + 1) / len(group.units)
+    parts = parts[parts <= ratios[-1] + 1e-9]  # 0.9 is a little less than 9 / 10 for some sizes
+    return np.interp(parts, ratios, np.maximum.accumulate(drops))
+
+
 def _scored(deciding, criterion):
     """The layers that have scores, or ValueError if none has any."""
     if not isinstance(criterion, dict):

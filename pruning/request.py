@@ -21,7 +21,7 @@ class Options(TypedDict, total=False):
     dense: bool
     combine: str
     round_to: int
-    ranking: str
+    ranking: str | tuple
     keep: float
 
 
@@ -49,8 +49,9 @@ class Request(NamedTuple):
         round_to: every group keeps a multiple of so many filters, or all that it has.
         target: Target to reach, or None if the ratio is given.
         ranking: `"uniform"`: all groups lose the same part; `"global"`: all units are ranked
-            against each other.
-        keep: with `"global"` the part of its units that each group keeps at least.
+            against each other; or the result of `sensitivity.analyse`: units go where they cost
+            least.
+        keep: if not `"uniform"`, the part of its units that each group keeps at least.
         full: `{key of a group: number of its units}` of the network before earlier prunings, whose
             filters are counted; None to count those of the network itself.
     """
@@ -62,7 +63,7 @@ class Request(NamedTuple):
     combine: str
     round_to: int
     target: Target | None
-    ranking: str
+    ranking: str | tuple
     keep: float
     full: dict | None = None
 
@@ -91,8 +92,11 @@ def request(
         raise ValueError(f"coupled: expected {', '.join(COUPLED)}, got {coupled!r}")
     if combine not in list(COMBINE):
         raise ValueError(f"combine: expected {', '.join(COMBINE)}, got {combine!r}")
-    if ranking not in RANKINGS:
-        raise ValueError(f"ranking: expected {' or '.join(RANKINGS)}, got {ranking!r}")
+    if ranking not in RANKINGS and not _are_sensitivities(ranking):
+        raise ValueError(
+            f"ranking: expected {', '.join(RANKINGS)} or the result of sensitivity.analyse, got "
+            f"{ranking!r}"
+        )
     if not isinstance(keep, numbers.Real) or not 0 <= keep <= 1:
         raise ValueError(f"keep: expected a number from 0 to 1, got {keep!r}")
     if not isinstance(round_to, numbers.Integral) or round_to < 1:
@@ -108,8 +112,8 @@ def request(
         count_removed(1, value)  # raises if out of range, also if no layer uses the ratio
     if full and (target or ranking != "uniform"):
         raise ValueError(
-            "full: expected a ratio and ranking='uniform' with it, got a target or "
-            "ranking='global'; find the ratio of the full network with target_ratio, then give "
+            "full: expected a ratio and ranking='uniform' with it, got a target or another "
+            "ranking; find the ratio of the full network with target_ratio, then give "
             "parts of it"
         )
     return Request(
@@ -165,6 +169,11 @@ def key(group):
     """What names a group: its layers, each with the number of its filters in a unit."""
     paths = [member.call.path for member in group.members]
     return bool(group.not_prunable), *zip(paths, group.filters, strict=True)
+
+
+def _are_sensitivities(ranking):
+    """Whether it is `(accuracy, list of rows)`, as `sensitivity.analyse` returns it."""
+    return isinstance(ranking, tuple) and [type(each) for each in ranking] == [float, list]
 
 
 def _target(**amounts):

@@ -1,8 +1,9 @@
 """How many units of each group go, so that the network reaches a target, found without a cut.
 
 There is a list of steps from the full network to the smallest. In uniform ranking a step is a
-ratio; in global ranking it is one more unit, that of the lowest normalised score. Every step
-removes what the step before it removes, so the first that reaches the target is found by bisection.
+ratio; in global ranking it is one more unit, that of the lowest normalised score; with
+sensitivities, that of the layer which costs least. Every step removes what the step before it
+removes, so the first that reaches the target is found by bisection.
 """
 
 import bisect
@@ -30,8 +31,8 @@ def plans(structure, wanted: request.Request, criterion, *, strategy="independen
     Raises:
         ValueError: as `plan.plans`; or the target cannot be reached, or too many units would go.
     """
-    if wanted.ranking == "global":
-        if strategy == "greedy":
+    if wanted.ranking != "uniform":
+        if strategy == "greedy" and wanted.ranking == "global":
             raise ValueError(
                 "strategy: expected 'independent' with ranking='global', got 'greedy'; its scores "
                 "depend on what earlier layers lose, so layers cannot be ranked together"
@@ -54,8 +55,8 @@ def as_ratio(structure, wanted: request.Request, criterion):
     """
     if wanted.ranking != "uniform":
         raise ValueError(
-            f"ranking: expected 'uniform' for a schedule of several cuts, got {wanted.ranking!r}; "
-            "layers are ranked together in one cut only"
+            "ranking: expected 'uniform' for a schedule of several cuts, got 'global' or "
+            "sensitivities; layers are ranked together in one cut only"
         )
     if wanted.target is None:
         return wanted
@@ -74,19 +75,15 @@ def _ratios(structure, wanted):
 def _one_by_one(structure, wanted, criterion):
     """All numbers of units that may go, and a function of one that returns the plans.
 
-    The scores of the units of a group are normalised. Of equal scores, that of the earlier layer
-    goes first.
+    Of equal scores, that of the earlier layer goes first.
     """
     unranked = plan.plans(structure, wanted._replace(ratio=0))
     scores, owners = [np.zeros(0)], [np.zeros(0, int)]
     for index, each in enumerate(unranked):
         if _is_free(each):
-            units = each.group.units
-            of_units = ranking.unit_scores(
-                structure, each.deciding, criterion, combine=wanted.combine
-            )[units]
-            least = max(1, math.ceil(round(wanted.keep * len(units), 6)))
-            scores.append(np.sort(ranking.normalised(of_units))[: len(units) - least])
+            count = len(each.group.units)
+            least = max(1, math.ceil(round(wanted.keep * count, 6)))
+            scores.append(_scores(structure, each, wanted, criterion)[: count - least])
             owners.append(np.full(len(scores[-1]), index))
     order = np.argsort(np.concatenate(scores), kind="stable")
     owner = np.concatenate(owners)[order]
@@ -101,6 +98,14 @@ def _one_by_one(structure, wanted, criterion):
         ]
 
     return range(len(owner) + 1), at
+
+
+def _scores(structure, each, wanted, criterion):
+    """The scores of the units of a group that may go, ascending: the first to go is the first."""
+    if wanted.ranking != "global":
+        return ranking.costs(*wanted.ranking, each.group)
+    scores = ranking.unit_scores(structure, each.deciding, criterion, combine=wanted.combine)
+    return np.sort(ranking.normalised(scores[each.group.units]))
 
 
 def _part_of_all(structure, wanted, steps):

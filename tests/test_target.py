@@ -12,11 +12,13 @@ from pruning import (
     prune,
     request,
     selection,
+    sensitivity,
     stages,
     target,
     target_ratio,
 )
 from pruning.criteria import l1_norm
+from pruning.ranking import costs
 from tests.test_selection import block, conv, inverted, network
 
 
@@ -144,6 +146,52 @@ def test_in_global_ranking_one_unit_less_does_not_reach_the_target(what):
         assert size(structure, wanted) == (cost, number)
 
 
+def sensitivities(**accuracies):
+    """As `sensitivity.analyse` returns them; accuracy is 1 if nothing goes."""
+    return 1.0, [
+        {"layers": [layer], "pruning_ratio": ratio, "accuracy": accuracy}
+        for layer, of_layer in accuracies.items()
+        for ratio, accuracy in of_layer.items()
+    ]
+
+
+# conv1 costs 0.05, 0.1, 0.5 for 1, 2, 3 filters, and conv2 0.3 for one: 3 2, 2 2, 2 1, 1 1 stay
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({"macs": 256 / 320}, (3, 2)),
+        ({"macs": 0.6}, (2, 2)),
+        ({"macs": 0.5}, (2, 1)),
+        ({"macs": 0.25}, (1, 1)),
+        ({"ratio": 0.5}, (2, 1)),
+        ({"macs": 0.6, "layer_ratios": {"conv2": 0.5}}, (3, 1)),
+    ],
+)
+def test_with_sensitivities_units_go_where_they_cost_least(wanted, expected):
+    ranking = sensitivities(conv1={0.5: 0.9, 0.75: 0.5}, conv2={0.5: 0.7})
+    smaller = prune(network(two), ranking=ranking, keep=0, **wanted)
+    assert tuple(filters(smaller).values()) == expected
+
+
+def test_a_unit_costs_at_least_as_much_as_those_before_it_and_none_goes_beyond_the_measured():
+    group = groups.find(network(two)).groups[0]
+    of_layer = sensitivities(conv1={0.25: 0.8, 0.5: 0.9})
+    np.testing.assert_allclose(costs(*of_layer, group), [0.2, 0.2], rtol=1e-12)
+
+
+def test_sensitivities_of_other_layers_are_an_error():
+    with pytest.raises(ValueError, match="ranking: expected sensitivities of conv2, got none"):
+        prune(network(two), macs=0.5, ranking=sensitivities(conv1={0.5: 0.9}))
+
+
+def test_measured_sensitivities_rank_the_layers():
+    model = network(lambda x: layers.Dense(2)(layers.Flatten()(two(x))))
+    images = np.random.default_rng(0).normal(size=(8, 4, 4, 2))
+    measured = sensitivity.analyse(model, images, np.arange(8) % 2, criterion=l1_norm)
+    smaller = prune(model, parameters=0.5, ranking=measured)
+    assert smaller.count_params() <= 0.5 * model.count_params()
+
+
 def test_scores_of_any_scale_and_sign_are_comparable_in_global_ranking():
     structure, asked = groups.find(network(two)), request.request(0.5, ranking="global")
     kept = [
@@ -192,7 +240,10 @@ WRONG = {
     "macs: expected a number above 0, at most 1, got 0": {"macs": 0},
     "parameters: expected a number above 0, at most 1, got 1.1": {"parameters": 1.1},
     "bytes: expected a number above 0, got 'few'": {"bytes": "few"},
-    "ranking: expected uniform or global, got 'all'": {"ratio": 0.1, "ranking": "all"},
+    "ranking: expected uniform, global or the result of sensitivity.analyse, got 'all'": {
+        "ratio": 0.1,
+        "ranking": "all",
+    },
     "keep: expected a number from 0 to 1, got 2": {"ratio": 0.1, "ranking": "global", "keep": 2},
     "strategy: expected 'independent' with ranking='global'": {
         "macs": 0.5,
