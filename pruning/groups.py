@@ -13,11 +13,12 @@ computation. The rule of each layer says which numbers are along the channel axi
   tensor to channel i of the other: both are removed, or neither. Two more kinds of channels are
   coupled: those that a shared layer reads at its different calls, and those at the same position
   in each group of a grouped convolution, because these groups must keep equal sizes. Attention
-  without projections multiplies queries and keys and couples their channels.
+  without projections multiplies queries and keys and couples their channels. GroupNormalization
+  couples the channels of each group, and whole groups are removed.
 - Three kinds of channels are not prunable: those of the network's input, those that reach its
   output, and those that enter a normalisation over channels (LayerNormalization,
-  GroupNormalization, RMSNormalization, UnitNormalization), because without a channel the others
-  would change.
+  GroupNormalization of one group, RMSNormalization, UnitNormalization), because without a channel
+  the others would change.
 
 Coupled channels form one *unit*, the smallest thing that can be removed. Units with filters of the
 same layers form a *group*. The units of a group are ranked against each other. A plain convolution

@@ -61,8 +61,8 @@ def prune(
     layer on vectors loses channels in this way only, unless `dense` is true. `layer_groups` lists
     these layers. Two kinds of filters are not prunable. The first are those whose channels reach
     the network's output. The second are those whose channels enter a normalisation over channels
-    (LayerNormalization, GroupNormalization, RMSNormalization): without them it would compute
-    something else. A logged warning names the layers of the second kind.
+    (LayerNormalization, GroupNormalization of one group, RMSNormalization): without them it would
+    compute something else. A logged warning names the layers of the second kind.
 
     Args:
         model: built Functional or Sequential Keras model, channels last, compiled or not. It

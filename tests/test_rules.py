@@ -75,6 +75,12 @@ def shared(x):
     return layers.Concatenate()([reader(conv(8, x)), reader(conv(8, x, 3))])
 
 
+def shared_norm(x):
+    norm = layers.GroupNormalization(4)
+    x = norm(conv(8, x, 3))
+    return layers.GroupNormalization(2)(norm(conv(8, x)) + x)
+
+
 def block(name):
     inputs = keras.Input((8, 8, 8), name="block_input")
     x = layers.Conv2D(8, 3, padding="same", name="inner1")(inputs)
@@ -141,7 +147,18 @@ NETWORKS = {
     "norm without either": stack(lambda: [layers.BatchNormalization(scale=False, center=False)]),
     "layer norm": stack(lambda: [layers.Conv2D(6, 1), layers.LayerNormalization()]),
     "root mean square norm": stack(lambda: [layers.Conv2D(6, 1), layers.RMSNormalization()]),
-    "group norm": stack(lambda: [layers.Conv2D(6, 1), layers.GroupNormalization(3)]),
+    "group norm": stack(
+        lambda: [layers.GroupNormalization(4), layers.Conv2D(6, 1), layers.GroupNormalization(3)]
+    ),
+    "group norm, one group": stack(lambda: [layers.Conv2D(6, 1), layers.GroupNormalization(1)]),
+    "instance norm": stack(
+        lambda: [
+            layers.GroupNormalization(groups=-1, scale=False),
+            layers.Conv2D(6, 1),
+            layers.GroupNormalization(6, axis=3, center=False),
+        ]
+    ),
+    "group norm, shared and added": shared_norm,
     "fixed norm": stack(lambda: [layers.Normalization(mean=[0.1] * 7 + [3], variance=range(1, 9))]),
     "fixed norm, one for all": stack(
         lambda: [layers.Normalization(axis=None, mean=2.0, variance=3.0)]
@@ -263,6 +280,13 @@ def assert_equals_the_silenced_network(model, ratio=0.5, coupled="joint"):
 )
 def test_a_pruned_network_equals_the_full_network_with_those_filters_silenced(name):
     assert_equals_the_silenced_network(network(NETWORKS[name]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ratio", [0.2, 0.8])
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "norm over rows"])
+def test_a_network_pruned_by_other_ratios_equals_the_silenced_network(name, ratio):
+    assert_equals_the_silenced_network(network(NETWORKS[name]), ratio)
 
 
 @pytest.mark.parametrize("name", OTHER_DIMENSIONS)

@@ -290,6 +290,17 @@ def test_after_a_cut_that_changes_groups_the_next_cut_is_planned_with_the_new_gr
     assert [only for only, *_ in found] == [["before"], ["after"]]
 
 
+@pytest.mark.parametrize("schedule", ["iterative", "stepwise"])
+def test_a_group_norm_is_planned_until_one_group_is_left(schedule):
+    images = keras.Input((5, 5, 2))
+    x = layers.GroupNormalization(3)(conv(6, images, "conv1"))
+    x = layers.Flatten()(layers.GroupNormalization(-1)(conv(6, x, "conv2")))
+    model = keras.Model(images, layers.Dense(3)(x))
+    cuts = check(model, 0.9, schedule=schedule)
+    # kernels 2 * 2, 2 * 1 and 25 * 3; biases 2, 1 and 3; norms 2 * 2 and 2 * 1
+    assert cuts[-1][1] == 4 + 2 + 75 + 6 + 6
+
+
 def test_a_layer_that_cannot_be_built_smaller_is_an_error_at_any_ratio_above_0():
     first = keras.initializers.Constant(np.ones((1, 1, 6, 4)))
     model = network(lambda x: conv(4, x, "fixed", kernel_initializer=first))

@@ -76,7 +76,7 @@ RULES = {
     layers.BatchNormalization: values.batch_normalization,
     layers.LayerNormalization: values.mixing_normalization,
     layers.RMSNormalization: values.mixing_normalization,
-    layers.GroupNormalization: values.mixing_normalization,
+    layers.GroupNormalization: values.group_normalization,
     layers.UnitNormalization: values.mixing_normalization,
     layers.Masking: sequences.masking,
     layers.Normalization: values.fixed_normalization,

@@ -1,5 +1,7 @@
 """Rules for layers that change each value: normalisations, activations and dropout."""
 
+import dataclasses
+
 import numpy as np
 from keras import layers
 
@@ -31,6 +33,27 @@ def mixing_normalization(call, incoming, new):
         return Flow(channels, axis, weights)
     reason = "it computes each value from all channels, so the others would change"
     return Flow(channels, axis, weights, not_prunable=(NotPrunable(channels, reason),))
+
+
+def group_normalization(call, incoming, new):
+    """The input channels; those that are normalised together leave together.
+
+    All groups are of equal size, before and after. A single group of several channels stays.
+    """
+    layer, groups = call.layer, call.layer.groups
+    if layer.axis not in (-1, len(incoming[0].shape) - 1):
+        raise ValueError(f"its axis is {layer.axis}; build it with axis=-1")
+    size = len(incoming[0].channels) // groups
+    if groups == 1 and size > 1:
+        return mixing_normalization(call, incoming, new)
+    flow = per_channel(call, incoming, new)
+    first, *others = flow.channels.reshape(groups, size).T
+    return dataclasses.replace(
+        flow,
+        config=lambda stays: {"groups": count(stays, first)},
+        coupled=tuple((first, other) for other in others),
+        changes_at=((first, 1),) if others else (),
+    )
 
 
 def fixed_normalization(call, incoming, new):
