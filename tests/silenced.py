@@ -27,7 +27,7 @@ DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 MOVERS = (layers.Flatten, layers.Reshape, layers.Permute, layers.Concatenate)
 MOVES = (  # plain operations
     *("Pad Concatenate Stack Reshape Transpose Swapaxes Moveaxis ExpandDims Squeeze").split(),
-    *("GetItem Take Split Unstack Tile Repeat Flip").split(),
+    *("GetItem Take Split Unstack Tile Repeat Flip DepthToSpace SpaceToDepth").split(),
 )
 REDUCTIONS = ("Mean", "Sum", "Max", "Min", "Var", "Std", "Prod", "Median", "Logsumexp", "Argmax")
 MEETINGS = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "CustomScaleLayer")

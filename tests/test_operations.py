@@ -96,6 +96,21 @@ NETWORKS = {
     "expand": of_maps(lambda x: ops.expand_dims(x, (1, -2))),
     "gate by new axes": gated,
     "squeeze": of_maps(lambda x: ops.squeeze(layers.Conv2D(8, (8, 1))(x), axis=1)),
+    "channel shuffle": of_maps(
+        lambda x: ops.reshape(ops.swapaxes(ops.reshape(x, (-1, 8, 8, 2, 4)), 3, 4), (-1, 8, 8, 8))
+    ),
+    "depth to space": of_maps(lambda x: ops.depth_to_space(x, 2)),
+    "depth to space by axes": of_maps(
+        lambda x: ops.reshape(
+            ops.transpose(ops.reshape(x, (-1, 8, 8, 2, 2, 2)), (0, 1, 3, 2, 4, 5)), (-1, 16, 16, 2)
+        )
+    ),
+    "space to depth": of_maps(lambda x: ops.space_to_depth(x, 4)),
+    "space to depth by axes": of_maps(
+        lambda x: ops.reshape(
+            ops.transpose(ops.reshape(x, (-1, 4, 2, 2, 4, 8)), (0, 1, 3, 2, 4, 5)), (-1, 4, 2, 64)
+        )
+    ),
     "transpose": lambda x: ops.transpose(conv(8, x, 3), (0, 3, 2, 1)),
     "swapaxes": lambda x: layers.Dense(4)(
         ops.swapaxes(ops.relu(ops.swapaxes(conv(8, x), 1, -1)), 1, 3)
@@ -162,7 +177,6 @@ UNSUPPORTED = {
     ),
     r"transpose.* \(Transpose\): it moves the axis of the images": ops.transpose,
     r"reshape.* \(Reshape\): it reshapes the axis of the images": lambda x: ops.reshape(x, (-1, 8)),
-    r"reshape.* \(Reshape\): no axis of its output holds": lambda x: ops.reshape(x, (-1, 64, 4, 2)),
     r"tile.* \(Tile\): it repeats images or adds axes": lambda x: ops.tile(x, (2, 1, 1, 1)),
     r"repeat.* \(Repeat\): it does not repeat each value equally": lambda x: ops.repeat(
         x, [1, 2, 1, 1, 1, 1, 1, 1], axis=1

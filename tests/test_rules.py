@@ -61,6 +61,21 @@ def zero_padded_shortcut(x):
     return layers.ReLU()(x)
 
 
+def shuffle(groups, size, pixels=8):
+    """Layers that put the channels of each group at equal distances, as in ShuffleNet."""
+    return [
+        layers.Reshape((pixels, pixels, groups, size)),
+        layers.Permute((1, 2, 4, 3)),
+        layers.Reshape((pixels, pixels, groups * size)),
+    ]
+
+
+def among_positions(x):
+    """A reshape that puts parts of a channel next to parts of the others: all of them stay."""
+    x = layers.Permute((3, 1, 2))(layers.Conv2D(3, 1)(x))
+    return layers.Reshape((8, 8, 3))(x)
+
+
 def merge(combine):
     return lambda x: combine(conv(8, x), conv(8, x, 3))
 
@@ -190,6 +205,14 @@ NETWORKS = {
         lambda: [layers.Reshape((-1, 8)), layers.Conv1D(4, 3), layers.Reshape((31, 2, 4))]
     ),
     "reshape, the channels inside": stack(lambda: [layers.Reshape((2, 4, 8, 8))]),
+    "channel shuffle": stack(
+        lambda: [*shuffle(2, 4), layers.DepthwiseConv2D(3), *shuffle(2, 4, 6)]
+    ),
+    "channel shuffle between groups": lambda x: conv(
+        8, stack(lambda: shuffle(2, 4))(conv(8, x, groups=2)), 3, groups=2
+    ),
+    "channels on two axes": stack(lambda: [layers.Reshape((8, 8, 2, 4)), layers.Dense(3)]),
+    "channels among positions": lambda x: conv(4, among_positions(conv(8, x)), 3),
     "permute": stack(lambda: [layers.Permute((2, 1, 3))]),
     "permute and flatten": channel_major,
     "concatenate": lambda x: layers.Concatenate()([conv(8, x), x, conv(4, x, 3)]),
@@ -349,9 +372,6 @@ UNSUPPORTED = {
     r"list \(Rescaling\): its scale must have one value for each channel": lambda x: (
         layers.Rescaling(np.ones((8, 8)).tolist(), name="list")(conv(8, x))
     ),
-    r"apart \(Reshape\): no axis of its output holds the channels": stack(
-        lambda: [layers.Reshape((64, 4, 2), name="apart")]
-    ),
     r"turned \(Conv2D\): its input channels are not on the last axis": stack(
         lambda: [layers.Permute((3, 1, 2)), layers.Conv2D(4, 1, name="turned")]
     ),
@@ -404,10 +424,37 @@ def test_a_convolution_with_lora_weights_is_an_error():
         prune(model, 0.5)
 
 
-def test_a_reshape_of_an_input_size_that_is_not_fixed_is_an_error():
-    inputs = keras.Input((None, None, 3))
-    pooled = layers.Reshape((-1, 4), name="flat")(layers.Conv2D(4, 1)(inputs))
-    model = keras.Model(inputs, layers.GlobalAveragePooling1D()(layers.Conv1D(2, 1)(pooled)))
+def between(size, *moved):
+    """A network for images of this size, or of any, with these layers between convolutions."""
+    inputs = x = keras.Input((size, size, 3))
+    for layer in (layers.Conv2D(8, 3, padding="same", name="first"), *moved):
+        x = layer(x)
+    last = layers.Dense(3)(layers.GlobalMaxPooling1D()(layers.Conv1D(4, 2, name="then")(x)))
+    return randomise(keras.Model(inputs, last))
+
+
+@pytest.mark.parametrize("channels", [8, 4, 16])
+def test_a_reshape_of_images_of_any_size_equals_the_silenced_network(channels):
+    model = between(None, layers.Reshape((-1, channels)))
+    pruned, kept = prune(model, 0.5), kept_filters(model, 0.5)
+    assert set(kept) == {"first", "then"}
+    for size in (6, 9) if channels < 16 else (6,):
+        fixed = between(size, layers.Reshape((-1, channels)))
+        fixed.set_weights(model.get_weights())
+        images = images_for(fixed)
+        assert error(predict(pruned, images), predict(silenced(fixed, kept), images)) < 1e-4
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        [layers.Permute((2, 3, 1)), layers.Reshape((-1, 8), name="flat")],
+        [layers.Reshape((64, 8), name="flat")],
+        [layers.Reshape((-1, 12), name="flat")],
+    ],
+)
+def test_a_reshape_of_an_input_size_that_is_not_fixed_is_an_error(moved):
+    model = between(None, *moved)
     with pytest.raises(ValueError, match=r"flat \(Reshape\): its input size is not fixed"):
         prune(model, 0.5)
 

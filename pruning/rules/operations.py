@@ -39,6 +39,8 @@ BY_NAME = {
     "Reshape": shapes.reshape,
     "Concatenate": shapes.concatenate,
     "Pad": shapes.pad,
+    "DepthToSpace": shapes.depth_to_space,
+    "SpaceToDepth": shapes.space_to_depth,
     **_named("MaxPool AveragePool AdaptiveMaxPool AdaptiveAveragePool", shapes.within_channels),
     **_named("Resize PadImages CropImages", shapes.within_channels),
     "GetItem": slices.get_item,

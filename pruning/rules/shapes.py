@@ -1,10 +1,15 @@
 """Rules for layers that move values: pooling, reshaping, padding, joining."""
 
+import math
+
 import numpy as np
 from keras import layers
 
 from pruning.rules.flow import Flow, count, last, same_channels
 from pruning.rules.operators import merged
+
+NOT_FIXED = "its input size is not fixed; build the network for one image size"
+OPEN_SIZE = 8  # any size
 
 
 def within_channels(call, incoming, new):
@@ -12,21 +17,39 @@ def within_channels(call, incoming, new):
     return Flow(last(call.layer, incoming[0]))
 
 
+def depth_to_space(call, incoming, new):
+    """The channels of each output pixel; those of equal index in all pixels are coupled."""
+    pixels = last(call.layer, incoming[0]).reshape(call.layer.block_size**2, -1)
+    return Flow(pixels[0], coupled=tuple((pixels[0], pixel) for pixel in pixels[1:]))
+
+
+def space_to_depth(call, incoming, new):
+    """The input channels of all pixels of a block, one pixel after the other."""
+    return Flow(np.tile(last(call.layer, incoming[0]), call.layer.block_size**2))
+
+
 def flatten(call, incoming, new):
     """The input channels, once per position: entry r holds channel r % C."""
     if call.layer.data_format != "channels_last":
         raise ValueError("its data_format is channels_first; build it with channels_last")
-    return Flow(*_rearranged(incoming[0], lambda positions: positions.reshape(-1)))
+    if None in call.outputs[0].shape[1:]:
+        raise ValueError(NOT_FIXED)
+    ((channels,), axis) = _rearranged(incoming[0], lambda numbers: numbers.reshape(-1))
+    return Flow(channels, axis)
 
 
 def reshape(call, incoming, new):
-    """The input channels on the output axis that holds all of them, if there is one.
+    """The input channels on the output axis that holds all of them.
+
+    If there is none, those that are at the same index of the last axis are coupled. So after the
+    first reshape of a channel shuffle, the channels of equal index in each group leave together.
 
     The layer's target shape is without the axis of the images, the operation's with it.
     """
     before, after = incoming[0].shape, call.outputs[0].shape
     name = "target_shape" if isinstance(call.layer, layers.Reshape) else "newshape"
-    channels, axis = _rearranged(incoming[0], lambda positions: _onto(positions, before, after))
+    lines, axis = _rearranged(incoming[0], lambda numbers: _onto(numbers, before, after))
+    channels = lines[0]
 
     def config(stays):
         shape = list(getattr(call.layer, name))
@@ -34,10 +57,10 @@ def reshape(call, incoming, new):
             shape[axis] = count(stays, channels)
         return {name: shape}
 
-    alone = (
-        ((np.unique(channels), 1),) if axis != -1 else ()
-    )  # a single one is found on the last axis
-    return Flow(channels, axis, config=config, changes_at=alone)
+    # a single one is found on another axis
+    alone = ((np.unique(channels), 1),) if axis != -1 else ((channels, 1),) if lines[1:] else ()
+    coupled = tuple((channels, line) for line in lines[1:])
+    return Flow(channels, axis, config=config, coupled=coupled, changes_at=alone)
 
 
 def permute(call, incoming, new):
@@ -81,17 +104,25 @@ def pad(call, incoming, new):
     return Flow(np.r_[padding[:before], channels, padding[before:]], axis, config=config)
 
 
-def _onto(positions, before, after):
-    if before[0] != after[0] or None in after[1:] or positions.size != np.prod(after[1:]):
+def _onto(numbers, before, after):
+    sizes = [-1 if size is None else size for size in after[1:]]
+    known = abs(math.prod(sizes))
+    if before[0] != after[0] or (None not in before[1:] and numbers.size != known):
         raise ValueError("it reshapes the axis of the images")
-    return positions.reshape(after[1:])
+    if None in before[1:] and (sizes.count(-1) != 1 or numbers.size % known):
+        raise ValueError(NOT_FIXED)
+    return numbers.reshape(sizes)
 
 
 def _rearranged(features, rearrange):
-    """`(channels, axis)` after `rearrange`, which is applied to the channel numbers."""
-    shape = features.shape[1:]
-    if None in shape:
-        raise ValueError("its input size is not fixed; build the network for one image size")
+    """`(lines of channels, axis)` after `rearrange`, which is applied to the channel numbers.
+
+    There is a single line if the axis holds the channels, and several lines if they differ.
+    """
+    shape = list(features.shape[1:])
+    if None in shape and features.axis != -1:
+        raise ValueError(NOT_FIXED)
+    shape = [OPEN_SIZE if size is None else size for size in shape]  # any size gives these lines
     along_axis = [1] * len(shape)
     along_axis[features.axis] = -1
     numbers = np.broadcast_to(features.channels.reshape(along_axis), shape)
@@ -99,5 +130,5 @@ def _rearranged(features, rearrange):
     for axis in range(-1, -numbers.ndim - 1, -1):
         lines = np.moveaxis(numbers, axis, -1).reshape(-1, numbers.shape[axis])
         if (lines == lines[0]).all():
-            return lines[0], axis
-    raise ValueError("no axis of its output holds the channels")
+            return [lines[0]], axis
+    return [*np.unique(numbers.reshape(-1, numbers.shape[-1]), axis=0)], -1
