@@ -32,16 +32,15 @@ def macs(call, size=values, shape=lambda tensor: tensor.shape):
     if graph.is_functional(call.layer):
         return 0
     if type(call.layer) in ATTENTION:
-        return ATTENTION[type(call.layer)](call, size, shape)
-    entering, leaving = (shape(ts[0]) if ts else () for ts in (call.inputs, call.outputs))
-    return _of_layer(call.layer, entering, leaving, call, size)
+        once = ATTENTION[type(call.layer)](call, size, shape)
+    else:
+        entering, leaving = (shape(ts[0]) if ts else () for ts in (call.inputs, call.outputs))
+        once = _of_layer(call.layer, entering, leaving, call, size)
+    return once and _product((once, call.times), call)
 
 
 def _of_layer(layer, entering, leaving, call, size):
     """MACs of a layer that is called itself, or is inside a wrapper that is called."""
-    if graph.is_functional(layer):
-        calls = graph.trace(graph.functional(layer)).calls
-        return sum(macs(each, size) for each in calls)
     rule = rule_for(layer)
     if rule in BY_RULE:
         positions = (_product(shape[1:-1], call) for shape in (entering, leaving))

@@ -28,6 +28,8 @@ class Call(NamedTuple):
         constants: list of the other arguments, such as the 3.0 of `x + 3.0`.
         outputs: list of Tensor.
         arguments: `(args, kwargs)` of the call, a keras.KerasTensor for each tensor.
+        times: how often it is computed for one image: more than once inside a model that a
+            TimeDistributed calls at each step, None if the number of steps is not fixed.
     """
 
     path: str
@@ -36,6 +38,7 @@ class Call(NamedTuple):
     constants: list
     outputs: list
     arguments: tuple
+    times: int | None = 1
 
     def __str__(self):
         """The name for messages: `backbone/conv1 (Conv2D)`."""
@@ -103,13 +106,20 @@ def is_functional(layer):
     return type(layer) in (keras.Sequential, _FUNCTIONAL)
 
 
+def model_of_each_step(layer):
+    """The model that a TimeDistributed calls at each step, or None if it is another layer."""
+    distributed = type(layer) is keras.layers.TimeDistributed and is_functional(layer.layer)
+    return layer.layer if distributed else None
+
+
 def layers(model):
     """Every layer of a network; in place of a nested model, the layers inside it."""
     for layer in model.layers:
-        yield from layers(layer) if is_functional(layer) else [layer]
+        nested = layer if is_functional(layer) else model_of_each_step(layer)
+        yield from layers(nested) if nested else [layer]
 
 
-def _follow(model, prefix, inputs, calls):
+def _follow(model, prefix, inputs, calls, times=1):
     symbols = [  # with the sizes of the tensors; those of a nested model's own inputs may be None
         keras.Input(batch_shape=tensor.shape, dtype=symbol.dtype, name=symbol.name)
         for symbol, tensor in zip(model.inputs, inputs, strict=True)
@@ -128,10 +138,13 @@ def _follow(model, prefix, inputs, calls):
         if is_functional(layer):
             starts = [Tensor(tensor.shape) for tensor in entering]
             calls.append(Call(path, layer, entering, [], starts, (args, kwargs)))
-            leaving = _follow(nested, f"{path}/", starts, calls)
+            leaving = _follow(nested, f"{path}/", starts, calls, times)
+        elif model_of_each_step(layer) and len(entering) == 1:  # without a mask
+            leaving = [Tensor(symbol.shape)]
+            _follow_each_step(path, layer, (*entering, *leaving), calls, (args, kwargs), times)
         else:
             leaving = [Tensor(output.shape) for output in keras.tree.flatten(symbol)]
-            calls.append(Call(path, layer, entering, constants, leaving, (args, kwargs)))
+            calls.append(Call(path, layer, entering, constants, leaving, (args, kwargs), times))
         tensors.update((id(s), t) for s, t in zip(keras.tree.flatten(symbol), leaving, strict=True))
         return symbol
 
@@ -142,6 +155,19 @@ def _follow(model, prefix, inputs, calls):
         call_function=call,
     )
     return [tensors[id(symbol)] for symbol in walked.outputs]
+
+
+def _follow_each_step(path, layer, ends, calls, arguments, times):
+    """The calls inside a TimeDistributed, between two that only remove and add the steps."""
+    model, (entering, leaving) = layer.layer, ends
+    times = times and entering.shape[1] and times * entering.shape[1]
+    step = Tensor((entering.shape[0], *entering.shape[2:]))
+    start, path_inside = Tensor(step.shape), f"{path}/{model.name}"
+    to_step, from_steps = (keras.layers.Identity(name=layer.name) for _ in ends)
+    calls.append(Call(path, to_step, [entering], [], [step], arguments))
+    calls.append(Call(path_inside, model, [step], [], [start], arguments))
+    last = _follow(functional(model), f"{path_inside}/", [start], calls, times)
+    calls.append(Call(path, from_steps, last, [], [leaving], arguments))
 
 
 def _inputs_of(path, model, given):

@@ -33,7 +33,7 @@ def cut(structure, kept):
     for layer, small in pairs:
         if small.trainable != layer.trainable:
             small.trainable = layer.trainable
-        if not graph.is_functional(layer):
+        if not graph.is_functional(layer) and not graph.model_of_each_step(layer):
             _hand_over(layer, small, structure.channels.flows.get(id(layer)), stays)
     return smaller
 
@@ -101,6 +101,9 @@ def _copied(structure, kept, *, drawing):
         if id(layer) not in copied:
             if graph.is_functional(layer):
                 new = _smaller_model(layer, entering.get(id(layer)), stays, copy)
+            elif graph.model_of_each_step(layer):
+                settings = {"name": layer.name, "dtype": layer.dtype_policy}
+                new = keras.layers.TimeDistributed(copy(layer.layer), **settings)
             else:
                 new = _smaller_layer(layer, flows.get(id(layer)), stays)
                 if not drawing:

@@ -82,9 +82,11 @@ def silenced(model, kept):
         model: Functional or Sequential model.
         kept: `{layer path: indices of the filters that stay}`.
     """
+    calls = graph.trace(graph.functional(model)).calls
+    kept_of = {id(call.layer): kept[call.path] for call in calls if call.path in kept}
     return _silenced(
         graph.functional(model),
-        kept,
+        {c.path: kept_of[id(c.layer)] for c in calls if id(c.layer) in kept_of},
         "",
         [np.zeros((1, *i.shape[1:]), "float32") for i in model.inputs],
     )[0]
@@ -105,7 +107,7 @@ def _silenced(model, kept, prefix, dead_inputs):
     kernels = {}
 
     def copy(layer):
-        if isinstance(layer, keras.Model):
+        if isinstance(getattr(layer, "layer", layer), keras.Model):
             return _Nested(layer)
         kernels[layer.name] = layer
         return type(layer).from_config(layer.get_config())
@@ -115,13 +117,18 @@ def _silenced(model, kept, prefix, dead_inputs):
         masks = [dead[id(a)] for a in given if id(a) in dead]
         path = prefix + layer.name
         if isinstance(layer, _Nested):
-            nested = layer.model
+            nested = getattr(layer.model, "layer", layer.model)
+            at_each_step = nested is not layer.model  # a TimeDistributed
+            if at_each_step:
+                path, masks = f"{path}/{nested.name}", [mask[:, 0] for mask in masks]
             if isinstance(nested, keras.Sequential):
                 nested = keras.Model(nested.inputs[0], nested.outputs[0])
             else:  # with a new name, because every call has its own copy
                 nested = keras.Model(nested.input, nested.output)
             inner, after = _silenced(nested, kept, f"{path}/", masks)
-            output = inner(*args, **kwargs)
+            output = (layers.TimeDistributed(inner) if at_each_step else inner)(*args, **kwargs)
+            if at_each_step:
+                after = [np.repeat(mask[:, None], output.shape[1], 1) for mask in after]
             dead.update((id(o), d) for o, d in zip(keras.tree.flatten(output), after, strict=True))
             return output
         if _reads(layer):

@@ -94,6 +94,17 @@ SEQUENCES = {  # one layer on 5 steps of 4 values: its MACs
         ),
         5 * (4 * 3 + 3 * 2),
     ),
+    "a model in a model at every step": (
+        lambda: layers.TimeDistributed(
+            keras.Sequential(
+                [
+                    *(keras.Input((4,)), layers.Reshape((2, 2))),
+                    layers.TimeDistributed(keras.Sequential([keras.Input((2,)), layers.Dense(3)])),
+                ]
+            )
+        ),
+        5 * 2 * 2 * 3,
+    ),
     "SpectralNormalization": (
         lambda: layers.SpectralNormalization(layers.Conv1D(3, 2)),
         4 * 2 * 4 * 3,
@@ -164,6 +175,12 @@ def test_a_layer_that_cannot_be_counted_is_an_error_with_its_name():
     model = keras.Sequential([keras.Input((5, 4)), layers.RNN(cell, name="steps")])
     with pytest.raises(ValueError, match=r"steps \(RNN\): .*no formula for a _Own"):
         cost.macs(model)
+    inside = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="inside")], name="one")
+    distributed = layers.TimeDistributed(inside, name="steps")
+    model = keras.Sequential([keras.Input((None, 4)), distributed])
+    with pytest.raises(ValueError, match=r"steps/one/inside \(Dense\): .* size is not fixed"):
+        cost.macs(model)
+    assert cost.macs(model, (5, 4)) == 5 * 4 * 3
     model = keras.Sequential([keras.Input((None, 4)), layers.LSTM(3, name="memory")])
     with pytest.raises(ValueError, match=r"memory \(LSTM\): .* its input size is not fixed"):
         cost.macs(model)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pruning import prune
-from tests.silenced import error, predict
+from pruning import judge, prune
+from tests.silenced import error, predict, randomise
 from tests.test_rules import assert_equals_the_silenced_network, network
 
 STEPS, VIDEO = (6, 5), (4, 6, 6, 3)  # without the images of a batch
@@ -94,6 +94,31 @@ def three(layer):
     return lambda x: new(layer)([conv(8, x), conv(6, x), conv(8, x, 1)])
 
 
+def pooling():
+    """The usual model at each image of a video."""
+    return keras.Sequential(
+        [
+            keras.Input((6, 6, 3)),
+            *(layers.Conv2D(8, 3, activation="relu"), layers.BatchNormalization()),
+            *(layers.MaxPooling2D(), layers.Conv2D(6, 2), layers.Flatten(), layers.Dense(5)),
+        ]
+    )
+
+
+def keeping(shortcut=False):
+    """A model whose maps are as many and as large as those that it gets."""
+    images = keras.Input((6, 6, 8))
+    x = layers.Conv2D(8, 3, padding="same")(images)
+    inside = keras.Sequential([layers.Conv2D(8, 1), layers.ReLU()])
+    return keras.Model(images, inside(x) + images if shortcut else inside(x))
+
+
+def shared_model(x):
+    shared, first = keeping(), layers.Conv3D(8, 1)(x)
+    y, z = EACH(shared)(first), EACH(EACH(layers.Dense(8)))(first)
+    return layers.Concatenate()([EACH(shared)(y), shared(z[:, 1])[:, None] * y])
+
+
 SEQUENCES = {
     "recurrent": side_by_side(
         layers.LSTM(4, return_sequences=True),
@@ -166,6 +191,9 @@ VIDEOS = {
         EACH(layers.Reshape((-1, 8))), EACH(EACH(layers.Dense(4))), EACH(layers.PReLU())
     ),
     "spectral norm at each step": chain(EACH(layers.SpectralNormalization(layers.Conv2D(6, 3)))),
+    "a model at each step": lambda x: layers.LSTM(3)(EACH(pooling())(x)),
+    "a model at each step of a convolution": chain(EACH(keeping()), EACH(keeping(shortcut=True))),
+    "a model at each step, shared": shared_model,
     "shared at each step": twice(EACH(layers.Conv2D(6, 3))),
     "recurrent convolutions": lambda x: layers.Concatenate()(
         [
@@ -241,9 +269,15 @@ UNSUPPORTED = {
     r"each \(TimeDistributed\): there is no rule for the RandomFlip in it": lambda x: EACH(
         layers.RandomFlip(), name="each"
     )(conv(8, x)),
-    r"each \(TimeDistributed\): a model is in it; put it around each layer": lambda x: EACH(
-        keras.Sequential([keras.Input((8,)), layers.Dense(2)]), name="each"
-    )(conv(8, x)),
+    r"each \(TimeDistributed\): a model is in it that gets a mask": lambda x: layers.LSTM(3)(
+        EACH(keras.Sequential([keras.Input((8,)), layers.Dense(2)]), name="each")(
+            conv(8, x), mask=layers.GlobalMaxPooling1D(data_format="channels_first")(x) > 0.8
+        )
+    ),
+    r"steps \(Identity\): its weights or outputs do not have the shapes": chain(
+        layers.Permute((2, 1)),
+        EACH(keras.Sequential([keras.Input((6,)), layers.ReLU()]), name="steps"),
+    ),
     r"each \(TimeDistributed\): its input channels are on the axis of the steps": chain(
         layers.Permute((2, 1)), EACH(layers.ReLU(), name="each")
     ),
@@ -264,6 +298,32 @@ def test_a_cell_without_a_rule_is_an_error():
         prune(network(lambda x: layers.RNN(Cell(3), name="memory")(conv(8, x)), STEPS), 0.5)
 
 
+@pytest.mark.parametrize("criterion", ["mean-std", "taylor"])
+def test_layers_of_a_model_at_each_step_have_the_scores_of_these_layers_at_each_step(criterion):
+    videos, model = keras.Input(VIDEO), pooling()
+    together, apart = EACH(model, name="each")(videos), videos
+    for layer in model.layers:
+        apart = EACH(layer, name=layer.name)(apart)
+    shown, labels = np.random.default_rng(0).normal(size=(5, *VIDEO)), np.arange(5) % 3
+    head = keras.Sequential([keras.Input((4, 5)), layers.LSTM(4), layers.Dense(3)])
+    judged = [
+        judge(randomise(keras.Model(videos, head(each))), criterion, images=shown, labels=labels)
+        for each in (together, apart)
+    ]
+    for name in (layer.name for layer in model.layers if isinstance(layer, layers.Conv2D)):
+        path = f"each/{model.name}/{name}"
+        np.testing.assert_allclose(judged[0][path], judged[1][name], rtol=1e-5)
+
+
+def test_a_frozen_model_at_each_step_stays_frozen():
+    videos, model = keras.Input(VIDEO), pooling()
+    model.trainable = False
+    x = layers.Dense(2)(layers.LSTM(3)(EACH(model, name="each")(videos)))
+    pruned = prune(keras.Model(videos, x), 0.5)
+    assert not pruned.get_layer("each").trainable_weights
+    assert not pruned.get_layer("each").layer.trainable
+
+
 def test_a_pruned_network_of_all_these_layers_is_saved_loaded_and_trained(tmp_path):
     videos, x = (keras.Input(shape) for shape in (VIDEO, STEPS))
     each_step = EACH(layers.Flatten())(
@@ -272,7 +332,8 @@ def test_a_pruned_network_of_all_these_layers_is_saved_loaded_and_trained(tmp_pa
     memory = layers.Bidirectional(layers.RNN([layers.LSTMCell(3), layers.GRUCell(2)]))(each_step)
     tokens = layers.EinsumDense("abc,cd->abd", (6, 8))(heads(x, output_shape=8))
     tokens = layers.GRU(3)(layers.Attention()([tokens, conv(8, x), tokens]))
-    outputs = layers.Dense(2)(layers.Concatenate()([memory, tokens]))
+    seen = layers.LSTM(3)(EACH(pooling())(videos))
+    outputs = layers.Dense(2)(layers.Concatenate()([memory, tokens, seen]))
     pruned = prune(keras.Model([videos, x], outputs), 0.5)
     pruned.save(tmp_path / "pruned.keras")
     loaded = keras.models.load_model(tmp_path / "pruned.keras")

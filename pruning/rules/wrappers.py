@@ -37,7 +37,7 @@ def _inside(call, features, leaving, new):
     wrapper, layer = call.layer, call.layer.layer
     rule = rules.rule_for(layer)
     if is_functional(layer):
-        raise ValueError("a model is in it; put it around each layer of that model instead")
+        raise ValueError("a model is in it that gets a mask; put it around each layer instead")
     if rule is None:
         raise ValueError(f"there is no rule for the {type(layer).__name__} in it")
     args, kwargs = call.arguments
