@@ -20,9 +20,10 @@ def parameters(model: keras.Model) -> int:
 def macs(model: keras.Model, input_shape: Sequence[Any] | None = None) -> int:
     """Multiply-accumulates for one image, counted as FLOP are in Li et al. 2017.
 
-    Convolutions, Dense, recurrent and attention layers are counted; biases, normalisations and all
-    else are not. A multiplication and its addition count as one. A layer that is called twice
-    counts twice.
+    Convolutions, Dense, recurrent and attention layers are counted, and products of tensors such as
+    Dot and `keras.ops.matmul`; biases, normalisations and all else are not. A multiplication and
+    its addition count as one. A layer that is called twice counts twice, and a layer that is
+    called at each step counts at each step.
 
     Args:
         model: built Functional or Sequential Keras model, channels last.

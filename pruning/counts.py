@@ -7,10 +7,11 @@ values. Biases, normalisations, activations, gates and look-ups are not counted.
 import inspect
 import math
 
+import keras
 from keras import layers
 
 from pruning import graph
-from pruning.rules import attention, convolutions, einsum, rule_for
+from pruning.rules import attention, convolutions, einsum, products, rule_for
 
 
 def values(weight):
@@ -31,8 +32,8 @@ def macs(call, size=values, shape=lambda tensor: tensor.shape):
     """
     if graph.is_functional(call.layer):
         return 0
-    if type(call.layer) in ATTENTION:
-        once = ATTENTION[type(call.layer)](call, size, shape)
+    if rule_for(call.layer) in BY_RULE_OF_SEVERAL:
+        once = BY_RULE_OF_SEVERAL[rule_for(call.layer)](call, size, shape)
     else:
         entering, leaving = (shape(ts[0]) if ts else () for ts in (call.inputs, call.outputs))
         once = _of_layer(call.layer, entering, leaving, call, size)
@@ -47,7 +48,7 @@ def _of_layer(layer, entering, leaving, call, size):
         return BY_RULE[rule](layer, *positions, size)
     if type(layer) in BY_TYPE:
         return BY_TYPE[type(layer)](layer, entering, leaving, call, size)
-    of_a_part = type(layer) in ATTENTION  # inside a wrapper
+    of_a_part = rule in BY_RULE_OF_SEVERAL  # inside a wrapper
     if of_a_part or (rule is None and getattr(layer, "weights", ())):
         raise ValueError(
             f"{call}: its MACs cannot be counted, because there is no formula for a "
@@ -180,6 +181,29 @@ def _attention(call, size, shape):
     return pairs * (query[-1] + value[-1])
 
 
+def _product_of_tensors(call, size, shape):
+    """MACs of Dot, matmul, dot and einsum: the product of the sizes of all axes, each once.
+
+    A product of three tensors is two products for each choice of all indices.
+
+    Source: the definition of Einstein's summation.
+    """
+    tensors, sizes = iter(call.inputs), {}
+    shapes = [
+        shape(next(tensors)) if isinstance(each, keras.KerasTensor) else each.shape
+        for each in products.inputs_of(call)
+    ]
+    try:
+        sources, result = products.labels(call)
+    except ValueError as error:
+        raise ValueError(f"{call}: its MACs cannot be counted, because {error}") from error
+    for source, its in zip(sources, shapes, strict=True):
+        for label, n in zip(source, its, strict=True):
+            sizes[label] = max(n, sizes.get(label) or 1) if n else None
+    del sizes[result[0]]  # of the images
+    return len(sources) > 1 and (len(sources) - 1) * _product(sizes.values(), call)
+
+
 def _arguments(call):
     args, kwargs = call.arguments
     return inspect.signature(call.layer.call).bind(*args, **kwargs).arguments
@@ -203,10 +227,10 @@ BY_TYPE = {  # functions of the layer, its input and output shapes, the call, an
     ),
     layers.EinsumDense: _einsum,
 }
-ATTENTION = {  # functions of the call, `size` and `shape`; its arguments have names
-    layers.MultiHeadAttention: _multi_head_attention,
-    layers.GroupQueryAttention: _grouped_query_attention,
-    layers.Attention: _attention,
-    layers.AdditiveAttention: _attention,
+BY_RULE_OF_SEVERAL = {  # of layers with several inputs: functions of the call, `size` and `shape`
+    attention.multi_head_attention: _multi_head_attention,
+    attention.grouped_query_attention: _grouped_query_attention,
+    attention.attention: _attention,
+    products.product: _product_of_tensors,
 }
 CELLS = (layers.LSTMCell, layers.GRUCell, layers.SimpleRNNCell)

@@ -22,6 +22,7 @@ READERS = (
     *(layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D, layers.Embedding),
     *(layers.MultiHeadAttention, layers.GroupQueryAttention),
 )
+PRODUCTS = ("Dot", "Matmul", "Einsum")  # they read zeros, and one axis may hold channels
 MIXERS = (layers.Attention, layers.AdditiveAttention)  # they read zeros, and the values come out
 DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 MOVERS = (layers.Flatten, layers.Reshape, layers.Permute, layers.Concatenate)
@@ -136,8 +137,11 @@ def _silenced(model, kept, prefix, dead_inputs):
                 lambda a: a * (1 - dead[id(a)]) if id(a) in dead and dead[id(a)].any() else a,
                 (args, kwargs),
             )
+        given = args, kwargs
         output = layer(*args, **kwargs)
-        if isinstance(layer, MOVERS) or type(layer).__name__ in MOVES:
+        if type(layer).__name__ in PRODUCTS:
+            after = [_after_product(layer, given, masks)]
+        elif isinstance(layer, MOVERS) or type(layer).__name__ in MOVES:
             moved = keras.tree.map_structure(
                 lambda a: keras.ops.convert_to_tensor(dead[id(a)]) if id(a) in dead else a,
                 (args, kwargs),
@@ -158,6 +162,22 @@ def _silenced(model, kept, prefix, dead_inputs):
             layer.set_weights(kernels[layer.name].get_weights())
     _finalize(copied)
     return copied, [dead[id(output)] for output in copied.outputs]
+
+
+def _after_product(layer, arguments, masks):
+    """1 for the sums that have no value which is not from a removed filter."""
+    alive = iter([1 - mask for mask in masks])
+    alive = keras.tree.map_structure(
+        lambda a: (
+            next(alive)
+            if isinstance(a, keras.KerasTensor)
+            else np.ones_like(a)
+            if hasattr(a, "shape")
+            else a
+        ),
+        arguments,
+    )
+    return (keras.ops.convert_to_numpy(_called(layer, alive)) == 0).astype("float32")
 
 
 def _called(layer, arguments):
@@ -183,6 +203,8 @@ def _reads(layer):
     if isinstance(layer, layers.EinsumDense):
         given, result = layer.equation.split("->")
         return given.split(",")[0][-1] not in result
+    if type(layer).__name__ in PRODUCTS:
+        return True
     return isinstance(layer, (*READERS, *DEPTHWISE, *MIXERS))
 
 

@@ -1,8 +1,9 @@
 """pruning/cost.py: MACs counted by hand, for each layer type."""
 
 import keras
+import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from pruning import cost, macs, prune
 from scnnb.model import build_scnnb
@@ -147,6 +148,36 @@ def test_the_macs_of_attention_equal_those_counted_by_hand():
         values = keras.Input((7, 4))
         model = keras.Model([query, values], layer([query, values]))
         assert cost.macs(model) == 5 * 7 * 4 + 5 * 7 * 4
+
+
+PRODUCTS = {  # a product of tensors of these shapes: its MACs
+    "Dot, over channels": (layers.Dot(2), [(5, 4), (7, 4)], 5 * 7 * 4),
+    "Dot, over steps": (layers.Dot(1), [(5, 4), (5, 6)], 4 * 6 * 5),
+    "Dot, axes from the end": (layers.Dot((-1, -2)), [(5, 4), (4, 6)], 5 * 6 * 4),
+    "Dot, vectors": (layers.Dot(1), [(4,), (4,)], 4),
+    "matmul": (lambda xs: ops.matmul(*xs), [(3, 5, 4), (3, 4, 6)], 3 * 5 * 6 * 4),
+    "matmul, one for all": (lambda xs: xs[0] @ xs[1], [(3, 5, 4), (1, 4, 6)], 3 * 5 * 6 * 4),
+    "matmul, an array": (lambda xs: xs[0] @ np.ones((4, 6)), [(5, 4)], 5 * 6 * 4),
+    "dot, an array": (lambda xs: ops.dot(xs[0], np.ones((4, 6))), [(2, 5, 4)], 2 * 5 * 6 * 4),
+    "einsum": (
+        lambda xs: ops.einsum("bhwc,bhwd->bcd", *xs),
+        [(5, 4, 3), (5, 4, 2)],
+        5 * 4 * 3 * 2,
+    ),
+    "einsum, of one": (lambda xs: ops.einsum("b...c->bc", xs[0]), [(5, 4, 3)], 0),
+    "einsum, of three": (
+        lambda xs: ops.einsum("b...c,bc,...d->b...d", *xs, np.ones((1, 5, 4, 6))),
+        [(5, 4, 3), (3,)],
+        2 * 5 * 4 * 3 * 6,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_the_macs_of_a_product_of_tensors_equal_those_counted_by_hand(name):
+    multiply, shapes, macs = PRODUCTS[name]
+    tensors = [keras.Input(shape) for shape in shapes]
+    assert cost.macs(keras.Model(tensors, multiply(tensors))) == macs
 
 
 def test_attention_over_rows_is_counted_row_by_row():

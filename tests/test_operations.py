@@ -42,6 +42,23 @@ def shared_slice(x):
     return conv(4, twice(twice(conv(8, x))))
 
 
+def flat(x):
+    return ops.reshape(x, (-1, 64, x.shape[-1]))
+
+
+def by_hand(x):
+    """Attention of four heads, whose sizes get smaller together."""
+
+    def heads(x):
+        return ops.transpose(ops.reshape(layers.Dense(16)(x), (-1, 64, 4, 4)), (0, 2, 1, 3))
+
+    x = flat(conv(8, x))
+    query, key, value = heads(x), heads(x), heads(x)
+    weights = ops.softmax(ops.matmul(query, ops.transpose(key, (0, 1, 3, 2))) / 2.0)
+    attended = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
+    return layers.Dense(8)(ops.reshape(attended, (-1, 64, 16))) + x
+
+
 def gated(x):
     x = conv(8, x)
     gate = layers.Dense(8, activation="sigmoid")(ops.mean(x, axis=(1, 2)))
@@ -111,6 +128,31 @@ NETWORKS = {
             ops.transpose(ops.reshape(x, (-1, 4, 2, 2, 4, 8)), (0, 1, 3, 2, 4, 5)), (-1, 4, 2, 64)
         )
     ),
+    "matmul": lambda x: ops.matmul(ops.transpose(flat(conv(8, x)), (0, 2, 1)), flat(conv(1, x))),
+    "matmul over channels": lambda x: flat(conv(8, x)) @ ops.swapaxes(flat(conv(8, x, 3)), 1, 2),
+    "matmul with an array of positions": of_maps(
+        lambda x: ops.matmul(RISING[:, None] * RISING / 64, x)
+    ),
+    "matmul of channels with an array": of_maps(
+        lambda x: conv(8, conv(4, x)) @ (RISING[:, None] * RISING / 64)
+    ),
+    "dot with an array": of_maps(lambda x: ops.dot(conv(8, x), np.diag(RISING))),
+    "matmul with a vector of positions": of_maps(
+        lambda x: ops.matmul(RISING / 8, x) + ops.dot(conv(8, x), RISING)
+    ),
+    "einsum over channels": lambda x: ops.einsum("bhwc,bvwc->bhv", conv(8, x), conv(8, x, 3)),
+    "einsum of three": lambda x: conv(
+        4,
+        ops.einsum("b...c,bhwd,bc->b...c", conv(8, x), conv(1, x), ops.mean(conv(8, x), (1, 2))),
+    ),
+    "einsum, other channels stay": lambda x: ops.einsum(
+        "bhwc,bhwd->bcd", conv(4, conv(8, x)), conv(8, x)
+    ),
+    "einsum, a sum over channels": lambda x: ops.einsum("bhwc->bhw", conv(4, conv(8, x))),
+    "einsum, the output not named": of_maps(
+        lambda x: ops.einsum("abcd,de", conv(8, x), RISING[:, None] / RISING)
+    ),
+    "attention by hand": by_hand,
     "transpose": lambda x: ops.transpose(conv(8, x, 3), (0, 3, 2, 1)),
     "swapaxes": lambda x: layers.Dense(4)(
         ops.swapaxes(ops.relu(ops.swapaxes(conv(8, x), 1, -1)), 1, 3)
@@ -167,6 +209,19 @@ def test_a_pruned_network_with_the_operation_equals_the_silenced_network(name, r
     assert_equals_the_silenced_network(network(NETWORKS[name]), ratio)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("matmul", "matmul over channels", "matmul with an array of positions"),
+        *("einsum over channels", "einsum of three", "attention by hand"),
+        *("channel shuffle", "depth to space", "depth to space by axes", "space to depth by axes"),
+    ],
+)
+def test_only_the_output_layer_is_not_prunable(name):
+    found = [each for each in groups.find(network(NETWORKS[name])).groups if len(each.units) > 1]
+    assert [each.members[0].call.path for each in found if each.not_prunable] == ["last"]
+
+
 UNSUPPORTED = {
     r"mean.* \(Mean\): it computes along the axis of the images": lambda x: ops.mean(x),
     r"average.* \(Average\): it has weights": lambda x: ops.average(x, axis=1, weights=RISING),
@@ -192,6 +247,13 @@ UNSUPPORTED = {
         x, [1], axis=3
     ),
     r"take.* \(Take\): it takes values from several": lambda x: ops.take(x, np.array([1])),
+    r"einsum.* \(Einsum\): it moves the axis of the images": lambda x: ops.einsum("bhwc->hbwc", x),
+    r"dot.* \(Dot\): it moves the axis of the images": lambda x: ops.dot(x, ops.swapaxes(x, 2, 3)),
+    r"einsum.* \(Einsum\): it multiplies two axes of the same": lambda x: ops.einsum(
+        "bhhc->bhc", x
+    ),
+    r"dot.* \(Dot\): one of its inputs is a number; multiply by": lambda x: ops.dot(x, 2.0),
+    r"einsum.* \(Einsum\): it leaves no axis of a fixed size": lambda x: ops.einsum("bhwc->b", x),
     r"concatenate.* \(Concatenate\): one of its inputs is a constant": lambda x: ops.concatenate(
         [x, np.ones((1, 8, 8, 8), "float32")], axis=-1
     ),

@@ -80,6 +80,18 @@ def merge(combine):
     return lambda x: combine(conv(8, x), conv(8, x, 3))
 
 
+def maps_of(combine):
+    return merge(lambda x, y: combine(*map(layers.Reshape((64, 8)), (x, y))))
+
+
+def non_local(x):
+    """Wang et al. 2018, Non-local Neural Networks."""
+    x = conv(8, x, 3)
+    query, key, value = (layers.Reshape((64, 4))(conv(4, x)) for _ in range(3))
+    weights = layers.Softmax()(layers.Dot(2)([query, key]))
+    return x + conv(8, layers.Reshape((8, 8, 4))(layers.Dot((2, 1))([weights, value])))
+
+
 def attention_map(x):
     x = conv(8, x)
     return x * conv(1, x, activation="sigmoid")
@@ -225,6 +237,18 @@ NETWORKS = {
     "norm over rows": stack(lambda: [layers.LayerNormalization(axis=1)]),
     "relu with a limit": lambda x: keras.activations.relu(conv(8, x), max_value=3.0),
     "rescaling by an array": stack(lambda: [layers.Rescaling(np.arange(1.0, 9))]),
+    "dot over channels": maps_of(lambda x, y: layers.Dot(2)([x, y])),
+    "dot over positions": maps_of(lambda x, y: layers.Dot(1)([x, conv(4, y[:, None])[:, 0]])),
+    "dot of a map and itself, which stays": maps_of(
+        lambda x, y: layers.Dot(axes=(1, 1))([conv(4, x[:, None])[:, 0]] * 2)
+    ),
+    "dot of vectors": merge(
+        lambda x, y: layers.Dot(-1)([layers.GlobalMaxPooling2D()(each) for each in (x, y)])
+    ),
+    "cosines, whose channels stay": maps_of(
+        lambda x, y: layers.Dot(2, normalize=True)([layers.Dense(4)(each) for each in (x, y)])
+    ),
+    "non-local block": non_local,
     "add": merge(lambda x, y: layers.Add()([x, y])),
     "subtract": merge(lambda x, y: layers.Subtract()([x, y])),
     "multiply": merge(lambda x, y: layers.Multiply()([x, y])),

@@ -1,6 +1,6 @@
 """The rules of plain operations of Keras, by class name: Keras exports no name for their types."""
 
-from pruning.rules import axes, shapes, slices, values
+from pruning.rules import axes, products, shapes, slices, values
 from pruning.rules.flow import ELEMENTWISE_NAMES, same_channels
 from pruning.rules.operators import merged
 
@@ -43,6 +43,7 @@ BY_NAME = {
     "SpaceToDepth": shapes.space_to_depth,
     **_named("MaxPool AveragePool AdaptiveMaxPool AdaptiveAveragePool", shapes.within_channels),
     **_named("Resize PadImages CropImages", shapes.within_channels),
+    **_named("Matmul Dot Einsum", products.product),
     "GetItem": slices.get_item,
     "Split": slices.split,
     "Unstack": slices.unstack,
