@@ -8,7 +8,14 @@ import pytest
 from keras import layers, ops
 
 from pruning import groups
-from tests.test_rules import assert_equals_the_silenced_network, conv, network
+from tests.test_rules import (
+    assert_equals_the_silenced_network,
+    conv,
+    merge,
+    network,
+    shuffle,
+    stack,
+)
 
 RISING = np.arange(1, 9, dtype="float32")  # one value for each of 8 channels
 
@@ -40,6 +47,16 @@ def shared_slice(x):
         inputs, ops.concatenate([inputs[..., 4:], inputs[..., :4] + RISING[:4]], -1)
     )
     return conv(4, twice(twice(conv(8, x))))
+
+
+def among_positions(x):
+    """A reshape that puts parts of a channel next to parts of the others: all of them stay."""
+    x = layers.Permute((3, 1, 2))(layers.Conv2D(3, 1)(x))
+    return layers.Reshape((8, 8, 3))(x)
+
+
+def maps_of(combine):
+    return merge(lambda x, y: combine(*map(layers.Reshape((64, 8)), (x, y))))
 
 
 def flat(x):
@@ -115,6 +132,22 @@ NETWORKS = {
     "squeeze": of_maps(lambda x: ops.squeeze(layers.Conv2D(8, (8, 1))(x), axis=1)),
     "channel shuffle": of_maps(
         lambda x: ops.reshape(ops.swapaxes(ops.reshape(x, (-1, 8, 8, 2, 4)), 3, 4), (-1, 8, 8, 8))
+    ),
+    "channel shuffle between groups": lambda x: conv(
+        8, stack(lambda: shuffle(2, 4))(conv(8, x, groups=2)), 3, groups=2
+    ),
+    "channels on two axes": stack(lambda: [layers.Reshape((8, 8, 2, 4)), layers.Dense(3)]),
+    "channels among positions": lambda x: conv(4, among_positions(conv(8, x)), 3),
+    "dot over channels": maps_of(lambda x, y: layers.Dot(2)([x, y])),
+    "dot over positions": maps_of(lambda x, y: layers.Dot(1)([x, conv(4, y[:, None])[:, 0]])),
+    "dot of a map and itself, which stays": maps_of(
+        lambda x, y: layers.Dot(axes=(1, 1))([conv(4, x[:, None])[:, 0]] * 2)
+    ),
+    "dot of vectors": merge(
+        lambda x, y: layers.Dot(-1)([layers.GlobalMaxPooling2D()(each) for each in (x, y)])
+    ),
+    "cosines, whose channels stay": maps_of(
+        lambda x, y: layers.Dot(2, normalize=True)([layers.Dense(4)(each) for each in (x, y)])
     ),
     "depth to space": of_maps(lambda x: ops.depth_to_space(x, 2)),
     "depth to space by axes": of_maps(

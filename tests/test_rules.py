@@ -70,18 +70,8 @@ def shuffle(groups, size, pixels=8):
     ]
 
 
-def among_positions(x):
-    """A reshape that puts parts of a channel next to parts of the others: all of them stay."""
-    x = layers.Permute((3, 1, 2))(layers.Conv2D(3, 1)(x))
-    return layers.Reshape((8, 8, 3))(x)
-
-
 def merge(combine):
     return lambda x: combine(conv(8, x), conv(8, x, 3))
-
-
-def maps_of(combine):
-    return merge(lambda x, y: combine(*map(layers.Reshape((64, 8)), (x, y))))
 
 
 def non_local(x):
@@ -220,11 +210,6 @@ NETWORKS = {
     "channel shuffle": stack(
         lambda: [*shuffle(2, 4), layers.DepthwiseConv2D(3), *shuffle(2, 4, 6)]
     ),
-    "channel shuffle between groups": lambda x: conv(
-        8, stack(lambda: shuffle(2, 4))(conv(8, x, groups=2)), 3, groups=2
-    ),
-    "channels on two axes": stack(lambda: [layers.Reshape((8, 8, 2, 4)), layers.Dense(3)]),
-    "channels among positions": lambda x: conv(4, among_positions(conv(8, x)), 3),
     "permute": stack(lambda: [layers.Permute((2, 1, 3))]),
     "permute and flatten": channel_major,
     "concatenate": lambda x: layers.Concatenate()([conv(8, x), x, conv(4, x, 3)]),
@@ -237,17 +222,6 @@ NETWORKS = {
     "norm over rows": stack(lambda: [layers.LayerNormalization(axis=1)]),
     "relu with a limit": lambda x: keras.activations.relu(conv(8, x), max_value=3.0),
     "rescaling by an array": stack(lambda: [layers.Rescaling(np.arange(1.0, 9))]),
-    "dot over channels": maps_of(lambda x, y: layers.Dot(2)([x, y])),
-    "dot over positions": maps_of(lambda x, y: layers.Dot(1)([x, conv(4, y[:, None])[:, 0]])),
-    "dot of a map and itself, which stays": maps_of(
-        lambda x, y: layers.Dot(axes=(1, 1))([conv(4, x[:, None])[:, 0]] * 2)
-    ),
-    "dot of vectors": merge(
-        lambda x, y: layers.Dot(-1)([layers.GlobalMaxPooling2D()(each) for each in (x, y)])
-    ),
-    "cosines, whose channels stay": maps_of(
-        lambda x, y: layers.Dot(2, normalize=True)([layers.Dense(4)(each) for each in (x, y)])
-    ),
     "non-local block": non_local,
     "add": merge(lambda x, y: layers.Add()([x, y])),
     "subtract": merge(lambda x, y: layers.Subtract()([x, y])),
