@@ -26,6 +26,7 @@ def like(x, other):
 def one_map(draw, x, shared):
     """One more layer, or a few that belong together."""
     channels = x.shape[-1]
+    divisors = [n for n in range(1, channels + 1) if channels % n == 0]
     return draw(
         st.sampled_from(
             [
@@ -40,6 +41,12 @@ def one_map(draw, x, shared):
                 lambda: layers.Dense(draw(FILTERS), activation="gelu")(x),
                 lambda: layers.BatchNormalization(scale=draw(st.booleans()))(x),
                 lambda: layers.LayerNormalization()(x),
+                lambda: layers.GroupNormalization(draw(st.sampled_from(divisors)))(x),
+                lambda: _shuffled(x, draw(st.sampled_from(divisors))),
+                lambda: layers.MaxPooling2D(2)(ops.depth_to_space(conv(x, 4 * draw(FILTERS)), 2)),
+                lambda: ops.depth_to_space(ops.space_to_depth(x, 2), 2),
+                lambda: _attended(x),
+                lambda: layers.TimeDistributed(_of_rows(channels))(x),
                 lambda: layers.PReLU(shared_axes=[1, 2])(x),
                 lambda: layers.ReLU()(x),
                 lambda: layers.MaxPooling2D(2, 1, padding="same")(x),
@@ -71,6 +78,8 @@ def two_maps(draw, x, y):
                 lambda: layers.Add()([x, like(y, x)]),
                 lambda: like(x, y) * y,
                 lambda: layers.Maximum()([x, like(y, x)]),
+                lambda: ops.einsum("bhwc,bwvc->bhvc", x, like(y, x)),
+                lambda: layers.Reshape((4, 4, 16))(_products(x, like(y, x))),
             ]
         )
     )()
@@ -78,6 +87,29 @@ def two_maps(draw, x, y):
 
 def _gate(x):
     return conv(layers.GlobalAveragePooling2D(keepdims=True)(x), x.shape[-1], activation="sigmoid")
+
+
+def _shuffled(x, groups):
+    x = layers.Reshape((4, 4, groups, -1))(x)
+    return layers.Reshape((4, 4, -1))(layers.Permute((1, 2, 4, 3))(x))
+
+
+def _products(x, y):
+    """The products of each pixel with each other pixel."""
+    pixels = (layers.Reshape((16, -1))(each) for each in (x, y))
+    return layers.Dot(2)([*pixels])
+
+
+def _attended(x):
+    weights = ops.softmax(_products(x, conv(x, x.shape[-1])))
+    return layers.Reshape((4, 4, -1))(weights @ ops.reshape(x, (-1, 16, x.shape[-1])))
+
+
+def _of_rows(channels):
+    """A model of a row of the maps."""
+    return keras.Sequential(
+        [keras.Input((4, channels)), layers.Conv1D(channels, 3, padding="same"), layers.ReLU()]
+    )
 
 
 def _nested(channels):
