@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pruning import graph
+from pruning import graph, heads
 from pruning.rules import Features, Flow, NotPrunable, rule_for
 
 FROM_INPUT = "channels of the network's input are not prunable"
@@ -67,8 +67,8 @@ def number(network, *, dense=False):
     numbers = _Numbers()
     features = {tensor: numbers.opaque(tensor) for tensor in network.inputs}
     not_prunable = [NotPrunable(each.channels, FROM_INPUT) for each in features.values()]
-    entering, flows, members, unsupported, constants = {}, {}, {}, {}, {}
-    coupled, changes_at, parts = [], [], []
+    entering, flows, members, constants = {}, {}, {}, {}
+    coupled, changes_at, parts, unknown = [], [], [], []
     for call in network.calls:
         layer, incoming = id(call.layer), [features[tensor] for tensor in call.inputs]
         nested = graph.is_functional(call.layer)
@@ -79,10 +79,8 @@ def number(network, *, dense=False):
             if not nested and flow.constants:
                 _check_the_same(call.constants, constants.setdefault(layer, call.constants))
         except ValueError as error:
-            unsupported[layer] = f"{call}: {error}"
-            outgoing = {tensor: numbers.opaque(tensor) for tensor in call.outputs}
-            features |= outgoing
-            not_prunable += _all_of([*incoming, *outgoing.values()], unsupported[layer])
+            unknown.append((call, f"{call}: {error}"))
+            features |= {tensor: numbers.opaque(tensor) for tensor in call.outputs}
             continue
         if nested:  # the calls inside it come next in `network.calls`
             features.update(zip(call.outputs, incoming, strict=True))
@@ -100,10 +98,15 @@ def number(network, *, dense=False):
         not_prunable += [
             each._replace(reason=f"{call}: {each.reason}") for each in flow.not_prunable
         ]
-    # if one call of a shared layer is unsupported, none of its calls can be cut
-    for layer, reason in unsupported.items():
-        not_prunable += _all_of(entering.get(layer, []), reason)
-        not_prunable += [NotPrunable(given, reason, True) for given in numbers.given[layer]]
+    ends = heads.ends(network, features)
+    for call, reason in unknown:
+        reached = [features[tensor].channels for tensor in (*call.inputs, *call.outputs)]
+        # if one call of a shared layer is unsupported, none of its calls can be cut
+        reached += [each.channels for each in entering.get(id(call.layer), [])]
+        reached += numbers.given[id(call.layer)]
+        not_prunable += [NotPrunable(each, reason, unsupported=True) for each in reached]
+        if id(call) in ends:
+            not_prunable += [NotPrunable(each, TO_OUTPUT) for each in reached]
     not_prunable += [NotPrunable(features[each].channels, TO_OUTPUT) for each in network.outputs]
     members = {member.call.path: member for member in members.values()}
     return Channels(
@@ -164,9 +167,7 @@ class _Numbers:
 def _flow(call, incoming, new):
     rule = rule_for(call.layer)
     if rule is None:
-        raise ValueError(
-            "there is no rule for this type; docs/teaching-a-layer.md shows how to add one"
-        )
+        raise ValueError("there is no rule for this type")
     flow = rule(call, incoming, new)
     if not isinstance(flow, Flow):
         raise ValueError(f"its rule: expected a Flow, got {type(flow).__name__}")
@@ -215,7 +216,3 @@ def _alike(incoming, first):
         if here.axis != there.axis or len(here.channels) != len(there.channels):
             raise ValueError("its calls read different numbers of channels, or on different axes")
     return [(here.channels, there.channels) for here, there in zip(incoming, first, strict=True)]
-
-
-def _all_of(features, reason):
-    return [NotPrunable(each.channels, reason, unsupported=True) for each in features]

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from pruning import cost, counts, graph
+from pruning import cost, counts, graph, groups, plan, request
 from pruning.table import Table
 
 
@@ -36,6 +36,7 @@ def summary(
         they are its units if it lost some; None for all other layers.
         `macs_before` and `macs_after` are for one image, None if they cannot be counted.
         `parameters_removed_%` and `macs_removed_%` are 0..100, None if there was nothing to remove.
+        The notes name the layers that kept all filters because no rule fits what these reach.
 
     Raises:
         ValueError: the networks do not have the same layers, `input_shape` does not fit, or a
@@ -46,7 +47,19 @@ def summary(
     _check_same(*layers)
     _show_lost_units(*layers)
     rows = [_row(path, *(each[path] for each in layers)) for path in layers[0]]
-    return Table([*rows, _row("total", *map(_total, (before, after), layers))])
+    total = _row("total", *map(_total, (before, after), layers))
+    return Table([*rows, total], _notes(before, rows))
+
+
+def _notes(before, rows):
+    """`not pruned: conv1, conv2 [reason]`, a text for each reason."""
+    unchanged = {row["layer"] for row in rows if row["filters_before"] == row["filters_after"]}
+    plans = plan.plans(groups.find(before), request.request(0))
+    reasons = {
+        reason: [path for path in paths if path in unchanged]
+        for reason, paths in plan.unsupported(plans).items()
+    }
+    return tuple(f"not pruned: {plan.in_words({r: p})}" for r, p in reasons.items() if p)
 
 
 def _layers(model, input_shape):

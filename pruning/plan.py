@@ -43,7 +43,7 @@ def plans(structure, wanted: Request):
     matches = patterns.match(wanted.layer_ratios, structure.paths)
     result = []
     for group in structure.groups:
-        deciding, why = _deciding(group, wanted.coupled, structure)
+        deciding, why = _deciding(group, wanted, structure)
         full = _full_units(group, wanted) if deciding else len(group.units)
         gone = full - len(group.units)
         fixed = any(member.call.path in matches for member in group.members)
@@ -69,6 +69,7 @@ def stages(structure, wanted: Request):
         ValueError: as `plans`.
     """
     of_groups = [each for each in plans(structure, wanted) if each.deciding]
+    check_supported(of_groups)
     result = []
     for each in [one for one in of_groups if one.removed] or of_groups:
         together = set(prunable_paths(each.group))
@@ -107,6 +108,28 @@ def prunable_paths(group: Group):
     return [member.call.path for member in group.members if member.flow.filters.prunable]
 
 
+def check_supported(plans_of_groups):
+    """Raise ValueError if filters would be removed whose channels reach what no rule fits."""
+    if reached := unsupported(each for each in plans_of_groups if each.deciding and each.removed):
+        raise ValueError(
+            f"unsupported: expected a rule for each layer that filters to remove reach, got none "
+            f"for {in_words(reached)}; teach a rule (docs/teaching-a-layer.md), give the layers "
+            "that are named first ratio 0, or leave them unchanged with unsupported='keep'"
+        )
+
+
+def unsupported(plans_of_groups):
+    """`{reason: paths of the layers whose filters stay because of it}` if no rule fits."""
+    return _by_reason(each.group for each in plans_of_groups if each.group.unsupported)
+
+
+def in_words(reasons):
+    """The reasons that `unsupported` returns as a text: `conv1, conv2 [reason], conv3 [reason]`."""
+    return ", ".join(
+        f"{', '.join(paths)} [{reason}]" if paths else reason for reason, paths in reasons.items()
+    )
+
+
 def check_any_goes(structure, wanted: Request, any_goes):
     """Raise ValueError if a ratio is above 0 but no filter is removed.
 
@@ -126,20 +149,29 @@ def check_any_goes(structure, wanted: Request, any_goes):
             f"{structure.model.name} would keep all its filters; give a smaller number or a higher "
             "ratio"
         )
-    unsupported = [e.reason for e in structure.channels.not_prunable if e.unsupported]
     if any(member.flow.filters.prunable for member in structure.members.values()):
-        reasons = [each.not_prunable for each in structure.groups if each.not_prunable]
+        reasons = _by_reason(each for each in structure.groups if each.not_prunable)
         why = "no convolution has a filter that can be removed"
         if wanted.coupled != "joint":
             why += f" with coupled {wanted.coupled!r}"
     else:
-        reasons, why = [], "it has no convolution"
+        reasons, why = {}, "it has no convolution"
         if any(member.flow.filters.on_vectors for member in structure.members.values()):
             why += "; dense=True prunes hidden Dense layers"
-    reasons = list(dict.fromkeys([*reasons, *unsupported]))[:3]
+    others = [each.reason for each in structure.channels.not_prunable if each.unsupported]
+    reasons = in_words(dict.fromkeys(others, ()) | reasons)
     raise ValueError(
-        f"{structure.model.name}: nothing would be pruned: {'; '.join([why, *reasons])}"
+        f"{structure.model.name}: nothing would be pruned: {why}{reasons and f'; {reasons}'}"
     )
+
+
+def _by_reason(groups):
+    """`{reason: paths of the layers that are pruned themselves, but not in these groups}`."""
+    reasons = {}
+    for group in groups:
+        if paths := prunable_paths(group):
+            reasons.setdefault(group.not_prunable, {}).update(dict.fromkeys(paths))
+    return reasons
 
 
 def _full_units(group, wanted):
@@ -154,18 +186,18 @@ def _full_units(group, wanted):
     return wanted.full[name]
 
 
-def _deciding(group, coupled, structure):
+def _deciding(group, wanted, structure):
     """`(the layers whose scores rank the group, "")`, or `([], why it is not pruned)`."""
     convolutions = [member for member in group.members if member.flow.filters.prunable]
-    if group.not_prunable and not group.unsupported:
+    if group.not_prunable and not (group.unsupported and wanted.unsupported == "error"):
         return [], group.not_prunable
     if not convolutions:
         hidden = any(member.flow.filters.on_vectors for member in group.members)
         hint = "; dense=True prunes hidden Dense layers, too" if hidden else ""
         return [], f"it is not a convolution{hint}"
-    if coupled == "joint" or len(convolutions) == 1:
+    if wanted.coupled == "joint" or len(convolutions) == 1:
         return group.members, ""
-    if coupled == "skip":
+    if wanted.coupled == "skip":
         return [], "it is coupled to other convolutions, and coupled is 'skip'"
     deciding = shortcuts.projections(convolutions, structure)
     return deciding, "" if deciding else "its group has no 1x1 projection on a shortcut"

@@ -41,6 +41,7 @@ def prune(
     round_to: int = 1,
     ranking: str | tuple = "uniform",
     keep: float = request.KEEP,
+    unsupported: str = "keep",
     only: list[str] | None = None,
     full: keras.Model | None = None,
     compensate: bool = False,
@@ -59,10 +60,12 @@ def prune(
     Convolutions are pruned, and so are Dense layers on feature maps, which are 1x1 convolutions. A
     layer whose channels are coupled to those of a convolution loses the same channels; a Dense
     layer on vectors loses channels in this way only, unless `dense` is true. `layer_groups` lists
-    these layers. Two kinds of filters are not prunable. The first are those whose channels reach
-    the network's output. The second are those whose channels enter a normalisation over channels
-    (LayerNormalization, GroupNormalization of one group, RMSNormalization): without them it would
-    compute something else. A logged warning names the layers of the second kind.
+    these layers. Three kinds of filters are not prunable. The first are those whose channels reach
+    the network's output, perhaps through operations that no rule fits. The second are those whose
+    channels enter a normalisation over channels (LayerNormalization, GroupNormalization of one
+    group, RMSNormalization): without them it would compute something else. The third are those
+    whose channels reach any other layer or operation that no rule fits, see `unsupported`. A logged
+    warning names the layers of the second kind, and one those of the third.
 
     Args:
         model: built Functional or Sequential Keras model, channels last, compiled or not. It
@@ -116,6 +119,10 @@ def prune(
             decides which unit of the layer it is. Groups that `layer_ratios` name are not ranked.
         keep: if the ranking is not `"uniform"`, the part of its units that each group keeps at
             least, rounded up. At least one unit stays.
+        unsupported: what happens to filters whose channels reach a layer or operation that has no
+            rule, or whose call does not fit its rule. `"keep"`: they stay, the rest of the network
+            is pruned, and one logged warning names all of them, with type and reason. `"error"`:
+            an error names all of them. `docs/teaching-a-layer.md` shows how to add a rule.
         only: None for all layers, or the layers to prune now: one list of those that `stages`
             returns.
         full: None, or the network before earlier prunings. The ratios are then parts of its
@@ -141,9 +148,10 @@ def prune(
 
     Raises:
         ValueError: an argument is out of range; a pattern matches no layer; a layer cannot be
-            pruned, or cannot be copied because its config is not complete; or a ratio is above 0
-            but no filter can be removed, or `round_to` keeps all; or a target cannot be reached.
-            The message names the layer and the reason.
+            pruned, but `layer_ratios` name it or `unsupported` is `"error"`; or a layer cannot be
+            copied because its config is not complete; or a ratio is above 0 but no filter can be
+            removed, or `round_to` keeps all; or a target cannot be reached. The message names the
+            layers and the reasons.
         TypeError: the model is a subclassed model, whose layers cannot be listed.
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.
@@ -176,6 +184,7 @@ def prune(
         bytes=bytes,
         ranking=ranking,
         keep=keep,
+        unsupported=unsupported,
         full=before,
     )
     if only is not None and (wanted.target or ranking != "uniform"):
@@ -189,6 +198,7 @@ def prune(
     plan.check_any_goes(structure, wanted, bool(kept))
     if kept:
         _warn_of_normalisations(structure)
+        _warn_of_unsupported(structure, wanted, only)
     smaller = surgery.cut(structure, kept)
     if compensate and kept:
         compensation.compensate(smaller, structure, kept, images)
@@ -212,8 +222,8 @@ def stages(
         macs: as `prune` takes it.
         parameters: as `prune` takes it.
         bytes: as `prune` takes it.
-        **options: `layer_ratios`, `coupled`, `dense`, `combine`, `round_to`, as `prune` takes
-            them.
+        **options: `layer_ratios`, `coupled`, `dense`, `combine`, `round_to`, `unsupported`, as
+            `prune` takes them.
 
     Returns:
         List of lists of layer paths, in the order of computation. Each list is an argument for
@@ -243,8 +253,8 @@ def target_ratio(
         macs: as `prune` takes it.
         parameters: as `prune` takes it.
         bytes: as `prune` takes it.
-        **options: `layer_ratios`, `coupled`, `dense`, `combine`, `round_to`, as `prune` takes
-            them.
+        **options: `layer_ratios`, `coupled`, `dense`, `combine`, `round_to`, `unsupported`, as
+            `prune` takes them.
 
     Returns:
         The ratio for `prune`. Ratios a little below remove as many filters.
@@ -283,8 +293,8 @@ def planned_sizes(
             `"stepwise"`: the k-th of `steps` cuts is `prune(..., full=model)` of all layers, with
             the ratios times k / steps.
         steps: number of cuts of a stepwise schedule, from 1.
-        **options: `layer_ratios`, `coupled`, `dense`, `combine`, `round_to`, as `prune` takes
-            them.
+        **options: `layer_ratios`, `coupled`, `dense`, `combine`, `round_to`, `unsupported`, as
+            `prune` takes them.
 
     Returns:
         `{ratio or target: list of sizes.Cut}`, one Cut for each cut: the layers that lose filters,
@@ -333,4 +343,21 @@ def _warn_of_normalisations(structure):
             "channels: %s",
             structure.model.name,
             patterns.listed(paths),
+        )
+
+
+def _warn_of_unsupported(structure, wanted, only):
+    """Name the layers that a ratio above 0 is for, but that stay because no rule fits."""
+    kept = plan.unsupported(
+        each
+        for each in plan.plans(structure, wanted)
+        if (each.removed or (wanted.target and not each.fixed))
+        and (only is None or not set(only).isdisjoint(plan.prunable_paths(each.group)))
+    )
+    if kept:
+        _log.warning(
+            "%s: these layers are not pruned, because no rule fits what their channels reach: %s; "
+            "docs/teaching-a-layer.md shows how to add a rule",
+            structure.model.name,
+            plan.in_words(kept),
         )

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypedDict
 from pruning.ranking import COMBINE
 
 COUPLED = ("joint", "shortcut", "skip")
+UNSUPPORTED = ("keep", "error")
 DEFAULT_COMBINE = "sum"
 RANKINGS = ("uniform", "global")
 TARGETS = ("macs", "parameters", "bytes")
@@ -23,6 +24,7 @@ class Options(TypedDict, total=False):
     round_to: int
     ranking: str | tuple
     keep: float
+    unsupported: str
 
 
 class Target(NamedTuple):
@@ -52,6 +54,8 @@ class Request(NamedTuple):
             against each other; or the result of `sensitivity.analyse`: units go where they cost
             least.
         keep: if not `"uniform"`, the part of its units that each group keeps at least.
+        unsupported: what happens to filters whose channels reach what no rule fits, one of
+            `UNSUPPORTED`.
         full: `{key of a group: number of its units}` of the network before earlier prunings, whose
             filters are counted; None to count those of the network itself.
     """
@@ -65,6 +69,7 @@ class Request(NamedTuple):
     target: Target | None
     ranking: str | tuple
     keep: float
+    unsupported: str
     full: dict | None = None
 
 
@@ -78,6 +83,7 @@ def request(
     round_to=1,
     ranking="uniform",
     keep=KEEP,
+    unsupported="keep",
     macs=None,
     parameters=None,
     bytes=None,
@@ -90,6 +96,8 @@ def request(
     """
     if coupled not in COUPLED:
         raise ValueError(f"coupled: expected {', '.join(COUPLED)}, got {coupled!r}")
+    if unsupported not in UNSUPPORTED:
+        raise ValueError(f"unsupported: expected {' or '.join(UNSUPPORTED)}, got {unsupported!r}")
     if combine not in list(COMBINE):
         raise ValueError(f"combine: expected {', '.join(COMBINE)}, got {combine!r}")
     if ranking not in RANKINGS and not _are_sensitivities(ranking):
@@ -126,6 +134,7 @@ def request(
         target,
         ranking,
         keep,
+        unsupported,
         full and units(full),
     )
 

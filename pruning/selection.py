@@ -52,8 +52,8 @@ def removed(
 
     Raises:
         ValueError: a ratio matches no layer, has no effect, or differs within a group; filters
-            reach a layer that has no rule, which the message names; or the criterion does not
-            return a finite score for each filter.
+            reach a layer that no rule fits, if that is an error; or the criterion does not return a
+            finite score for each filter.
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.3.
     """
@@ -63,13 +63,7 @@ def removed(
         for each in target.plans(structure, wanted, criterion, strategy=strategy)
         if only is None or not set(only).isdisjoint(plan.prunable_paths(each.group))
     ]
-    for group, deciding, _, count, _ in plans:
-        if group.unsupported and deciding and count:
-            names = [member.call.path for member in group.members]
-            raise ValueError(
-                f"{group.not_prunable}; filters of {', '.join(names)} reach it: give these layers "
-                f"ratio 0, as in layer_ratios={{{names[0]!r}: 0}}"
-            )
+    plan.check_supported(plans)
     return ranking.lowest(
         structure, plans, criterion, combine=wanted.combine, strategy=strategy, earlier=earlier
     )

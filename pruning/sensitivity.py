@@ -32,6 +32,7 @@ def analyse(
     coupled="joint",
     dense=False,
     combine=request.DEFAULT_COMBINE,
+    unsupported="keep",
     classes=most_probable,
     progress=None,
 ):
@@ -46,6 +47,7 @@ def analyse(
         coupled: as `prune` takes it.
         dense: as `prune` takes it.
         combine: as `prune` takes it.
+        unsupported: as `prune` takes it.
         classes: function of the outputs, float array (n, outputs), that returns the predicted
             classes, integer array (n,).
         progress: None, or a function that is called with the number of images done so far.
@@ -60,7 +62,7 @@ def analyse(
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, figures 2b and 8.
     """
-    stages, _ = measurable(model, coupled, dense=dense)
+    stages, _ = measurable(model, coupled, dense=dense, unsupported=unsupported)
     copy = surgery.cut(groups.find(model), {})  # our copy: its weights change
     structure = groups.find(copy, dense=dense)
     rows = [{"layers": only, "pruning_ratio": ratio} for only in stages for ratio in RATIOS]
@@ -77,13 +79,14 @@ def analyse(
     return full, [row | {"accuracy": one} for row, one in zip(rows, pruned, strict=True)]
 
 
-def measurable(model, coupled="joint", *, dense=False):
+def measurable(model, coupled="joint", *, dense=False, unsupported="keep"):
     """The layers that can be measured, and why others cannot.
 
     Args:
         model: as `analyse` takes it.
         coupled: as `prune` takes it.
         dense: as `prune` takes it.
+        unsupported: as `prune` takes it.
 
     Returns:
         `(list of lists of the layers that lose filters together, list of reasons)`.
@@ -97,19 +100,15 @@ def measurable(model, coupled="joint", *, dense=False):
             f"model: expected one input and one output, got {len(model.inputs)} inputs and "
             f"{len(model.outputs)} outputs of {model.name}"
         )
-    why = {
-        m.call.path: g.not_prunable for g in structure.groups if g.unsupported for m in g.members
-    }
-    stages = plan.stages(structure, request.request(RATIOS[-1], coupled=coupled, dense=dense))
-    reasons = dict.fromkeys(
-        f"{', '.join(stage)}: {why[path]}" for stage in stages for path in stage if path in why
-    )
-    stages = [stage for stage in stages if why.keys().isdisjoint(stage)]
+    wanted = request.request(RATIOS[-1], coupled=coupled, dense=dense, unsupported=unsupported)
+    stages = plan.stages(structure, wanted)
+    kept = plan.unsupported(plan.plans(structure, wanted))
+    reasons = [f"{', '.join(paths)}: {reason}" for reason, paths in kept.items()]
     if not stages:
         nothing = f"{model.name}: it has no convolution that could lose a filter"
         raise ValueError("; ".join([nothing, *reasons]))
     _masks(structure, {})  # raises if a layer cannot be measured
-    return stages, list(reasons)
+    return stages, reasons
 
 
 def largest_ratios(accuracy, rows, max_drop):

@@ -17,12 +17,14 @@ class Table:
 
     Attributes:
         rows: list of dicts with the same keys. A value is text, a number, or None for no value.
+        notes: sentences about the rows, lines below them in the text.
     """
 
     rows: list[dict[str, Any]]
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """The text: a line with the names of the columns, and a line for each row."""
+        """The text: a line with the names of the columns, a line for each row, and the notes."""
         if not self.rows:
             return ""
         columns = _columns(list(self.rows[0]))
@@ -40,7 +42,7 @@ class Table:
             )
             for line in texts
         )
-        return "\n".join(line.rstrip() for line in lines)
+        return "\n".join([*(line.rstrip() for line in lines), *self.notes])
 
 
 def _columns(names):

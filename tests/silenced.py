@@ -14,6 +14,7 @@ from keras import layers
 from pruning import criteria, graph, groups, request, selection
 
 sys.setrecursionlimit(10_000)  # Keras visits graphs recursively, and these are deeper than usual
+OPEN_SIZE = 16  # of images if the network takes any
 READERS = (
     *(layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.Dense),
     *(layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose),
@@ -61,7 +62,7 @@ def randomise(model, gain=1.0, seed=0):
 
 def images_for(model, n=2):
     rng = np.random.default_rng(1)
-    images = [rng.uniform(size=(n, *i.shape[1:])).astype("float32") for i in model.inputs]
+    images = [rng.uniform(size=_shape(i, n)).astype("float32") for i in model.inputs]
     return images if len(images) > 1 else images[0]
 
 
@@ -89,7 +90,7 @@ def silenced(model, kept):
         graph.functional(model),
         {c.path: kept_of[id(c.layer)] for c in calls if id(c.layer) in kept_of},
         "",
-        [np.zeros((1, *i.shape[1:]), "float32") for i in model.inputs],
+        [np.zeros((1, *_shape(i, 1)[1:]), "float32") for i in model.inputs],
     )[0]
 
 
@@ -98,6 +99,11 @@ def error(found, expected):
     pairs = list(zip(found, expected, strict=True))
     assert all(f.shape == e.shape for f, e in pairs)
     return max(np.abs(f - e).max() / np.abs(e).max() for f, e in pairs)
+
+
+def _shape(symbol, n):
+    """The shape of n images, or of as many as the network takes; open sizes are `OPEN_SIZE`."""
+    return (symbol.shape[0] or n, *(size or OPEN_SIZE for size in symbol.shape[1:]))
 
 
 def _silenced(model, kept, prefix, dead_inputs):
@@ -111,6 +117,8 @@ def _silenced(model, kept, prefix, dead_inputs):
         if isinstance(getattr(layer, "layer", layer), keras.Model):
             return _Nested(layer)
         kernels[layer.name] = layer
+        if isinstance(layer, layers.Lambda):  # Keras does not load the code of a lambda
+            return layers.Lambda(layer.function, arguments=layer.arguments, name=layer.name)
         return type(layer).from_config(layer.get_config())
 
     def call(layer, *args, **kwargs):

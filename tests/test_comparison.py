@@ -131,3 +131,18 @@ def test_one_more_layer_in_either_network_is_an_error():
         message = rf"^{which}: expected the same .*, got no layer head \(Dense\)"
         with pytest.raises(ValueError, match=message):
             summary(*networks)
+
+
+def test_layers_that_no_rule_lets_be_pruned_are_named_below_the_table_with_the_reason():
+    images = keras.Input((4, 4, 3))
+    x = layers.Conv2D(4, 1, name="reaches")(layers.Conv2D(4, 1, name="cut")(images))
+    x = layers.Conv2D(4, 1, name="flipped")(layers.RandomFlip(name="flip")(x))
+    model = keras.Model(images, layers.Conv2D(2, 1, name="last")(x))
+    table = summary(model, prune(model, 0.5))
+    assert table.notes == (
+        "not pruned: reaches [flip (RandomFlip): there is no rule for this type]",
+    )
+    assert str(table).splitlines()[-1] == table.notes[0]
+    assert [row["layer"] for row in table.rows][-1] == "total"
+    removed = prune(model, 0.5, layer_ratios={"reaches": 0})
+    assert summary(model, removed).notes == table.notes

@@ -1,16 +1,17 @@
 """pruning/pruner.py: prune, from arguments to the stored network."""
 
 import logging
+import re
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from pruning import prune, sensitivity
+from pruning import planned_sizes, prune, sensitivity, stages
 from scnnb.model import build_scnnb
 from tests import fresh_process
-from tests.silenced import images_for, predict, randomise
+from tests.silenced import images_for, predict, randomise, silenced
 from tests.versions import not_on
 
 
@@ -86,6 +87,7 @@ WRONG = {
         "criterion": {"conv1": range(32)}
     },
     "coupled: expected joint, shortcut, skip, got 'all'": {"coupled": "all"},
+    "unsupported: expected keep or error, got 'skip'": {"unsupported": "skip"},
     "combine: expected sum, mean, max, got 'vote'": {"combine": "vote"},
     "layer_ratios: .* of a layer, got 'conv3'; similar names: conv2, conv1": {
         "layer_ratios": {"conv3": 0.5}
@@ -131,7 +133,7 @@ def test_a_ratio_above_0_that_removes_no_filter_is_an_error_with_the_reason():
     ):
         prune(single, 0.5)
     with pytest.raises(
-        ValueError, match="nothing would be pruned: .* channels that reach the network's output"
+        ValueError, match="nothing would be pruned: .*channels that reach the network's output"
     ):
         prune(keras.Model(images, layers.Conv2D(4, 1)(images)), 0.5)
     with pytest.raises(ValueError, match="nothing would be pruned: it has no convolution"):
@@ -151,6 +153,75 @@ def test_a_warning_names_layers_not_pruned_because_of_a_normalisation_over_chann
         "mine: these layers are not pruned, because their channels enter a normalisation over "
         "channels: full"
     ]
+
+
+def with_unsupported_layers():
+    """Of five convolutions two reach a Lambda, one a softmax; `last` leads to the output only."""
+    images = keras.Input((8, 8, 3))
+    x = layers.Conv2D(8, 1, name="cut")(images)
+    left, right = (layers.Conv2D(8, 1, name=name)(x) for name in ("left", "right"))
+    x = layers.Conv2D(8, 1, name="next")(layers.Lambda(lambda x: 2 * x, name="own")(left + right))
+    x = layers.Conv2D(12, 1, name="last")(layers.Softmax(name="mix")(x))
+    return randomise(keras.Model(images, layers.Reshape((-1, 3))(x), name="mine"))
+
+
+REACHED = {
+    "left, right": r"own \(Lambda\): there is no rule",
+    "next": r"mix \(Softmax\): it computes",
+}
+
+
+def test_filters_that_reach_a_layer_without_a_rule_stay_and_one_warning_names_all(caplog):
+    model = with_unsupported_layers()
+    with caplog.at_level(logging.WARNING):
+        pruned = prune(model, 0.5)
+    kept = [pruned.get_layer(name).filters for name in ("cut", "left", "right", "next", "last")]
+    assert kept == [4, 8, 8, 8, 12]
+    (message,) = caplog.messages
+    assert message.startswith("mine: these layers are not pruned, because no rule fits what their ")
+    assert all(re.search(rf"{names} \[{why}", message) for names, why in REACHED.items())
+    assert "last" not in message and "cut" not in message
+    cut = {"cut": [1, 2, 4, 7]}
+    pruned = prune(model, 0.5, criterion={"cut": [i in cut["cut"] for i in range(8)]})
+    expected = predict(silenced(model, cut), images_for(model))
+    np.testing.assert_allclose(predict(pruned, images_for(model)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_layer_that_the_user_leaves_unchanged_is_not_in_the_warning(caplog):
+    model, ratios = with_unsupported_layers(), {"left": 0, "next": 0}
+    prune(model, 0.5, layer_ratios=ratios)
+    prune(model, 0.5, only=["cut"])
+    prune(model, 0, layer_ratios={"cut": 0.5})
+    prune(model, parameters=0.95, ranking="global", layer_ratios=ratios)
+    assert caplog.messages == []
+    prune(model, parameters=0.95, layer_ratios={"left": 0})
+    (message,) = caplog.messages
+    assert "next [mix" in message and "own" not in message
+
+
+@pytest.mark.parametrize("ask", [prune, stages, lambda m, r, **o: planned_sizes(m, [r], **o)])
+def test_filters_that_reach_layers_without_a_rule_are_an_error_that_names_all(ask):
+    model = with_unsupported_layers()
+    with pytest.raises(ValueError, match="^unsupported: expected a rule for each layer") as error:
+        ask(model, 0.5, unsupported="error")
+    assert all(re.search(rf"{names} \[{why}", str(error.value)) for names, why in REACHED.items())
+    assert "last" not in str(error.value).replace("that are named first", "")
+    ask(model, 0.5, unsupported="error", layer_ratios={"left": 0, "next": 0})
+
+
+def test_a_ratio_for_a_layer_that_reaches_one_without_a_rule_is_an_error():
+    message = r"layer_ratios: expected ratio 0 for 'next', got 0.5: .* because mix \(Softmax\)"
+    with pytest.raises(ValueError, match=message):
+        prune(with_unsupported_layers(), 0.5, layer_ratios={"next": 0.5})
+    with pytest.raises(ValueError, match="for 'last', got 0.5: .* reach the network's output"):
+        prune(with_unsupported_layers(), 0.5, layer_ratios={"last": 0.5})
+
+
+def test_if_nothing_is_left_to_prune_the_error_lists_why():
+    with pytest.raises(ValueError, match="mine: nothing would be pruned: no convolution") as error:
+        prune(with_unsupported_layers(), 0.5, layer_ratios={"cut": 0})
+    assert all(re.search(rf"{names} \[{why}", str(error.value)) for names, why in REACHED.items())
+    assert "last [channels that reach the network's output" in str(error.value)
 
 
 def test_a_subclassed_model_a_model_not_built_and_no_model_are_errors():

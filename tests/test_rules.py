@@ -397,7 +397,22 @@ UNSUPPORTED = {
 @pytest.mark.parametrize("message", UNSUPPORTED)
 def test_a_layer_that_cannot_be_cut_exactly_is_an_error_with_its_name_type_and_reason(message):
     with pytest.raises(ValueError, match=message):
-        prune(network(UNSUPPORTED[message]), 0.5)
+        prune(network(UNSUPPORTED[message]), 0.5, unsupported="error")
+
+
+NOT_COMPARED = {
+    r"first \(MaxPooling2D\): its data_format is channels_first",  # not on every processor
+    r"other \(RandomFlip\): there is no rule for this type",  # random
+}
+
+
+@pytest.mark.parametrize("message", sorted(UNSUPPORTED.keys() - NOT_COMPARED))
+def test_what_reaches_a_layer_that_cannot_be_cut_exactly_stays_and_the_rest_is_pruned(message):
+    def build(x):
+        return UNSUPPORTED[message](conv(6, x, name="cut"))
+
+    pruned = assert_equals_the_silenced_network(network(build))
+    assert pruned.get_layer("cut").filters == 3
 
 
 @pytest.mark.parametrize("message", ["other", "mixes", "rows"])
@@ -471,7 +486,7 @@ class Offset(keras.layers.Layer):
 def test_a_custom_layer_can_get_a_rule(monkeypatch):
     model = network(stack(lambda: [Offset(name="taught"), layers.Conv2D(4, 1)]))
     with pytest.raises(ValueError, match=r"taught \(Offset\): there is no rule for this type"):
-        prune(model, 0.5)
+        prune(model, 0.5, unsupported="error")
     monkeypatch.setitem(rules.RULES, Offset, rules.per_channel)
     pruned = assert_equals_the_silenced_network(model)
     assert pruned.get_layer("taught").offset.shape == (4,)
@@ -528,9 +543,7 @@ def test_weights_that_a_rule_does_not_expect_are_an_error_with_the_cause(change,
 def test_a_rule_that_does_not_fit_the_weights_is_an_error(monkeypatch):
     monkeypatch.setitem(rules.RULES, layers.Dense, rules.same_channels)
     model = network(stack(lambda: [layers.Dense(8, name="changed")]))
-    with pytest.raises(
-        ValueError, match=r"changed \(Dense\): its weights .* its rule expects; filt"
-    ):
+    with pytest.raises(ValueError, match=r"conv1 \[changed \(Dense\): its weights .* expects\]"):
         prune(model, 0.5)
 
 
@@ -551,7 +564,7 @@ def doubled_swish(x):
 def test_a_custom_activation_can_be_added_to_the_elementwise_ones(monkeypatch):
     model = network(stack(lambda: [layers.Conv2D(6, 1, activation=doubled_swish, name="own")]))
     with pytest.raises(ValueError, match=r"own \(Conv2D\): its activation may mix channels"):
-        prune(model, 0.5)
+        prune(model, 0.5, unsupported="error")
     monkeypatch.setattr(rules.flow, "ELEMENTWISE", [*rules.ELEMENTWISE, doubled_swish])
     pruned = assert_equals_the_silenced_network(model)
     assert pruned.get_layer("own").activation is doubled_swish
