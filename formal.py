@@ -74,12 +74,12 @@ def experiment(given, options):
     preflight.check_scores(network, dataset, given, options)
     trials = study(grid.trials(given, dataset=dataset.name, content=content))
     if options.sensitivity:
-        sensitivities.check(network, given["coupled"])
+        sensitivities.check(network, given["coupled"], options.unsupported)
         sensitivities.analyse(trials, dataset, given, options)
         return
     if options.recalibrate:
         preflight.check_recalibration(network, given)
-    sizes = preflight.sizes(network, trials)
+    sizes = preflight.sizes(network, trials, options.unsupported)
     del network  # frees its memory; each baseline builds its own
     if options.dry_run:
         progress.show(trials, sizes)

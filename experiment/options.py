@@ -20,6 +20,7 @@ class Options:
     """
 
     custom: Custom | None
+    unsupported: str
     sensitivity: bool
     max_drop: float | None
     dry_run: bool
@@ -42,6 +43,14 @@ def add_to_prune(add):
         action="store_true",
         help="The file of --model is trained already: it is the baseline, and Epoch1 is not used. "
         "Example: --model mine.keras --trained",
+    )
+    add(
+        "--unsupported",
+        default="keep",
+        choices=["keep", "error"],
+        help="Filters that reach a layer without a rule: they stay, and a warning names their "
+        "layers (keep, default), or this is an error before any training (error). "
+        "Example: --unsupported error",
     )
     add(
         "--sensitivity",

@@ -123,12 +123,13 @@ def _check_ranking(network, dataset, given, name, alone):
         selection.kept(structure, wanted, scores, only=only)
 
 
-def sizes(network, study: Study):
+def sizes(network, study: Study, unsupported="keep"):
     """The Sizes of a study.
 
     Args:
         network: Keras model, trained or not.
         study: Study.
+        unsupported: as `pruning.prune` takes it.
 
     Raises:
         UserError: the network cannot be pruned with these settings.
@@ -145,6 +146,7 @@ def sizes(network, study: Study):
             list(dict.fromkeys(each.settings.pruning_ratio for each in study.trials)),
             layer_ratios=settings.ratios,
             coupled=settings.coupled,
+            unsupported=unsupported,
             schedule=settings.schedule,
             steps=settings.steps or 1,
         )

@@ -29,18 +29,19 @@ TRAINING_IMAGES = 10_000  # the accuracies are measured on these if ratios are c
 PARTS = ("pruning_ratio", "accuracy")  # numbers from 0 to 1
 
 
-def check(network, coupled):
+def check(network, coupled, unsupported="keep"):
     """Print which layers cannot be measured.
 
     Args:
         network: Keras model.
         coupled: as `prune` takes it.
+        unsupported: as `prune` takes it.
 
     Raises:
-        UserError: no layer can be measured.
+        UserError: no layer can be measured, or one cannot and `unsupported` is `"error"`.
     """
     with as_the_users(ValueError):
-        _, reasons = sensitivity.measurable(network, coupled)
+        _, reasons = sensitivity.measurable(network, coupled, unsupported=unsupported)
     for reason in reasons:
         print(f"left out: {reason}")
 

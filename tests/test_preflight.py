@@ -62,6 +62,29 @@ def test_a_schedule_or_analysis_that_is_not_possible_is_an_error_before_training
         assert "epoch" not in out
 
 
+@pytest.mark.parametrize("options", [[], ["--sensitivity"], ["--dry-run"]])
+def test_a_layer_without_a_rule_is_an_error_before_training_if_asked_for(
+    few, tmp_path, call, options
+):
+    first, last = layers.Conv2D(4, 9, 9, name="first"), layers.Conv2D(4, 1, name="last")
+    save_network(tmp_path / "mixed.keras", [first, layers.Softmax(name="mix"), last])
+    arguments = (few, *SHORT, 0.5, "--model", "mixed.keras", *options)
+    status, out, err = call(tmp_path, *arguments, "--unsupported", "error")
+    assert status == 1
+    assert re.match(
+        r"formal\.py: unsupported: expected [^\n]* first \[mix \(Softmax\)[^\n]*\n$", err
+    )
+    assert "epoch" not in out
+
+
+def test_a_layer_without_a_rule_is_named_in_a_dry_run(few, tmp_path, call, caplog):
+    first, last = layers.Conv2D(4, 9, 9, name="first"), layers.Conv2D(4, 1, name="last")
+    save_network(tmp_path / "mixed.keras", [first, layers.Softmax(name="mix"), last])
+    status, _, _ = call(tmp_path, few, *SHORT, 0.5, "--model", "mixed.keras", "--dry-run")
+    (message,) = caplog.messages
+    assert status == 0 and "first [mix (Softmax): it computes each value" in message
+
+
 def test_a_wrong_layer_name_is_an_error_before_training(tmp_path, call):
     (tmp_path / "ratios.json").write_text('{"conv9": 0.5}')
     options = ("--layer-ratios", tmp_path / "ratios.json")
