@@ -5,6 +5,7 @@ import warnings
 import keras
 import numpy as np
 
+from pruning import graph
 from pruning.rules.flow import as_array
 
 _RANDOM = (  # initializers
@@ -125,6 +126,8 @@ def check(calls):
             and their state is restored.
     """
     for call in {id(call.layer): call for call in reversed(calls)}.values():
+        if graph.is_functional(call.layer):  # the layers inside it are in `calls`, too
+            continue
         if _is_foreign(call.layer) or _foreign_parts(call.layer):
             _check(call)
 

@@ -1,5 +1,6 @@
 """A network as the list of its layer calls, those inside nested models included."""
 
+import inspect
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -73,23 +74,48 @@ def trace(model, shapes=None):
 
 
 def functional(model):
-    """The same network as a Functional model, not compiled, that shares all layers.
+    """The same network as a plain Functional model, not compiled, that shares all layers.
 
     Raises:
-        TypeError: it is a subclassed model, whose layers cannot be listed.
+        TypeError: it is a subclassed model with its own `call`, whose layers cannot be listed.
         ValueError: it is not built.
     """
     if not isinstance(model, keras.Model):
         raise TypeError(f"model: expected a Keras model, got a {type(model).__name__}")
     if not model.built:
         raise ValueError(f"model: expected a built model, got {model.name}; call it on images once")
-    if isinstance(model, keras.Sequential):
-        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     if is_functional(model):
+        if isinstance(model, keras.Sequential):
+            return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
         return keras.Model(model.input, model.output, name=model.name)
+    has_layers = isinstance(model, _CLASSES)
     raise TypeError(
-        f"model: expected a Functional or Sequential model, got the subclassed model {model.name}"
+        "model: expected a Functional or Sequential model, got the subclassed model "
+        f"{model.name}, which computes by a `call` of its own; "
+        + (
+            "keras.Model(m.input, m.output) is the same network without what that call adds"
+            if has_layers
+            else "keras.Model(x, m.call(x)) with x = keras.Input(...) is a Functional model of the "
+            "same layers, if that call uses layers and keras.ops only"
+        )
     )
+
+
+def like(model, plain):
+    """A plain Functional model as one of the class of `model`, if that class takes any layers.
+
+    It does if it is made of inputs and outputs: its `__init__` is that of `keras.Model`, or takes
+    `*args, **kwargs` and needs no others. If it does not, the plain model is returned.
+    """
+    if isinstance(model, keras.Sequential) or type(model) is type(plain):
+        return plain
+    takes = [each.kind.name for each in inspect.signature(type(model)).parameters.values()]
+    if takes != ["VAR_POSITIONAL", "VAR_KEYWORD"]:
+        return plain
+    try:
+        return type(model)(plain.input, plain.output, name=plain.name)
+    except Exception:  # the class of a user may need other arguments
+        return plain
 
 
 def flat(model):
@@ -102,8 +128,15 @@ def flat(model):
 
 
 def is_functional(layer):
-    """Whether it is a model whose layers can be listed; a subclass may compute something else."""
-    return type(layer) in (keras.Sequential, _FUNCTIONAL)
+    """Whether it is a model whose layers can be listed, because its class has no own `call`.
+
+    Such a class may have its own `train_step`, or create the layers, as those of KerasHub do.
+    """
+    own = type(layer)
+    return any(
+        isinstance(layer, each) and own.call is each.call and own.__call__ is each.__call__
+        for each in _CLASSES
+    )
 
 
 def model_of_each_step(layer):
@@ -197,4 +230,5 @@ def _functional_type():
     return type(keras.Model(x, keras.layers.Identity(name="out")(x), name="any"))
 
 
-_FUNCTIONAL = _functional_type()  # Keras exports no name for what `keras.Model` returns
+# Keras exports no name for what `keras.Model` returns
+_CLASSES = (keras.Sequential, _functional_type())

@@ -69,7 +69,8 @@ def prune(
 
     Args:
         model: built Functional or Sequential Keras model, channels last, compiled or not. It
-            may have nested models and shared layers. It is not changed.
+            may have nested models and shared layers, and be of a class of its own, with another
+            `train_step` for example, but without its own `call`. It is not changed.
         ratio: part of the filters to remove, 0 <= ratio < 1. The number of filters is rounded up,
             and at least one filter of each group stays. Give exactly one of `ratio`, `macs`,
             `parameters` and `bytes`.
@@ -144,7 +145,10 @@ def prune(
 
     Returns:
         Functional Keras model with the same layers and layer names, not compiled. Nested models
-        are Functional, too.
+        are Functional, too. A class derived from `keras.Model` is kept if it is made of inputs and
+        outputs, so if it has no `__init__` or one of `*args, **kwargs`; what was set on the object
+        later is not. Of any other class, such as those of KerasHub, the copy is a plain
+        `keras.Model` that computes the same.
 
     Raises:
         ValueError: an argument is out of range; a pattern matches no layer; a layer cannot be
@@ -152,7 +156,8 @@ def prune(
             copied because its config is not complete; or a ratio is above 0 but no filter can be
             removed, or `round_to` keeps all; or a target cannot be reached. The message names the
             layers and the reasons.
-        TypeError: the model is a subclassed model, whose layers cannot be listed.
+        TypeError: the model is a subclassed model with its own `call`, whose layers cannot be
+            listed.
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.
     """

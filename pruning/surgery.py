@@ -129,12 +129,13 @@ def _smaller_model(model, entering, stays, copy):
         _smaller_input(layer, features, stays)
         for layer, features in zip(inputs, entering, strict=True)
     ]
-    return keras.models.clone_model(
+    smaller = keras.models.clone_model(
         plain,
         input_tensors=keras.tree.pack_sequence_as(plain.input, inputs),
         clone_function=copy,
         call_function=_call,
     )
+    return graph.like(model, smaller)
 
 
 def _call(layer, *args, **kwargs):

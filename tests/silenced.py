@@ -119,7 +119,10 @@ def _silenced(model, kept, prefix, dead_inputs):
         kernels[layer.name] = layer
         if isinstance(layer, layers.Lambda):  # Keras does not load the code of a lambda
             return layers.Lambda(layer.function, arguments=layer.arguments, name=layer.name)
-        return type(layer).from_config(layer.get_config())
+        try:
+            return type(layer).from_config(layer.get_config())
+        except TypeError:  # a layer of one's own without get_config and without weights
+            return layers.Lambda(layer.call, name=layer.name)
 
     def call(layer, *args, **kwargs):
         given = keras.tree.flatten((args, kwargs))

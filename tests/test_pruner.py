@@ -11,7 +11,7 @@ from keras import layers
 from pruning import planned_sizes, prune, sensitivity, stages
 from scnnb.model import build_scnnb
 from tests import fresh_process
-from tests.silenced import images_for, predict, randomise, silenced
+from tests.silenced import images_for, kept_filters, predict, randomise, silenced
 from tests.versions import not_on
 
 
@@ -233,18 +233,106 @@ def test_a_subclassed_model_a_model_not_built_and_no_model_are_errors():
     model(np.zeros((1, 4), "float32"))
     with pytest.raises(TypeError, match="subclassed model"):
         prune(model, 0.5)
-
-    class WithItsOwnCall(keras.Model):
-        def call(self, inputs, training=None):
-            return 2 * super().call(inputs, training=training)
-
-    inputs = keras.Input((4,))
-    with pytest.raises(TypeError, match="subclassed model"):
-        prune(WithItsOwnCall(inputs, layers.Dense(2)(inputs)), 0.5)
     with pytest.raises(ValueError, match="expected a built model, got "):
         prune(keras.Sequential([layers.Dense(2)]), 0.5)
     with pytest.raises(TypeError, match="model: expected a Keras model, got a str"):
         prune("model.keras", 0.5)
+
+
+class OwnStep(keras.Model):
+    """A Functional model that is trained in another way."""
+
+    def train_step(self, *args):  # noqa: D102
+        return super().train_step(*args) | {"mine": 1.0}
+
+
+class Counting(OwnStep):
+    """As `OwnStep`, with something of its own."""
+
+    def __init__(self, *args, **kwargs):  # noqa: D107
+        super().__init__(*args, **kwargs)
+        self.seen = keras.metrics.Mean()
+
+
+class Demanding(OwnStep):
+    """As `OwnStep`, but it cannot be made of inputs and outputs only."""
+
+    def __init__(self, *args, **kwargs):  # noqa: D107
+        self.rate = kwargs.pop("rate")
+        super().__init__(*args, **kwargs)
+
+
+class Backbone(OwnStep):
+    """A model that makes its layers from a number of filters, as those of KerasHub do."""
+
+    def __init__(self, filters, **kwargs):  # noqa: D107
+        images = keras.Input((4, 4, 3))
+        x = layers.Conv2D(filters, 1, name="conv1")(images)
+        super().__init__(images, layers.Conv2D(filters, 1, name="conv2")(x), **kwargs)
+        self.filters = filters
+
+    def get_config(self):  # noqa: D102
+        return {"filters": self.filters, "name": self.name}
+
+
+def of_class(make):
+    inside = Backbone(4)
+    return make(inside.input, layers.Dense(2)(layers.Flatten()(inside.output)))
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (lambda: of_class(OwnStep), OwnStep),
+        (lambda: of_class(Counting), Counting),
+        (lambda: of_class(lambda *ends: Demanding(*ends, rate=3)), type(of_class(keras.Model))),
+        (lambda: Backbone(4), type(of_class(keras.Model))),
+    ],
+)
+def test_a_class_without_its_own_call_is_pruned_and_kept_if_it_takes_any_layers(model, expected):
+    model = randomise(model())
+    pruned = prune(model, 0.5)
+    assert type(pruned) is expected and pruned.get_layer("conv1").filters == 2
+    answers = predict(silenced(model, kept_filters(model, 0.5)), images_for(model))
+    np.testing.assert_allclose(predict(pruned, images_for(model)), answers, rtol=1e-4, atol=1e-5)
+    pruned.compile("sgd", "mse")
+    history = pruned.fit(images_for(model), answers[0], verbose=0).history
+    assert ("mine" in history) is issubclass(expected, OwnStep)
+
+
+@pytest.mark.parametrize("nested", [lambda: Backbone(4), lambda: of_class(Counting)])
+def test_a_nested_model_of_a_class_without_its_own_call_is_pruned(nested):
+    images = keras.Input((4, 4, 3))
+    x = keras.layers.Flatten()(nested()(layers.Conv2D(3, 1)(images)))
+    model = randomise(keras.Model(images, layers.Dense(2)(x)))
+    pruned = prune(model, 0.5)
+    assert pruned.layers[2].get_layer("conv1").filters == 2
+    answers = predict(silenced(model, kept_filters(model, 0.5)), images_for(model))
+    np.testing.assert_allclose(predict(pruned, images_for(model)), answers, rtol=1e-4, atol=1e-5)
+
+
+def test_the_error_about_an_own_call_says_how_to_get_a_functional_model():
+    class OwnCall(keras.Model):
+        def call(self, inputs, training=None):
+            return 2 * super().call(inputs, training=training)
+
+    class Subclassed(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = layers.Conv2D(4, 1), layers.Conv2D(2, 1)
+
+        def call(self, inputs):
+            return self.last(keras.ops.relu(self.first(inputs)))
+
+    m, x = of_class(OwnCall), keras.Input((4, 4, 3))
+    with pytest.raises(TypeError, match=re.escape("keras.Model(m.input, m.output)")):
+        prune(m, 0.5)
+    assert prune(keras.Model(m.input, m.output), 0.5).count_params() < m.count_params()
+    m = Subclassed()
+    m(np.zeros((1, 4, 4, 3)))
+    with pytest.raises(TypeError, match=re.escape("keras.Model(x, m.call(x)) with x = keras.Inpu")):
+        prune(m, 0.5)
+    assert prune(keras.Model(x, m.call(x)), 0.5).count_params() < m.count_params()
 
 
 def test_a_nested_subclassed_model_is_an_error_if_pruned_channels_reach_it():
