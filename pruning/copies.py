@@ -1,5 +1,6 @@
 """Copy a layer by its config, and check that the copy computes the same."""
 
+import inspect
 import warnings
 
 import keras
@@ -76,10 +77,23 @@ def _from_config(layer, changes):
     if not _is_foreign(layer):
         config |= {name: own for name in config if _is_function(own := getattr(layer, name, None))}
     inside = {type(part).__name__: type(part) for part in _foreign_parts(layer)}
+    taken = _taken(layer, config)
     with keras.saving.custom_object_scope(inside):  # a wrapper finds its layer's class by name
-        new = type(layer).from_config(config)
+        new = type(layer).from_config(taken)
+    if "dtype" in config and "dtype" not in taken:
+        new.dtype_policy = layer.dtype_policy
     new.name = layer.name  # the config that Keras derives for a layer without one lacks the name
     return new
+
+
+def _taken(layer, config):
+    """The config without what Keras adds for every layer, if `__init__` does not take that."""
+    parameters = inspect.signature(type(layer)).parameters.values()
+    if any(each.kind is each.VAR_KEYWORD for each in parameters) or not _is_foreign(layer):
+        return config
+    names = {each.name for each in parameters}
+    added = {"name", "trainable", "dtype"} - names
+    return {name: value for name, value in config.items() if name not in added}
 
 
 def _as_object(layer):

@@ -182,6 +182,26 @@ def test_a_layer_without_a_usable_config_is_copied_by_its_attributes():
         prune(around(lambda: _Held(own_function)), 0)
 
 
+class _Plain(layers.Layer):  # Keras' guide has such a layer; it is stored, but not loaded
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def call(self, x):
+        return x * self.factor
+
+
+def test_a_layer_without_get_config_is_copied_with_its_arguments_and_can_be_stored(tmp_path):
+    model = around(lambda: _Plain(3.0))
+    model.layers[2].dtype_policy = keras.DTypePolicy("float64")
+    copy = prune(model, 0, layer_ratios={"pruned": 0.5})
+    same(model, prune(model, 0))
+    made, other = model.layers[2], copy.layers[2]
+    assert made is not other and other.factor == 3.0 and made.get_config() == other.get_config()
+    assert (made.name, made.dtype) == (other.name, other.dtype)
+    copy.save(tmp_path / "copy.keras")
+
+
 def test_a_layer_that_draws_random_numbers_is_copied_and_keeps_its_state():
     model = around(lambda: _Noise(7, name="noise"))
     before = [variable.numpy() for variable in model.get_layer("noise").variables]
