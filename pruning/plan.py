@@ -3,6 +3,8 @@
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from pruning import patterns, shortcuts
 from pruning.groups import Group
 from pruning.request import Request, count_removed, key, units
@@ -158,11 +160,23 @@ def check_any_goes(structure, wanted: Request, any_goes):
         reasons, why = {}, "it has no convolution"
         if any(member.flow.filters.on_vectors for member in structure.members.values()):
             why += "; dense=True prunes hidden Dense layers"
-    others = [each.reason for each in structure.channels.not_prunable if each.unsupported]
+    others = _unknown(structure)
     reasons = in_words(dict.fromkeys(others, ()) | reasons)
     raise ValueError(
         f"{structure.model.name}: nothing would be pruned: {why}{reasons and f'; {reasons}'}"
     )
+
+
+def _unknown(structure):
+    """The reasons of what no rule fits, unless another reason holds for all of its channels."""
+    found, unit_of = structure.channels.not_prunable, structure.unit_of
+    known = [unit_of[each.channels] for each in found if not each.unsupported]
+    known = np.unique(np.concatenate(known))
+    return [
+        each.reason
+        for each in found
+        if each.unsupported and not np.isin(unit_of[each.channels], known).all()
+    ]
 
 
 def _by_reason(groups):

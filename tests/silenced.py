@@ -107,8 +107,10 @@ def _shape(symbol, n):
 
 
 def _silenced(model, kept, prefix, dead_inputs):
+    sizes = iter(dead.shape[1:] for dead in dead_inputs)  # none is open, unlike those of the model
     inputs = keras.tree.map_structure(
-        lambda s: keras.Input(batch_shape=s.shape, dtype=s.dtype, name=s.name), model.input
+        lambda s: keras.Input(batch_shape=(s.shape[0], *next(sizes)), dtype=s.dtype, name=s.name),
+        model.input,
     )
     dead = {id(s): d for s, d in zip(keras.tree.flatten(inputs), dead_inputs, strict=True)}
     kernels = {}

@@ -222,6 +222,7 @@ def test_if_nothing_is_left_to_prune_the_error_lists_why():
         prune(with_unsupported_layers(), 0.5, layer_ratios={"cut": 0})
     assert all(re.search(rf"{names} \[{why}", str(error.value)) for names, why in REACHED.items())
     assert "last [channels that reach the network's output" in str(error.value)
+    assert "reshape" not in str(error.value)  # it only leads to the output
 
 
 def test_a_subclassed_model_a_model_not_built_and_no_model_are_errors():
