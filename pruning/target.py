@@ -145,9 +145,11 @@ def _first(structure, wanted, steps, at, criterion, strategy):
     limit = amount if what == "bytes" else round(amount * full, 6)
     if (least := of(steps[-1])) > limit:
         part = "" if what == "bytes" else f", a part of {math.ceil(1e4 * least / full) / 1e4}"
+        kept = plan.in_words(plan.unsupported(plan.plans(structure, wanted)))
         raise ValueError(
             f"{what}: expected an amount that can be reached, got {amount}: the least that is "
             f"possible is {least:,} of {full:,}{part}; give so much or more"
+            + (kept and f"; no rule fits what these layers reach: {kept}")
         )
     return steps[bisect.bisect_left(steps, True, key=lambda step: of(step) <= limit)]
 

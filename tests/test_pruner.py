@@ -225,6 +225,12 @@ def test_if_nothing_is_left_to_prune_the_error_lists_why():
     assert "reshape" not in str(error.value)  # it only leads to the output
 
 
+def test_a_target_out_of_reach_because_layers_stay_is_an_error_that_lists_them():
+    with pytest.raises(ValueError, match="^parameters: .* can be reached, got 0.1: .*") as error:
+        prune(with_unsupported_layers(), parameters=0.1)
+    assert all(re.search(rf"{names} \[{why}", str(error.value)) for names, why in REACHED.items())
+
+
 def test_a_subclassed_model_a_model_not_built_and_no_model_are_errors():
     class Subclassed(keras.Model):
         def call(self, inputs):
