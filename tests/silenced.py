@@ -67,7 +67,7 @@ def images_for(model, n=2):
 
 
 def predict(model, images):
-    outputs = keras.tree.flatten(model(images))
+    outputs = keras.tree.flatten(model(images, training=False))  # augmentation is off
     return [keras.ops.convert_to_numpy(output).astype("float32") for output in outputs]
 
 

@@ -42,7 +42,7 @@ HEADS = {
     "in a nested model": inside,
 }
 IN_THE_BODY = {
-    "a convolution after it": lambda x: layers.Conv2D(1, 3)(ops.depth_to_space(x, 2)),
+    "a convolution after it": lambda x: layers.Conv2D(1, 3)(Unknown()(x)),
     "a convolution on one of two ways": lambda x: (y := Unknown()(x), layers.Conv2D(1, 1)(y)),
     "weights of its own": lambda x: Unknown(weighted=True)(x),
 }

@@ -82,7 +82,16 @@ def gated(x):
     return conv(4, x * gate[:, None, None, :])
 
 
+def branches(x):
+    """Two stacked branches, each times a weight of its own."""
+    x = conv(8, x)
+    stacked = ops.stack([conv(8, x), conv(8, x, 3)], axis=1)
+    weights = layers.Dense(2, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+    return conv(4, ops.sum(stacked * layers.Reshape((2, 1, 1, 1))(weights), axis=1))
+
+
 NETWORKS = {
+    "branches with a weight each": branches,
     "mean": of_maps(lambda x: ops.mean(x, axis=(1, 2))),
     "mean, axes kept": of_maps(lambda x: ops.mean(x, axis=[1, 2], keepdims=True)),
     "sum": of_maps(lambda x: ops.sum(x, axis=1)),
@@ -306,3 +315,10 @@ def test_an_operation_that_cannot_be_cut_exactly_is_unsupported_with_its_reason(
     model = keras.Model(images, UNSUPPORTED[message](layers.Conv2D(8, 1)(images)))
     reasons = [each.reason for each in groups.find(model).channels.not_prunable if each.unsupported]
     assert re.search(message, reasons[0])
+
+
+def test_branches_lose_filters_together_and_keep_their_weights():
+    pruned = assert_equals_the_silenced_network(network(branches))
+    filters = [each.filters for each in pruned.layers if isinstance(each, layers.Conv2D)]
+    assert filters == [4, 4, 4, 2]
+    assert [each.units for each in pruned.layers if isinstance(each, layers.Dense)] == [2, 3]

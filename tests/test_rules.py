@@ -402,7 +402,6 @@ def test_a_layer_that_cannot_be_cut_exactly_is_an_error_with_its_name_type_and_r
 
 NOT_COMPARED = {
     r"first \(MaxPooling2D\): its data_format is channels_first",  # not on every processor
-    r"other \(RandomFlip\): there is no rule for this type",  # random
 }
 
 

@@ -3,32 +3,43 @@
 import keras
 import numpy as np
 
-from pruning.rules.flow import Flow, as_array
+from pruning.rules.flow import Flow, NotPrunable, as_array
+
+APART = "its inputs have their channels on different axes"
 
 
 def merged(call, incoming, new):
     """Channel i of the output is computed from channel i of every input: they are coupled.
 
-    A constant array with one value per channel is cut along this axis.
+    A constant array with one value per channel is cut along this axis. An input that has its
+    channels on another axis, and one value for all channels of this one, keeps its channels.
     """
-    widest = max(incoming, key=lambda features: len(features.channels))
-    for features in incoming:
-        apart = features.axis != widest.axis
-        if apart and (len(features.channels) > 1 or features.shape[widest.axis] != 1):
-            raise ValueError("its inputs have their channels on different axes")
-    meeting = [f.channels for f in incoming if len(f.channels) == len(widest.channels)]
-    if any(len(f.channels) not in (1, len(widest.channels)) for f in incoming):
+    widest = _widest(incoming)
+    along = [f.channels for f in incoming if f.axis == widest.axis]
+    apart = [f.channels for f in incoming if f.axis != widest.axis and len(f.channels) > 1]
+    meeting = [channels for channels in along if len(channels) == len(widest.channels)]
+    if any(len(channels) not in (1, len(widest.channels)) for channels in along):
         raise ValueError("its inputs have different numbers of channels")
-    narrow = len(meeting) < len(
-        incoming
-    )  # a single channel is combined with all channels, and coupled to none
+    # a single channel is combined with all channels, and coupled to none
+    narrow = len(meeting) + len(apart) < len(incoming)
     return Flow(
         widest.channels,
         widest.axis,
         coupled=tuple((meeting[0], channels) for channels in meeting[1:]),
+        not_prunable=tuple(NotPrunable(each, APART, unsupported=True) for each in apart),
         changes_at=((widest.channels, 1),) if narrow else (),
         constants=_constants(call, widest),
     )
+
+
+def _widest(incoming):
+    """The input with the most channels, if all others with another axis have one value along it."""
+    order = sorted(incoming, key=lambda f: (len(f.channels) > 1, f.axis, len(f.channels)))
+    for features in reversed(order):
+        others = [each for each in incoming if each.axis != features.axis]
+        if all(len(f.shape) >= -features.axis and f.shape[features.axis] == 1 for f in others):
+            return features
+    raise ValueError(APART)
 
 
 def _constants(call, features):
