@@ -12,6 +12,7 @@ from docs import generate
 from experiment import arguments, fields
 from experiment.columns import MEANINGS, TRIALS
 from experiment.settings import TrialSettings
+from tests.versions import from_keras
 
 ROOT = Path(__file__).parent.parent
 PAGES = {
@@ -44,7 +45,14 @@ def test_the_code_of_three_pages_prints_what_the_pages_say(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("page", "part"), [("docs/command-line.md", "arguments"), ("docs/results.md", "columns")]
+    ("page", "part"),
+    [
+        ("docs/command-line.md", "arguments"),
+        ("docs/results.md", "columns"),
+        pytest.param(
+            "docs/networks.md", "passing", marks=from_keras((3, 15), "the page lists its layers")
+        ),
+    ],
 )
 def test_the_generated_part_of_a_page_is_what_the_code_says(page, part):
     assert f"<!-- begin {part} -->" in PAGES[page]
