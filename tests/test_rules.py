@@ -468,7 +468,7 @@ def test_a_reshape_of_images_of_any_size_equals_the_silenced_network(channels):
 def test_a_reshape_of_an_input_size_that_is_not_fixed_is_an_error(moved):
     model = between(None, *moved)
     with pytest.raises(ValueError, match=r"flat \(Reshape\): its input size is not fixed"):
-        prune(model, 0.5)
+        prune(model, 0.5, unsupported="error")
 
 
 @keras.saving.register_keras_serializable("tests")

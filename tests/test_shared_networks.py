@@ -10,10 +10,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT.parent / "shared" / "networks"
 FILES = sorted(FOLDER.glob("*.py"))
-UNCHANGED = {
-    "groupnorm_unet",  # GroupNormalization reads all filters
-    "instance_norm",  # the same
-    "time_distributed",  # TimeDistributed around a model
+PARTLY = {  # the others are pruned in all convolutions that do not make the outputs
+    "bilinear_cnn_dot": "(Dot): its other inputs or its output have them beside positions",
+    "cnn_mha": "(LayerNormalization): it computes each value from all channels",
+    "eca_attention": "(Conv1D): its input channels are not on the last axis",
+    "patch_embed_vit": "(LayerNormalization): it computes each value from all channels",
 }
 
 
@@ -25,18 +26,13 @@ def run(task, file, folder):
     return done.stdout
 
 
-def test_at_most_three_networks_are_left_unchanged():
-    assert len(UNCHANGED) <= 3
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not FILES, reason=f"there is no folder {FOLDER}")
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", FILES or [FOLDER], ids=lambda file: file.stem)
 def test_a_network_pruned_by_half_is_exact_stored_loaded_and_trained(file, tmp_path):
     result = json.loads(run("prove", file, tmp_path).splitlines()[-1])
-    assert (result["status"] == "unchanged") == (file.stem in UNCHANGED), result["why"]
-    if result["status"] == "unchanged":
-        return
+    assert result["status"] == ("partly" if file.stem in PARTLY else "pruned"), result["why"]
+    assert PARTLY.get(file.stem, "") in "".join(result["why"])
     assert result["error"] < 1e-4 and result["effect"] > 1e-3
     assert result["pruned_parameters"] < result["parameters"]
     assert result["trained"]
