@@ -79,7 +79,7 @@ def experiment(given, options):
         return
     if options.recalibrate:
         preflight.check_recalibration(network, given)
-    sizes = preflight.sizes(network, trials, options.unsupported)
+    sizes = preflight.sizes(network, trials, given, options.unsupported)
     del network  # frees its memory; each baseline builds its own
     if options.dry_run:
         progress.show(trials, sizes)

@@ -10,7 +10,7 @@ import numpy as np
 
 import pruning
 from data import split
-from experiment import layer_ratios, record, samples
+from experiment import record, samples, settings
 from experiment.backend import require
 from experiment.columns import Table
 from experiment.errors import UserError, as_the_users
@@ -109,32 +109,31 @@ def check_validation(dataset, part):
 
 def _check_ranking(network, dataset, given, name, alone):
     """Rank the filters by a criterion of networks, from a few images; `alone`: each layer."""
-    ratios, only = layer_ratios.parsed(given["layer_ratios"]), None
-    ratio = max(given["pruning_ratio"])
+    ratio, only = max(given["pruning_ratio"]), None
     with as_the_users(ValueError):
         structure = groups.find(network)
         if alone:
-            ratio, ratios = sensitivity.RATIOS[-1], {}
+            ratio = sensitivity.RATIOS[-1]
             stages, _ = sensitivity.measurable(network, given["coupled"])
             only = [path for stage in stages for path in stage]
         needed = samples.for_criterion(name, network, dataset, given["seed"][0], SCORED_IMAGES)
         scores = pruning.judge(network, name, **needed)
-        wanted = request.request(ratio, ratios, given["coupled"])
+        wanted = request.request(ratio, **settings.options(given))
         selection.kept(structure, wanted, scores, only=only)
 
 
-def sizes(network, study: Study, unsupported="keep"):
+def sizes(network, study: Study, given, unsupported="keep"):
     """The Sizes of a study.
 
     Args:
         network: Keras model, trained or not.
         study: Study.
+        given: dict of the parsed arguments.
         unsupported: as `pruning.prune` takes it.
 
     Raises:
         UserError: the network cannot be pruned with these settings.
     """
-    settings = study.trials[0].settings  # the settings used here are equal for all trials
     try:
         full = Size(cost.parameters(network), cost.macs(network))
     except ValueError as error:
@@ -144,11 +143,10 @@ def sizes(network, study: Study, unsupported="keep"):
         after = pruning.planned_sizes(
             network,
             list(dict.fromkeys(each.settings.pruning_ratio for each in study.trials)),
-            layer_ratios=settings.ratios,
-            coupled=settings.coupled,
+            schedule=given["schedule"],
+            steps=given["steps"] or 1,
             unsupported=unsupported,
-            schedule=settings.schedule,
-            steps=settings.steps or 1,
+            **settings.options(given),
         )
     return Sizes(full, after)
 

@@ -35,9 +35,7 @@ def cuts(model, trial: TrialSettings, dataset=None):
             yield f"all layers (step {step} of {trial.steps})", model
         return
     with as_the_users(ValueError):
-        stages = pruning.stages(
-            model, trial.pruning_ratio, layer_ratios=trial.ratios, coupled=trial.coupled
-        )
+        stages = pruning.stages(model, trial.pruning_ratio, **trial.options)
     if not stages:
         raise UserError(f"{model.name}: it has no convolution that could lose a filter")
     for only in stages:
@@ -58,10 +56,11 @@ def macs(model):
         return None
 
 
-def _prune(model, trial: TrialSettings, dataset=None, part=1.0, **options):
-    """The network pruned by a part of the ratios; `options` are those of `pruning.prune`."""
+def _prune(model, trial: TrialSettings, dataset=None, part=1.0, **stage):
+    """The network pruned by a part of the ratios; `stage`: `only` or `full` of `pruning.prune`."""
     criterion: Any = trial.criterion
-    seed = trial.baseline.seed
+    seed, options = trial.baseline.seed, trial.options
+    options["layer_ratios"] = {pattern: part * ratio for pattern, ratio in trial.ratios.items()}
     needed = samples.for_criterion(criterion, model, dataset, seed) if dataset else {}
     with as_the_users(ValueError):
         if trial.compensate:  # on fewer images than a criterion of feature maps
@@ -70,12 +69,11 @@ def _prune(model, trial: TrialSettings, dataset=None, part=1.0, **options):
         return pruning.prune(
             model,
             part * trial.pruning_ratio,
-            layer_ratios={pattern: part * ratio for pattern, ratio in trial.ratios.items()},
             criterion=criterion,
             strategy=trial.strategy,
-            coupled=trial.coupled,
             compensate=bool(trial.compensate),
             seed=seed,
             **needed,
             **options,
+            **stage,
         )

@@ -9,6 +9,7 @@ from data.dataset import PIXELS
 from experiment import checks, layer_ratios
 from experiment.fields import TRAIN, Switch, setting
 from experiment.recipe import SCHEDULES, Recipe
+from pruning import request
 
 STEPS = 4  # of a stepwise schedule, if their number is not given
 TEMPERATURE = 4.0  # of --distill, if it is not given
@@ -115,7 +116,7 @@ class TrialSettings:
     coupled: str = setting(
         "--coupled",
         default="joint",
-        choices=["joint", "shortcut", "skip"],
+        choices=list(request.COUPLED),
         help="Convolutions that must lose the same filters, for example before an addition: ranked "
         "by the sum of their scores (joint, default), by the 1x1 convolution on the shortcut "
         "(shortcut), or not pruned (skip). Example: --coupled skip",
@@ -227,6 +228,11 @@ class TrialSettings:
         """`{layer name or glob: ratio}`, the ratios of single layers."""
         return layer_ratios.parsed(self.layer_ratios)
 
+    @property
+    def options(self) -> request.Options:
+        """What `pruning.prune` and others of the library take to say how many filters go."""
+        return options(vars(self))
+
     def retraining(self, stage=0):
         """The Recipe of the retraining after a stage of the schedule, counted from 0.
 
@@ -245,6 +251,11 @@ class TrialSettings:
         """The Recipe of a control that is trained from new weights."""
         epochs = self.baseline.recipe.epochs + self.epoch2
         return dataclasses.replace(self.baseline.recipe, epochs=epochs)
+
+
+def options(given) -> request.Options:
+    """The same of `{field: value}`, such as the parsed arguments."""
+    return {"layer_ratios": layer_ratios.parsed(given["layer_ratios"]), "coupled": given["coupled"]}
 
 
 def unranked(trial: TrialSettings):
