@@ -74,7 +74,7 @@ def experiment(given, options):
     preflight.check_scores(network, dataset, given, options)
     trials = study(grid.trials(given, dataset=dataset.name, content=content))
     if options.sensitivity:
-        sensitivities.check(network, given["coupled"], options.unsupported)
+        sensitivities.check(network, given, options.unsupported)
         sensitivities.analyse(trials, dataset, given, options)
         return
     if options.recalibrate:

@@ -17,6 +17,7 @@ from pruning.exports import FORMATS
 POSITIONS = "dataset lr batchSz Epoch1 Epoch2 filterPercentage".split()
 MAY_BE_FUNCTIONS = ("dataset", "model", "criterion")  # of --custom
 UNUSED = {  # with --sensitivity: flag and its name in the code
+    "--round-to": "round_to",
     "--strategy": "strategy",
     "--compensate": "compensate",
     "--schedule": "schedule",
@@ -178,6 +179,11 @@ def _refuse_settings(parser, args):
         parser.error(
             f"--strategy greedy requires a --criterion of weights ({', '.join(criteria.OF_KERNELS)}"
             f"), got {unfit[0]}"
+        )
+    if args.dense and "mean-std" in args.criterion:
+        parser.error(
+            "--dense does not fit --criterion mean-std, which is 0 for every unit of a Dense layer "
+            "on vectors; give var-l2 or mean-l1"
         )
     if args.distill_temperature and not args.distill:
         parser.error("--distill-temperature requires --distill")

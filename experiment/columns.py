@@ -232,12 +232,15 @@ TRIALS = Table(
 SENSITIVITY = Table(
     columns={
         **_types(_BASELINE),
-        **dict.fromkeys(["criterion", "coupled", "images", "layers"], str),
+        **dict.fromkeys(["criterion", "coupled", "combine", "dense", "images", "layers"], str),
         **dict.fromkeys(["pruning_ratio", "accuracy", "baseline_accuracy"], float),
         **dict.fromkeys(["finished_at", "keras", "backend_version"], str),
     },
-    settings=[*BASELINE_SETTINGS, "criterion", "coupled", "images", "layers", "pruning_ratio"],
-    added=_added(_BASELINE),
+    settings=[
+        *BASELINE_SETTINGS,
+        *("criterion", "coupled", "combine", "dense", "images", "layers", "pruning_ratio"),
+    ],
+    added=_added(_BASELINE) | {name: _added(_TRIAL)[name] for name in ("combine", "dense")},
 )
 NORMS = Table(
     columns={**_types(_BASELINE), "layer": str, "filter": int, "l1_norm": float},

@@ -5,7 +5,7 @@ import itertools
 from pathlib import Path
 
 from experiment.recipe import Recipe
-from experiment.settings import BaselineSettings, TrialSettings, unranked
+from experiment.settings import BaselineSettings, TrialSettings, unpruned
 
 
 def trials(given, *, dataset, content):
@@ -46,7 +46,8 @@ def trials(given, *, dataset, content):
 
 def _trials(given, baseline: BaselineSettings, ratio):
     """Trials of one baseline and ratio: one for each criterion, and the control."""
-    shared = ["layer_ratios", "coupled", "strategy", "compensate", "schedule", "steps"]
+    shared = ["layer_ratios", "coupled", "combine", "dense", "round_to"]
+    shared += ["strategy", "compensate", "schedule", "steps"]
     shared += ["epoch2", "retrain_learning_rate", "retrain_schedule"]
     shared += ["distill", "distill_temperature"]
     trial = TrialSettings(
@@ -56,11 +57,13 @@ def _trials(given, baseline: BaselineSettings, ratio):
         for criterion in given["criterion"]:
             yield dataclasses.replace(trial, criterion=criterion)
     else:  # nothing is removed, whatever the ranking
-        yield unranked(trial)
+        trial = unpruned(trial)
+        yield trial
     if given["control"]:
         yield dataclasses.replace(
             trial,
             control=given["control"],
+            combine=TrialSettings.combine,
             criterion="",
             strategy="",
             compensate="",

@@ -8,6 +8,7 @@ from experiment.study import RESULTS
 
 NAMES = 28  # most names of layers below a panel
 LETTERS = 20  # of a name; longer names would leave no room for the panel
+SHAPES = ("coupled", "dense", "round_to")  # settings beside the ratio
 COLUMNS = ["layer", "filters_before", "filters_after"]
 
 
@@ -38,7 +39,7 @@ def layers(rows):
 def _tables(network):
     """`{text about the removed part: table}` of the pruned networks that differ in shape."""
     tables = {}
-    coupled = ["coupled"] if network["coupled"].nunique() > 1 else []
+    varying = [name for name in SHAPES if network[name].nunique() > 1]
     for row in network.sort_values("pruning_ratio", kind="stable").to_dict("records"):
         file = RESULTS / f"{names.files(row)}_layers.csv"
         if not file.exists():
@@ -46,7 +47,7 @@ def _tables(network):
         table = pd.read_csv(file, usecols=COLUMNS).dropna()
         if (table["filters_after"] < table["filters_before"]).any():
             removed = lines.removed(row) if row["layer_ratios"] else f"{lines.removed(row)} removed"
-            words = [removed, figures.in_words(row, coupled)]
+            words = [removed, figures.in_words(row, varying)]
             tables.setdefault(", ".join(filter(None, words)), table)
     return tables
 

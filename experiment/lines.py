@@ -6,7 +6,14 @@ from experiment import figures, log
 from experiment.columns import BASELINE_SETTINGS, TRIALS
 
 NETWORK = [name for name in BASELINE_SETTINGS if name != "seed"]  # each network has its own panels
-UNRANKED = ("criterion", "strategy", "coupled")  # have no effect if no filter is removed
+UNRANKED = (
+    "criterion",
+    "strategy",
+    "coupled",
+    "combine",
+    "dense",
+    "round_to",
+)  # have no effect if no filter is removed
 LABELS = "at a point: filters removed from each layer, or the name of the layer ratios"
 BESIDE = "points with the same x are drawn side by side"
 LEAST_SPAN = 2  # percent on the accuracy axis, so that noise does not look like a trend

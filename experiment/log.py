@@ -5,7 +5,7 @@ from experiment.layer_ratios import shortened
 from experiment.settings import TrialSettings
 
 SAID_IF_UNUSUAL = (
-    *("coupled", "strategy", "compensate", "schedule", "steps"),
+    *("coupled", "combine", "dense", "round_to", "strategy", "compensate", "schedule", "steps"),
     *("retrain_learning_rate", "retrain_schedule", "distill", "distill_temperature"),
 )
 UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))

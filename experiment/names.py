@@ -28,6 +28,14 @@ def files(row):
     return Path(_name(of_baseline, row)) / _name(own, row)
 
 
+def sensitivity(row):
+    """Name of the files of a sensitivity, from `{column: value}` of its settings."""
+    known = fields.of(TrialSettings)
+    others = _name({name: known[name] for name in ("combine", "dense")}, row)
+    own = ("sensitivity", row["criterion"], row["coupled"], row["images"], others)
+    return "_".join(filter(None, own))
+
+
 def _name(settings, row):
     parts = []
     for column, field in settings.items():

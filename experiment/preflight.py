@@ -84,8 +84,9 @@ def check_scores(network, dataset, given, options: Options):
     for name in [name for name in names if name in criteria.OF_NETWORKS]:
         _check_ranking(network, dataset, given, name, options.sensitivity)
     own = [name for name in names if custom and name in custom.functions]
+    dense = bool(given["dense"])
     with as_the_users(ValueError):
-        members = groups.find(network).members.values() if own else ()
+        members = groups.find(network, dense=dense).members.values() if own else ()
     for filters in (member.flow.filters for member in members):
         for name in own if filters.prunable else ():
             criteria.OF_KERNELS[name](filters.kernel())
@@ -109,16 +110,16 @@ def check_validation(dataset, part):
 
 def _check_ranking(network, dataset, given, name, alone):
     """Rank the filters by a criterion of networks, from a few images; `alone`: each layer."""
-    ratio, only = max(given["pruning_ratio"]), None
+    ratio, only, how = max(given["pruning_ratio"]), None, settings.options(given)
     with as_the_users(ValueError):
-        structure = groups.find(network)
+        structure = groups.find(network, dense=how["dense"])
         if alone:
             ratio = sensitivity.RATIOS[-1]
-            stages, _ = sensitivity.measurable(network, given["coupled"])
+            stages, _ = sensitivity.measurable(network, how["coupled"], dense=how["dense"])
             only = [path for stage in stages for path in stage]
         needed = samples.for_criterion(name, network, dataset, given["seed"][0], SCORED_IMAGES)
         scores = pruning.judge(network, name, **needed)
-        wanted = request.request(ratio, **settings.options(given))
+        wanted = request.request(ratio, **how)
         selection.kept(structure, wanted, scores, only=only)
 
 

@@ -11,6 +11,7 @@ from data.split import split
 from experiment import (
     backend,
     fields,
+    names,
     preflight,
     record,
     samples,
@@ -26,22 +27,25 @@ from pruning import sensitivity
 from scnnb import endings, training
 
 TRAINING_IMAGES = 10_000  # the accuracies are measured on these if ratios are chosen
+UNITS = ("coupled", "combine", "dense")  # settings of which filters go together, and their scores
 PARTS = ("pruning_ratio", "accuracy")  # numbers from 0 to 1
 
 
-def check(network, coupled, unsupported="keep"):
+def check(network, given, unsupported="keep"):
     """Print which layers cannot be measured.
 
     Args:
         network: Keras model.
-        coupled: as `prune` takes it.
+        given: dict of the parsed arguments.
         unsupported: as `prune` takes it.
 
     Raises:
         UserError: no layer can be measured, or one cannot and `unsupported` is `"error"`.
     """
     with as_the_users(ValueError):
-        _, reasons = sensitivity.measurable(network, coupled, unsupported=unsupported)
+        _, reasons = sensitivity.measurable(
+            network, given["coupled"], dense=bool(given["dense"]), unsupported=unsupported
+        )
     for reason in reasons:
         print(f"left out: {reason}")
 
@@ -66,22 +70,26 @@ def analyse(study, dataset, given, options):
         if options.max_drop is not None:
             _check_above_chance(model, own, baseline.seed, options.max_drop)
         for criterion in given["criterion"]:
-            rows = _analysed(model, baseline, own, criterion, given["coupled"], options)
+            how = {"criterion": criterion} | {name: given[name] for name in UNITS}
+            rows = _analysed(model, baseline, own, how, options)
             with as_the_users(record.NotARecordError):
                 record.append_rows(csv, rows, SENSITIVITY)
         with as_the_users(record.NotARecordError):
-            record.append_rows(norms_csv, _norms(model, baseline), NORMS)
+            norms = _norms(model, baseline, dense=bool(given["dense"]))
+            record.append_rows(norms_csv, norms, NORMS)
     with as_the_users(record.NotARecordError):
         sensitivity_figure.draw(csv, norms_csv, png)
     print(f"rows in {csv}, L1 norms in {norms_csv}, figure in {png}")
 
 
-def _analysed(model, baseline, dataset, criterion, coupled, options):
-    """The rows of one criterion, measured or read; with --max-drop, the layer ratios are stored."""
+def _analysed(model, baseline, dataset, how, options):
+    """The rows of one criterion, measured or read; with --max-drop, the layer ratios are stored.
+
+    `how` are the settings that `pruning.sensitivity` takes, `{name: value}`.
+    """
     # ratios must not be chosen with the test images
-    images = "test" if options.max_drop is None else "training"
-    how = {"criterion": criterion, "coupled": coupled, "images": images}
-    path = baseline.entry.path.with_name("_".join(["sensitivity", *how.values()]))
+    how = how | {"images": "test" if options.max_drop is None else "training"}
+    path = baseline.entry.path.with_name(names.sensitivity(how))
     kinds = {"baseline_accuracy": float, "layers": _are_layers}
     kinds |= dict.fromkeys(["finished_at", "keras", "backend_version"], str)
     entry = Entry(path, (kinds, {}, ()))
@@ -103,7 +111,7 @@ def _analysed(model, baseline, dataset, criterion, coupled, options):
     return [shared | row | {"layers": " ".join(row["layers"])} for row in layers]
 
 
-def _measured(model, dataset, seed, *, criterion, coupled, images):
+def _measured(model, dataset, seed, *, criterion, images, dense, **how):
     """The accuracies of a baseline if a part of one layer's filters is removed, a dict."""
     chosen, labels = dataset.test
     if images == "training":
@@ -116,7 +124,8 @@ def _measured(model, dataset, seed, *, criterion, coupled, images):
     def progress(done):
         print(f"{done:,} of {len(labels):,} images, {time.monotonic() - start:.1f} s")
 
-    options = {"coupled": coupled, "classes": endings.of(model).classes, "progress": progress}
+    options = how | {"dense": bool(dense), "classes": endings.of(model).classes}
+    options["progress"] = progress
     accuracy, layers = sensitivity.analyse(model, chosen, labels, criterion=judged, **options)
     seconds = time.monotonic() - start
     print(f"{len(layers)} evaluations in {seconds:.1f} s, {seconds / len(layers):.2f} s each")
@@ -129,11 +138,11 @@ def _measured(model, dataset, seed, *, criterion, coupled, images):
     }
 
 
-def _norms(model, baseline):
+def _norms(model, baseline, dense):
     shared = fields.row(baseline.settings)
     return [
         shared | {"layer": layer, "filter": number, "l1_norm": norm}
-        for layer, of_layer in sensitivity.norms(model).items()
+        for layer, of_layer in sensitivity.norms(model, dense=dense).items()
         for number, norm in enumerate(of_layer.tolist())
     ]
 

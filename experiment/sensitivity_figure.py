@@ -7,7 +7,8 @@ COLUMNS = 2  # panels in a row
 NAMED = len(figures.STYLES)  # layers with their own colour
 LETTER = 0.058  # inches, width of a letter of a name
 OTHERS = {"color": figures.GREY, "linewidth": 0.6}
-NETWORK = [*(name for name in BASELINE_SETTINGS if name != "seed"), "coupled", "images"]
+NETWORK = [name for name in BASELINE_SETTINGS if name != "seed"]
+NETWORK += ["coupled", "combine", "dense", "images"]
 
 
 def draw(csv, norms_csv, png):

@@ -13,6 +13,7 @@ from pruning import request
 
 STEPS = 4  # of a stepwise schedule, if their number is not given
 TEMPERATURE = 4.0  # of --distill, if it is not given
+RANKING = ("combine", "criterion", "strategy", "compensate")  # change no shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +121,34 @@ class TrialSettings:
         help="Convolutions that must lose the same filters, for example before an addition: ranked "
         "by the sum of their scores (joint, default), by the 1x1 convolution on the shortcut "
         "(shortcut), or not pruned (skip). Example: --coupled skip",
+    )
+    combine: str = setting(
+        "--combine",
+        default=request.DEFAULT_COMBINE,
+        name="combine-{}",
+        choices=list(request.COMBINE),
+        help="Score of filters that go together, such as those of coupled convolutions: the sum of "
+        "their scores (sum, default), in which layers of large weights decide; or the mean or the "
+        "largest after each layer's scores are divided by their mean (mean, max). "
+        "Example: --combine mean",
+    )
+    dense: str = setting(
+        "--dense",
+        default="",
+        name="{}-layers",
+        action=Switch,
+        const="dense",
+        help="Prune hidden Dense layers on vectors, too, such as those after Flatten; the last one "
+        "stays. Example: --dense",
+    )
+    round_to: int = setting(
+        "--round-to",
+        default=1,
+        name="round{}",
+        type=checks.count,
+        metavar="N",
+        help="Every layer keeps a multiple of N filters, rounded up, or all that it has (default "
+        "1). Example: --round-to 8",
     )
     criterion: str = setting(
         "--criterion",
@@ -255,10 +284,24 @@ class TrialSettings:
 
 def options(given) -> request.Options:
     """The same of `{field: value}`, such as the parsed arguments."""
-    return {"layer_ratios": layer_ratios.parsed(given["layer_ratios"]), "coupled": given["coupled"]}
+    return {
+        "layer_ratios": layer_ratios.parsed(given["layer_ratios"]),
+        "coupled": given["coupled"],
+        "combine": given["combine"],
+        "dense": bool(given["dense"]),
+        "round_to": given["round_to"],
+    }
 
 
 def unranked(trial: TrialSettings):
     """The trial with the default ranking, for questions about the shape of the network."""
-    usual = {name: getattr(TrialSettings, name) for name in ("criterion", "strategy", "compensate")}
-    return dataclasses.replace(trial, **usual)
+    return _usual(trial, RANKING)
+
+
+def unpruned(trial: TrialSettings):
+    """The trial with the defaults of what has no effect if no filter is removed."""
+    return _usual(trial, (*RANKING, "dense", "round_to"))
+
+
+def _usual(trial, names):
+    return dataclasses.replace(trial, **{name: getattr(TrialSettings, name) for name in names})

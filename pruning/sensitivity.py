@@ -130,18 +130,19 @@ def largest_ratios(accuracy, rows, max_drop):
     return ratios
 
 
-def norms(model):
+def norms(model, *, dense=False):
     """L1 norm of every filter of each convolution, as in figure 2a of Li et al. 2017.
 
     Args:
         model: built Functional or Sequential Keras model.
+        dense: as `prune` takes it.
 
     Returns:
         `{layer path: float64 array (filters,)}`, in the order of computation.
     """
     return {
         path: criteria.l1_norm(member.flow.filters.kernel())
-        for path, member in groups.find(model).members.items()
+        for path, member in groups.find(model, dense=dense).members.items()
         if member.flow.filters.prunable
     }
 

@@ -38,6 +38,9 @@ def row(**changes):
         "backend_version": "2.21.0",
         "backend": "tensorflow",
         "coupled": "joint",
+        "combine": "sum",
+        "dense": "",
+        "round_to": 1,
         "layer_ratios": "",
         "retrain_learning_rate": 1e-05,
         "lr_schedule": "constant",
@@ -110,6 +113,8 @@ def sensitivities(accuracies, **changes):
         "class_weights": "",
         "precision": "float32",
         "coupled": "joint",
+        "combine": "sum",
+        "dense": "",
         "images": "test",
         "baseline_accuracy": 0.9,
     }

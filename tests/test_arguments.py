@@ -130,6 +130,13 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
         (["--distill", "1", "--distill-temperature", "0"], "-temperature: expected a number above"),
         (["--distill-temperature", "2"], "--distill-temperature requires --distill;"),
         (["--distill", "0.9", "--sensitivity"], "--distill does not fit --sensitivity, which does"),
+        (["--combine", "product"], "argument --combine: expected sum, mean, max, got 'product'"),
+        (["--round-to", "0"], "argument --round-to: expected a whole number from 1, .* got '0'"),
+        (["--round-to", "8", "--sensitivity"], "--round-to does not fit --sensitivity, which"),
+        (
+            ["--dense", "--criterion", "l1", "mean-std"],
+            "--dense does not fit --criterion mean-std, which is 0 .*; give var-l2 or mean-l1;",
+        ),
         (["--warmup", "1.5"], "argument --warmup: expected a whole number from 0, such as 5, got"),
         (
             ["--label-smoothing", "1"],

@@ -31,6 +31,9 @@ GIVEN = {
     "pruning_ratio": [0.4],
     "layer_ratios": "",
     "coupled": "joint",
+    "combine": "sum",
+    "dense": "",
+    "round_to": 1,
     "criterion": ["l1"],
     "strategy": "independent",
     "compensate": "",
@@ -75,8 +78,12 @@ def test_a_ratio_of_nothing_is_one_trial_with_the_usual_ranking():
         criterion=["l2", "random"],
         strategy="greedy",
         compensate="compensate",
+        combine="max",
+        dense="dense",
+        round_to=8,
     )
     assert in_short(made) == [(3, 0.0, "l1", ""), (3, 0.4, "l2", ""), (3, 0.4, "random", "")]
+    assert made[0] == dataclasses.replace(TRIAL, pruning_ratio=0.0)
     assert [each.strategy for each in made] == ["independent", "greedy", "greedy"]
     assert [each.compensate for each in made] == ["", "compensate", "compensate"]
 
@@ -95,6 +102,7 @@ def test_each_ratio_has_one_control_that_is_not_ranked_and_trained_at_the_first_
         pruning_ratio=[0.0, 0.4],
         criterion=["l1", "l2"],
         compensate="compensate",
+        combine="mean",
         schedule="iterative",
         control="scratch",
         retrain_learning_rate=0.0001,

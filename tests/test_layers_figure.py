@@ -87,6 +87,20 @@ def test_labels_name_layer_ratios_and_the_treatment_of_coupled_layers(drawn):
     }
 
 
+def test_labels_name_what_is_pruned_and_rounded_if_it_differs(drawn):
+    rows = [row(round_to=8), row(round_to=8, dense="dense")]
+    tables = {
+        f"{FOLDER.format(0)}/{name}_retrained30_layers.csv": [16, after]
+        for name, after in (("pruned0.4_round8", 64), ("pruned0.4_dense-layers_round8", 32))
+    }
+    (axes,) = drawn(rows, tables).axes
+    assert steps(axes) == {
+        "before pruning": BEFORE,
+        "40% removed": [16, 64],
+        "40% removed, dense": [16, 32],
+    }
+
+
 def test_the_names_of_many_layers_do_not_overlap(drawn):
     table = {f"{FOLDER.format(0)}/pruned0.4_retrained30_layers.csv": [10] * 57}
     figure = drawn([row()], table, before=[16] * 57)

@@ -65,6 +65,10 @@ def test_a_trial_is_two_lines_with_percent_removed_and_points_lost():
             "pruned 40 % by l1 (coupled skip, strategy greedy, retrain learning rate 0.5, seed 3)",
         ),
         ({"compensate": "compensate"}, "pruned 40 % by l1 (compensate, seed 0)"),
+        (
+            {"combine": "max", "dense": "dense", "round_to": 8},
+            "pruned 40 % by l1 (combine max, dense, round to 8, seed 0)",
+        ),
     ],
 )
 def test_only_settings_that_are_not_the_usual_are_named(changes, words):

@@ -42,11 +42,13 @@ def test_prune_is_asked_for_what_the_flags_say(small, monkeypatch):
 
     monkeypatch.setattr(pruning, "prune", asked)
     options = ("--seed", "3", "--coupled", "skip", "--criterion", "l2", "--strategy", "greedy")
+    options += ("--combine", "max", "--dense", "--round-to", "3")
     model = keras.models.load_model(small)
     ((layer_names, smaller),) = pruned.cuts(model, trial(*options))
-    names = ("criterion", "strategy", "coupled", "seed")
-    assert [calls[-1][name] for name in names] == ["l2", "greedy", "skip", 3]
-    assert (layer_names, smaller.count_params()) == ("all layers", 117)
+    names = ("criterion", "strategy", "coupled", "seed", "combine", "dense", "round_to")
+    assert [calls[-1][name] for name in names] == ["l2", "greedy", "skip", 3, "max", True, 3]
+    filters = [smaller.get_layer(name).filters for name in ("conv1", "conv2")]
+    assert (layer_names, filters) == ("all layers", [3, 3])  # of 4 and 6, 2 and 3 would stay
 
 
 def test_an_iterative_schedule_goes_on_with_the_network_it_gave(small):
@@ -111,6 +113,17 @@ def test_the_control_has_the_pruned_shape_and_new_weights(small):
     assert new.count_params() == 117
     old = model.get_layer("conv1").kernel.numpy()
     assert set(new.get_layer("conv1").kernel.numpy().ravel()).isdisjoint(old.ravel())
+
+
+def test_dense_layers_lose_units_in_every_schedule_and_in_the_control():
+    vectors = keras.Input((4,))
+    model = keras.Model(vectors, layers.Dense(3)(layers.Dense(8, name="hidden")(vectors)))
+    for schedule in ("one-shot", "iterative", "stepwise"):
+        steps = ["--steps", "2"] if schedule == "stepwise" else []
+        how = trial("--dense", "--schedule", schedule, "--round-to", "3", *steps)
+        *_, (_, smaller) = pruned.cuts(model, how)
+        assert smaller.get_layer("hidden").units == 6  # 4 would stay
+    assert pruned.renewed(model, how).get_layer("hidden").units == 6
 
 
 def test_a_network_that_no_schedule_can_prune_is_the_users_to_mend():

@@ -124,6 +124,29 @@ def test_sensitivity_measures_each_layer_alone_and_retrains_nothing(few, small, 
     assert (results / "few-sensitivity.csv").read_text() == before
 
 
+@pytest.mark.usefixtures("untrained")
+def test_dense_layers_are_measured_if_asked_for_beside_what_was_measured_without(
+    few, tmp_path, call
+):
+    stack = [layers.Conv2D(4, 9, 9, name="conv1"), layers.Flatten(), layers.Dense(8, name="hidden")]
+    save_network(tmp_path / "own.keras", stack)
+    arguments = (few, *SHORT, 0, "--model", "own.keras", "--trained", "--sensitivity")
+    for options in ([], ["--dense", "--criterion", "taylor", "--combine", "max"]):
+        status, _, err = call(tmp_path, *arguments, *options)
+        assert (status, err) == (0, "")
+    rows = record.read_rows(tmp_path / "results" / "few-sensitivity.csv", SENSITIVITY)
+    expected = [("", "sum", "conv1"), ("dense", "max", "conv1"), ("dense", "max", "hidden")]
+    found = rows[["dense", "combine", "layers"]].drop_duplicates()
+    assert list(found.itertuples(index=False, name=None)) == expected
+    names = [path.name for path in (tmp_path / "results").glob("*/sensitivity_*.json")]
+    assert sorted(names) == [
+        "sensitivity_l1_joint_test.json",
+        "sensitivity_taylor_joint_test_combine-max_dense-layers.json",
+    ]
+    norms = record.read_rows(tmp_path / "results" / "few-sensitivity-norms.csv", NORMS)
+    assert list(norms["layer"].unique())[:2] == ["conv1", "hidden"]
+
+
 def test_max_drop_writes_layer_ratios_measured_on_training_images(few, trained, call):
     arguments = (few, *SHORT, 0.0, "--model", trained, "--trained")
     options = ("--sensitivity", "--max-drop", "0.05")

@@ -213,13 +213,14 @@ def test_the_largest_ratio_within_the_drop_counts_even_if_a_smaller_ratio_costs_
     assert sensitivity.largest_ratios(0.9, rows, 0.2) == {"a": 0.3, "b": 0.1, "c": 0.1}
 
 
-def test_norms_are_computed_for_convolutions_only():
+def test_norms_are_computed_for_convolutions_and_if_asked_for_dense_layers():
     model = build_scnnb((8, 8, 1), 3)
     norms = sensitivity.norms(model)
     assert list(norms) == ["conv1", "conv2"]
     kernel = model.get_layer("conv2").kernel.numpy()
     expected = np.abs(kernel).sum(axis=(0, 1, 2), dtype=np.float64)
     np.testing.assert_allclose(norms["conv2"], expected, rtol=1e-12)
+    assert list(sensitivity.norms(model, dense=True)) == ["conv1", "conv2", "fc1", "fc2"]
 
 
 def test_augmentation_layers_do_not_change_the_images():

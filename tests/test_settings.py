@@ -13,7 +13,7 @@ from experiment import fields, names, settings
 from experiment.columns import BASELINE_SETTINGS, TRIALS
 from experiment.settings import BaselineSettings, TrialSettings
 from experiment.store import Entry
-from pruning import criteria
+from pruning import criteria, request
 from pruning.exports import FORMATS
 from scnnb.files import partial_path
 from tests import studies
@@ -49,6 +49,9 @@ VALUES = {
     "pruning_ratio": st.sampled_from([0.0, 0.05, 0.5, 0.55]),
     "layer_ratios": st.sampled_from(["", "vgg16-A", "resnet56-A", '{"a": 0.5}', '{"a": 0.4}']),
     "coupled": st.sampled_from(["joint", "shortcut", "skip"]),
+    "combine": st.sampled_from(["sum", "mean", "max"]),
+    "dense": st.sampled_from(["", "dense"]),
+    "round_to": st.sampled_from([1, 8]),
     "criterion": st.sampled_from([*criteria.OF_KERNELS, *criteria.OF_FEATURE_MAPS]),
     "strategy": st.sampled_from(["independent", "greedy"]),
     "compensate": st.sampled_from(["", "compensate"]),
@@ -69,7 +72,12 @@ def trial(values):
     values = values | {"content": hashlib.sha256(named.encode()).hexdigest()[:12]}
     if values["control"]:  # nothing is ranked
         ranking = dict.fromkeys(["criterion", "strategy", "compensate", "schedule"], "")
-        values |= ranking | {"steps": 0, "distill": 0.0, "distill_temperature": 0.0}
+        values |= ranking | {
+            "combine": "sum",
+            "steps": 0,
+            "distill": 0.0,
+            "distill_temperature": 0.0,
+        }
         values |= {"retrain_learning_rate": None, "retrain_schedule": None}
     values["retrain_learning_rate"] = values["retrain_learning_rate"] or values["learning_rate"]
     values["retrain_schedule"] = values["retrain_schedule"] or values["lr_schedule"]
@@ -219,6 +227,10 @@ def test_a_folder_is_named_after_what_shapes_the_baseline_but_defaults(recipe, p
             ),
             "pruned0.4_vgg16-A_skip_l2_greedy_compensate_iterative_retrained30_lr1e-05_cosine",
         ),
+        (
+            dataclasses.replace(TRIAL, combine="mean", dense="dense", round_to=8),
+            "pruned0.4_combine-mean_dense-layers_round8_retrained30",
+        ),
         # printf '{"conv1": 0.5}' | sha256sum
         (
             dataclasses.replace(TRIAL, layer_ratios='{"conv1": 0.5}'),
@@ -259,6 +271,9 @@ def test_a_row_holds_every_setting_by_its_column():
         "pruning_ratio": 0.4,
         "layer_ratios": "",
         "coupled": "joint",
+        "combine": "sum",
+        "dense": "",
+        "round_to": 1,
         "criterion": "l1",
         "strategy": "independent",
         "compensate": "",
@@ -318,5 +333,19 @@ def test_the_epochs_of_all_steps_are_those_of_one_shot_and_the_last_steps_have_o
 
 def test_without_a_ranking_a_trial_has_the_usual_one():
     assert settings.unranked(
-        dataclasses.replace(CONTROL, compensate="compensate")
+        dataclasses.replace(CONTROL, compensate="compensate", combine="max")
     ) == dataclasses.replace(CONTROL, criterion="l1", strategy="independent")
+
+
+def test_the_options_of_prune_are_those_of_the_flags():
+    how = dataclasses.replace(
+        TRIAL, layer_ratios='{"a": 0.5}', coupled="skip", combine="max", dense="dense", round_to=8
+    )
+    assert how.options == {
+        "layer_ratios": {"a": 0.5},
+        "coupled": "skip",
+        "combine": "max",
+        "dense": True,
+        "round_to": 8,
+    }
+    assert request.request(0.4, **TRIAL.options) == request.request(0.4)
