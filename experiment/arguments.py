@@ -17,6 +17,8 @@ from pruning.exports import FORMATS
 POSITIONS = "dataset lr batchSz Epoch1 Epoch2 filterPercentage".split()
 MAY_BE_FUNCTIONS = ("dataset", "model", "criterion")  # of --custom
 UNUSED = {  # with --sensitivity: flag and its name in the code
+    "--ranking": "ranking",
+    "--keep": "keep",
     "--round-to": "round_to",
     "--strategy": "strategy",
     "--compensate": "compensate",
@@ -179,6 +181,18 @@ def _refuse_settings(parser, args):
         parser.error(
             f"--strategy greedy requires a --criterion of weights ({', '.join(criteria.OF_KERNELS)}"
             f"), got {unfit[0]}"
+        )
+    if args.keep is not None and args.ranking != "global":
+        parser.error(f"--keep requires --ranking global, got {args.ranking}")
+    if args.ranking == "global" and args.strategy == "greedy":
+        parser.error(
+            "--strategy greedy does not fit --ranking global: its scores depend on what earlier "
+            "layers lose"
+        )
+    if args.ranking == "global" and args.schedule != "one-shot":
+        parser.error(
+            f"--schedule {args.schedule} does not fit --ranking global, which ranks all layers "
+            "together in one cut"
         )
     if args.dense and "mean-std" in args.criterion:
         parser.error(

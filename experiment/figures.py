@@ -7,8 +7,10 @@ import warnings
 import matplotlib
 from matplotlib.figure import Figure
 
+from experiment import fields
 from experiment.layer_ratios import shortened
 from experiment.log import said
+from experiment.settings import TrialSettings
 from scnnb.files import replaced
 
 WIDTH = 4.8  # inches; in a paper's column of 3.3 inches, letters are 5 to 6 points high
@@ -122,6 +124,20 @@ def varying(rows, names):
         name
         for name in (names if several.duplicated(others).any() else others)
         if several[name].nunique() > 1
+    ]
+
+
+def differing(rows, names):
+    """The columns of a trial in which rows differ, without those that follow from others."""
+    known = fields.of(TrialSettings)
+    return [
+        name
+        for name in names
+        if rows[name].nunique() > 1
+        and not (
+            callable(known[name].metadata["default"])
+            and (rows[name] == fields.usual(known[name], rows)).all()
+        )
     ]
 
 

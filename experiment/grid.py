@@ -5,7 +5,7 @@ import itertools
 from pathlib import Path
 
 from experiment.recipe import Recipe
-from experiment.settings import BaselineSettings, TrialSettings, unpruned
+from experiment.settings import BaselineSettings, TrialSettings, unpruned, unranked
 
 
 def trials(given, *, dataset, content):
@@ -45,8 +45,8 @@ def trials(given, *, dataset, content):
 
 
 def _trials(given, baseline: BaselineSettings, ratio):
-    """Trials of one baseline and ratio: one for each criterion, and the control."""
-    shared = ["layer_ratios", "coupled", "combine", "dense", "round_to"]
+    """Trials of one baseline and ratio: one for each criterion, and a control for each shape."""
+    shared = ["layer_ratios", "ranking", "keep", "coupled", "combine", "dense", "round_to"]
     shared += ["strategy", "compensate", "schedule", "steps"]
     shared += ["epoch2", "retrain_learning_rate", "retrain_schedule"]
     shared += ["distill", "distill_temperature"]
@@ -54,23 +54,26 @@ def _trials(given, baseline: BaselineSettings, ratio):
         baseline=baseline, pruning_ratio=ratio, **{name: given[name] for name in shared}
     )
     if ratio or any(trial.ratios.values()):
-        for criterion in given["criterion"]:
-            yield dataclasses.replace(trial, criterion=criterion)
+        ranked = [dataclasses.replace(trial, criterion=each) for each in given["criterion"]]
     else:  # nothing is removed, whatever the ranking
-        trial = unpruned(trial)
-        yield trial
+        ranked = [unpruned(trial)]
+    yield from ranked
     if given["control"]:
-        yield dataclasses.replace(
-            trial,
-            control=given["control"],
-            combine=TrialSettings.combine,
-            criterion="",
-            strategy="",
-            compensate="",
-            schedule="",
-            steps=0,
-            retrain_learning_rate=baseline.recipe.learning_rate,
-            retrain_schedule=baseline.recipe.lr_schedule,
-            distill=0.0,
-            distill_temperature=0.0,
-        )
+        yield from dict.fromkeys(_control(each, given["control"]) for each in ranked)
+
+
+def _control(trial: TrialSettings, kind):
+    """The control of a trial: a network of its shape, trained as the baseline."""
+    recipe, shape = trial.baseline.recipe, unranked(trial)
+    return dataclasses.replace(
+        shape,
+        control=kind,
+        criterion=trial.criterion if trial.ranking == "global" else "",
+        strategy="",
+        schedule="",
+        steps=0,
+        retrain_learning_rate=recipe.learning_rate,
+        retrain_schedule=recipe.lr_schedule,
+        distill=0.0,
+        distill_temperature=0.0,
+    )

@@ -4,11 +4,12 @@ import matplotlib
 import pandas as pd
 
 from experiment import figures, lines, names
+from experiment.settings import SCORES
 from experiment.study import RESULTS
 
 NAMES = 28  # most names of layers below a panel
 LETTERS = 20  # of a name; longer names would leave no room for the panel
-SHAPES = ("coupled", "dense", "round_to")  # settings beside the ratio
+SHAPES = ("ranking", "keep", "coupled", "dense", "round_to")  # settings beside the ratio
 COLUMNS = ["layer", "filters_before", "filters_after"]
 
 
@@ -39,7 +40,8 @@ def layers(rows):
 def _tables(network):
     """`{text about the removed part: table}` of the pruned networks that differ in shape."""
     tables = {}
-    varying = [name for name in SHAPES if network[name].nunique() > 1]
+    scores = SCORES if (network["ranking"] == "global").any() else ()
+    varying = figures.differing(network, [*SHAPES, *scores])
     for row in network.sort_values("pruning_ratio", kind="stable").to_dict("records"):
         file = RESULTS / f"{names.files(row)}_layers.csv"
         if not file.exists():

@@ -6,14 +6,8 @@ from experiment import figures, log
 from experiment.columns import BASELINE_SETTINGS, TRIALS
 
 NETWORK = [name for name in BASELINE_SETTINGS if name != "seed"]  # each network has its own panels
-UNRANKED = (
-    "criterion",
-    "strategy",
-    "coupled",
-    "combine",
-    "dense",
-    "round_to",
-)  # have no effect if no filter is removed
+# have no effect if no filter is removed
+UNRANKED = ("ranking", "keep", "coupled", "combine", "dense", "round_to", "criterion", "strategy")
 LABELS = "at a point: filters removed from each layer, or the name of the layer ratios"
 BESIDE = "points with the same x are drawn side by side"
 LEAST_SPAN = 2  # percent on the accuracy axis, so that noise does not look like a trend
@@ -32,10 +26,11 @@ def described(means):
     means = means.assign(kind="pruned", joined=~named)
     means.loc[unpruned, "kind"] = "unpruned"
     means.loc[control, "kind"] = "scratch"
-    pruned = means[means["kind"] == "pruned"].groupby(NETWORK)
+    pruned = means[means["kind"] == "pruned"].groupby(NETWORK, sort=False)
     drawn = ("pruning_ratio", "seed", "layer_ratios", "control", *NETWORK)
     settings = [name for name in TRIALS.settings if name not in drawn]
-    varying = [name for name in settings if (pruned[name].nunique() > 1).any()]
+    of_networks = [figures.differing(network, settings) for _, network in pruned]
+    varying = [name for name in settings if any(name in each for each in of_networks)]
     means["label"] = [_label(row, varying) for _, row in means.iterrows()]
     means["text"] = [removed(row) for _, row in means.iterrows()]
     return means.sort_values("kind", kind="stable")

@@ -5,7 +5,18 @@ from experiment.layer_ratios import shortened
 from experiment.settings import TrialSettings
 
 SAID_IF_UNUSUAL = (
-    *("coupled", "combine", "dense", "round_to", "strategy", "compensate", "schedule", "steps"),
+    *(
+        "ranking",
+        "keep",
+        "coupled",
+        "combine",
+        "dense",
+        "round_to",
+        "strategy",
+        "compensate",
+        "schedule",
+        "steps",
+    ),
     *("retrain_learning_rate", "retrain_schedule", "distill", "distill_temperature"),
 )
 UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -90,7 +101,8 @@ def how(row):
     ]
     seed = ", ".join([*others, f"seed {row['seed']}"])
     if row.get("control"):
-        return f"same shape as pruned {removed(row)}, new weights ({seed})"
+        by = f" by {row['criterion']}" if row.get("ranking") == "global" else ""
+        return f"same shape as pruned {removed(row)}{by}, new weights ({seed})"
     if not row["pruning_ratio"] and not row.get("layer_ratios"):
         return f"not pruned ({seed})"
     return f"pruned {removed(row)} by {row['criterion']} ({seed})"

@@ -43,9 +43,13 @@ def cuts(model, trial: TrialSettings, dataset=None):
         yield " ".join(only), model
 
 
-def renewed(model, trial: TrialSettings):
-    """The pruned network with new weights; the ranking of the filters has no effect on it."""
-    return surgery.renewed(groups.find(_prune(model, settings.unranked(trial))))
+def renewed(model, trial: TrialSettings, dataset=None):
+    """The pruned network with new weights; arguments as for `cuts`.
+
+    The order of the filters of a layer has no effect on it. If all layers are ranked together, it
+    has, so the scores are those of the trial.
+    """
+    return surgery.renewed(groups.find(_prune(model, settings.unranked(trial), dataset)))
 
 
 def macs(model):

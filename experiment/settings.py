@@ -13,7 +13,8 @@ from pruning import request
 
 STEPS = 4  # of a stepwise schedule, if their number is not given
 TEMPERATURE = 4.0  # of --distill, if it is not given
-RANKING = ("combine", "criterion", "strategy", "compensate")  # change no shape
+SCORES = ("combine", "criterion")  # with global ranking they change the shape of the network
+ORDER = ("strategy", "compensate")  # never change it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +114,23 @@ class TrialSettings:
         help="Fractions for single layers; filterPercentage is for all others. The paper's "
         "vgg16-A, resnet56-A, resnet56-B, resnet110-A or resnet110-B, or a .json file "
         '{"layer name or glob": fraction}. Example: --layer-ratios vgg16-A',
+    )
+    ranking: str = setting(
+        "--ranking",
+        default="uniform",
+        choices=list(request.RANKINGS),
+        help="Every layer loses the same fraction (uniform, default), or the filters of lowest "
+        "score of all layers go first (global): scores are divided by the mean of their layer, and "
+        "a fraction is that of all filters. Example: --ranking global",
+    )
+    keep: float = setting(
+        "--keep",
+        default=lambda row: (row.get("ranking") == "global") * request.KEEP,
+        name="keep{}",
+        type=checks.ratio,
+        metavar="PART",
+        help="With --ranking global: part of its filters that each layer keeps at least, rounded "
+        "up (default 0.1). Example: --keep 0.3",
     )
     coupled: str = setting(
         "--coupled",
@@ -286,6 +304,8 @@ def options(given) -> request.Options:
     """The same of `{field: value}`, such as the parsed arguments."""
     return {
         "layer_ratios": layer_ratios.parsed(given["layer_ratios"]),
+        "ranking": given["ranking"],
+        "keep": given["keep"],
         "coupled": given["coupled"],
         "combine": given["combine"],
         "dense": bool(given["dense"]),
@@ -294,14 +314,15 @@ def options(given) -> request.Options:
 
 
 def unranked(trial: TrialSettings):
-    """The trial with the default ranking, for questions about the shape of the network."""
-    return _usual(trial, RANKING)
+    """The trial with the defaults of what has no effect on the shape of the pruned network."""
+    return _usual(trial, ORDER if trial.ranking == "global" else (*SCORES, *ORDER))
 
 
 def unpruned(trial: TrialSettings):
     """The trial with the defaults of what has no effect if no filter is removed."""
-    return _usual(trial, (*RANKING, "dense", "round_to"))
+    return _usual(trial, (*SCORES, *ORDER, "ranking", "dense", "round_to"), keep=0.0)
 
 
-def _usual(trial, names):
-    return dataclasses.replace(trial, **{name: getattr(TrialSettings, name) for name in names})
+def _usual(trial, names, **others):
+    usual = {name: getattr(TrialSettings, name) for name in names}
+    return dataclasses.replace(trial, **usual, **others)

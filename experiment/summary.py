@@ -3,7 +3,7 @@
 import pandas as pd
 
 from experiment import markdown, record
-from experiment.columns import SIZES, SUMMARISED, TRIALS
+from experiment.columns import DIGITS, SIZES, SUMMARISED, TRIALS
 from scnnb.files import replaced
 
 
@@ -33,14 +33,25 @@ def summarised(rows):
 
     Returns:
         DataFrame with the settings but the seed, `parameters`, `macs`, `baseline_parameters`,
-        `baseline_macs`, `n`, and `<column>_mean`, `<column>_std` of accuracies and costs. The
-        standard deviation is that of a sample (n - 1), not a number for a single row; so is a mean
-        of rows of which one was not measured.
+        `baseline_macs`, which are means, too, because with global ranking a seed may keep other
+        filters; `n`, and `<column>_mean`, `<column>_std` of accuracies and costs. The standard
+        deviation is that of a sample (n - 1), not a number for a single row; so is a mean of rows
+        of which one was not measured.
     """
     keys = [name for name in TRIALS.settings if name != "seed"]
-    groups = rows.groupby([*keys, *SIZES], sort=False, dropna=False)
-    columns = {"n": groups.size()}
+    groups = rows.groupby(keys, sort=False, dropna=False)
+    columns = {name: _size(groups[name]) for name in SIZES} | {"n": groups.size()}
     for name in SUMMARISED:
-        columns[f"{name}_mean"] = groups[name].agg(lambda values: values.mean(skipna=False))
+        columns[f"{name}_mean"] = _mean(groups[name])
         columns[f"{name}_std"] = groups[name].agg(lambda values: values.std(skipna=False))
     return pd.DataFrame(columns).reset_index()
+
+
+def _size(values):
+    """The mean of a column of `SIZES`, in whole numbers if it has such."""
+    kind, mean = values.obj.dtype, _mean(values)
+    return mean.round(DIGITS) if kind.kind == "f" else mean.round().astype(kind)
+
+
+def _mean(values):
+    return values.agg(lambda each: each.mean(skipna=False))

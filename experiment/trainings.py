@@ -188,7 +188,7 @@ def train_from_scratch(baseline, dataset, trial: Trial, callbacks=()):
     """
     how = trial.settings
     print(f"\n{log.how(fields.row(how))}; training, {log.epochs(how.from_scratch.epochs)}")
-    model = renewed(baseline, how)
+    model = renewed(baseline, how, dataset)
     untrained = training.accuracy(model, *dataset.test)
     backup = trial.entry.backup_file()
     trained = [_train(model, dataset, how.from_scratch, backup, callbacks)]

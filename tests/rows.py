@@ -37,6 +37,8 @@ def row(**changes):
         "keras": "3.15.1",
         "backend_version": "2.21.0",
         "backend": "tensorflow",
+        "ranking": "uniform",
+        "keep": 0.0,
         "coupled": "joint",
         "combine": "sum",
         "dense": "",

@@ -16,6 +16,7 @@ def of_two_seeds(recipe, ratios, epoch2):
         TrialSettings(
             baseline=BaselineSettings(dataset="d", model="m", seed=seed, recipe=recipe),
             pruning_ratio=ratio,
+            keep=0.0,
             steps=0,
             epoch2=epoch2,
             retrain_learning_rate=0.1,

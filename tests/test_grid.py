@@ -30,6 +30,8 @@ GIVEN = {
     "backend": "tensorflow",
     "pruning_ratio": [0.4],
     "layer_ratios": "",
+    "ranking": "uniform",
+    "keep": 0.0,
     "coupled": "joint",
     "combine": "sum",
     "dense": "",
@@ -81,6 +83,8 @@ def test_a_ratio_of_nothing_is_one_trial_with_the_usual_ranking():
         combine="max",
         dense="dense",
         round_to=8,
+        ranking="global",
+        keep=0.1,
     )
     assert in_short(made) == [(3, 0.0, "l1", ""), (3, 0.4, "l2", ""), (3, 0.4, "random", "")]
     assert made[0] == dataclasses.replace(TRIAL, pruning_ratio=0.0)
@@ -117,6 +121,24 @@ def test_each_ratio_has_one_control_that_is_not_ranked_and_trained_at_the_first_
     assert made[-1] == CONTROL
     assert [each.retrain_learning_rate for each in made[:1] + made[2:4]] == [0.0001] * 3
     assert [each.distill for each in made] == [0.9, 0.0, 0.9, 0.9, 0.0]
+
+
+def test_with_global_ranking_each_criterion_has_a_control_of_its_own_shape():
+    made = trials(
+        pruning_ratio=[0.0, 0.4],
+        ranking="global",
+        keep=0.1,
+        criterion=["l1", "l2"],
+        combine="mean",
+        compensate="compensate",
+        control="scratch",
+    )
+    assert in_short(made) == [
+        *[(3, 0.0, "l1", ""), (3, 0.0, "", "scratch"), (3, 0.4, "l1", ""), (3, 0.4, "l2", "")],
+        *[(3, 0.4, "l1", "scratch"), (3, 0.4, "l2", "scratch")],
+    ]
+    scored = {"ranking": "global", "keep": 0.1, "criterion": "l2", "combine": "mean"}
+    assert made[-1] == dataclasses.replace(CONTROL, **scored)
 
 
 def test_a_baseline_that_is_trained_already_has_no_epochs_and_a_file_its_name():

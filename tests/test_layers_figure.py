@@ -101,6 +101,22 @@ def test_labels_name_what_is_pruned_and_rounded_if_it_differs(drawn):
     }
 
 
+def test_with_global_ranking_criteria_differ_in_shape_and_the_first_seed_is_drawn(drawn):
+    together = {"ranking": "global", "keep": 0.1}
+    rows = [row(), *(row(criterion=c, seed=s, **together) for c in ("l1", "l2") for s in (0, 1))]
+    tables = {
+        f"{FOLDER.format(seed)}/pruned0.4_{name}_retrained30_layers.csv": [number, 38 + seed]
+        for seed in (0, 1)
+        for number, name in enumerate(("global", "global_l2"), 10)
+    }
+    (axes,) = drawn(rows, tables).axes
+    assert steps(axes) == {
+        "before pruning": BEFORE,
+        "40% removed, ranking global, criterion l1": [10, 38],
+        "40% removed, ranking global, criterion l2": [11, 38],
+    }
+
+
 def test_the_names_of_many_layers_do_not_overlap(drawn):
     table = {f"{FOLDER.format(0)}/pruned0.4_retrained30_layers.csv": [10] * 57}
     figure = drawn([row()], table, before=[16] * 57)

@@ -47,6 +47,19 @@ def test_labels_name_the_settings_that_differ_and_pruned_networks_come_first(tmp
     ]
 
 
+def test_labels_leave_out_what_follows_from_another_setting(tmp_path):
+    together = {"ranking": "global", "keep": 0.1}
+    steps = {"schedule": "stepwise", "steps": 4}
+    rows = described(tmp_path / "a.csv", row(), row(**together), row(**steps))
+    assert rows["label"].tolist() == [
+        "ranking uniform, schedule one-shot",
+        "ranking global, schedule one-shot",
+        "ranking uniform, schedule stepwise",
+    ]
+    rows = described(tmp_path / "b.csv", row(**together), row(**together | {"keep": 0.3}))
+    assert rows["label"].tolist() == ["keep 0.1", "keep 0.3"]
+
+
 def test_there_are_styles_for_any_number_of_lines():
     styles = lines.styles(map(str, range(30)))
     assert len(styles) == 30 and styles["0"] != styles["1"]

@@ -66,6 +66,14 @@ def test_a_trial_is_two_lines_with_percent_removed_and_points_lost():
         ),
         ({"compensate": "compensate"}, "pruned 40 % by l1 (compensate, seed 0)"),
         (
+            {"ranking": "global", "keep": 0.1},
+            "pruned 40 % by l1 (ranking global, seed 0)",
+        ),
+        (
+            {"ranking": "global", "keep": 0.3, "control": "scratch", "criterion": "l2"},
+            "same shape as pruned 40 % by l2, new weights (ranking global, keep 0.3, seed 0)",
+        ),
+        (
             {"combine": "max", "dense": "dense", "round_to": 8},
             "pruned 40 % by l1 (combine max, dense, round to 8, seed 0)",
         ),

@@ -11,10 +11,15 @@ from experiment import arguments, grid, pruned
 from experiment.errors import UserError
 
 
-def trial(*options):
-    """The settings of the first trial of a call with these options."""
+def trials(*options):
+    """The settings of the trials of a call with these options."""
     given, _ = arguments.parse(["fashion", "0.01", "40", "1", "3", "0.5", *options])
-    return grid.trials(given, dataset="few", content="")[0]
+    return grid.trials(given, dataset="few", content="")
+
+
+def trial(*options):
+    """The settings of the first trial."""
+    return trials(*options)[0]
 
 
 @pytest.mark.parametrize("schedule", ["one-shot", "iterative"])
@@ -113,6 +118,31 @@ def test_the_control_has_the_pruned_shape_and_new_weights(small):
     assert new.count_params() == 117
     old = model.get_layer("conv1").kernel.numpy()
     assert set(new.get_layer("conv1").kernel.numpy().ravel()).isdisjoint(old.ravel())
+
+
+@pytest.mark.parametrize("criterion", ["largest", "taylor"])
+def test_with_global_ranking_the_control_has_the_shape_that_the_criterion_gave(
+    small, few, criterion
+):
+    model, dataset = keras.models.load_model(small), data.load(few)
+    for name, norms in (("conv1", [1, 1, 1, 9]), ("conv2", [4] * 6)):
+        kernel = model.get_layer(name).kernel
+        kernel.assign(np.full(kernel.shape, norms))
+    answers = model.layers[-1].kernel
+    answers.assign(answers * np.array([[0]] * 5 + [[1]]))  # the loss needs one filter of conv2
+
+    def filters(network):
+        return [network.get_layer(name).filters for name in ("conv1", "conv2")]
+
+    options = ("--ranking", "global", "--control", "scratch", "--criterion", "l1", criterion)
+    how = {(each.criterion, each.control): each for each in trials(*options) if each.pruning_ratio}
+    shapes = {}
+    for name in ("l1", criterion):
+        ((_, smaller),) = pruned.cuts(model, how[name, ""], dataset)
+        shapes[name] = filters(smaller)
+        control = pruned.renewed(model, how[name, "scratch"], dataset)
+        assert filters(control) == shapes[name]
+    assert shapes["l1"] == [1, 4] != shapes[criterion]  # 5 of 10 filters go
 
 
 def test_dense_layers_lose_units_in_every_schedule_and_in_the_control():

@@ -48,6 +48,8 @@ VALUES = {
     "content": st.sampled_from("ab"),
     "pruning_ratio": st.sampled_from([0.0, 0.05, 0.5, 0.55]),
     "layer_ratios": st.sampled_from(["", "vgg16-A", "resnet56-A", '{"a": 0.5}', '{"a": 0.4}']),
+    "ranking": st.sampled_from(["uniform", "global"]),
+    "keep": st.sampled_from([0.0, 0.1, 0.3]),
     "coupled": st.sampled_from(["joint", "shortcut", "skip"]),
     "combine": st.sampled_from(["sum", "mean", "max"]),
     "dense": st.sampled_from(["", "dense"]),
@@ -70,14 +72,11 @@ def trial(values):
     """TrialSettings of `{column: value}`, such as a call can have."""
     named = repr([values["dataset"], values["model"], values["content"]])
     values = values | {"content": hashlib.sha256(named.encode()).hexdigest()[:12]}
-    if values["control"]:  # nothing is ranked
-        ranking = dict.fromkeys(["criterion", "strategy", "compensate", "schedule"], "")
-        values |= ranking | {
-            "combine": "sum",
-            "steps": 0,
-            "distill": 0.0,
-            "distill_temperature": 0.0,
-        }
+    if values["control"]:  # the filters of a layer are not ranked
+        values |= dict.fromkeys(["strategy", "compensate", "schedule"], "") | {"steps": 0}
+        if values["ranking"] == "uniform":
+            values |= {"criterion": "", "combine": "sum"}
+        values |= {"distill": 0.0, "distill_temperature": 0.0}
         values |= {"retrain_learning_rate": None, "retrain_schedule": None}
     values["retrain_learning_rate"] = values["retrain_learning_rate"] or values["learning_rate"]
     values["retrain_schedule"] = values["retrain_schedule"] or values["lr_schedule"]
@@ -150,6 +149,7 @@ BASELINE = BaselineSettings(
 TRIAL = TrialSettings(
     baseline=BASELINE,
     pruning_ratio=0.4,
+    keep=0.0,
     steps=0,
     epoch2=30,
     retrain_learning_rate=0.001,
@@ -231,6 +231,14 @@ def test_a_folder_is_named_after_what_shapes_the_baseline_but_defaults(recipe, p
             dataclasses.replace(TRIAL, combine="mean", dense="dense", round_to=8),
             "pruned0.4_combine-mean_dense-layers_round8_retrained30",
         ),
+        (
+            dataclasses.replace(TRIAL, ranking="global", keep=0.1),
+            "pruned0.4_global_retrained30",
+        ),
+        (
+            dataclasses.replace(TRIAL, ranking="global", keep=0.3),
+            "pruned0.4_global_keep0.3_retrained30",
+        ),
         # printf '{"conv1": 0.5}' | sha256sum
         (
             dataclasses.replace(TRIAL, layer_ratios='{"conv1": 0.5}'),
@@ -270,6 +278,8 @@ def test_a_row_holds_every_setting_by_its_column():
         "content": "0123456789ab",
         "pruning_ratio": 0.4,
         "layer_ratios": "",
+        "ranking": "uniform",
+        "keep": 0.0,
         "coupled": "joint",
         "combine": "sum",
         "dense": "",
@@ -335,6 +345,11 @@ def test_without_a_ranking_a_trial_has_the_usual_one():
     assert settings.unranked(
         dataclasses.replace(CONTROL, compensate="compensate", combine="max")
     ) == dataclasses.replace(CONTROL, criterion="l1", strategy="independent")
+    scored = {"ranking": "global", "keep": 0.1, "combine": "max", "criterion": "l2"}
+    together = dataclasses.replace(CONTROL, **scored)  # its scores say how many filters go
+    assert settings.unranked(
+        dataclasses.replace(together, compensate="compensate")
+    ) == dataclasses.replace(together, strategy="independent")
 
 
 def test_the_options_of_prune_are_those_of_the_flags():
@@ -343,9 +358,13 @@ def test_the_options_of_prune_are_those_of_the_flags():
     )
     assert how.options == {
         "layer_ratios": {"a": 0.5},
+        "ranking": "uniform",
+        "keep": 0.0,
         "coupled": "skip",
         "combine": "max",
         "dense": True,
         "round_to": 8,
     }
-    assert request.request(0.4, **TRIAL.options) == request.request(0.4)
+    assert request.request(0.4, **TRIAL.options) == request.request(0.4, keep=0)
+    together = dataclasses.replace(TRIAL, ranking="global", keep=0.1)
+    assert request.request(0.4, **together.options) == request.request(0.4, ranking="global")

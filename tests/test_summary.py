@@ -28,6 +28,20 @@ def test_the_summary_holds_mean_deviation_and_number_per_setting_whatever_the_se
     np.testing.assert_allclose(found["latency_ms_std"][0], 2)
 
 
+def test_seeds_of_other_sizes_have_one_row_with_the_mean_size(tmp_path):
+    """With global ranking each seed keeps other filters."""
+    csv = tmp_path / "a.csv"
+    together = {"ranking": "global", "keep": 0.1, "baseline_parameters": 1000}
+    for seed, parameters in enumerate((200, 400, 401)):
+        record.append_rows(csv, [row(seed=seed, parameters=parameters, macs=None, **together)])
+    (found,) = summary.summarised(record.read_rows(csv)).to_dict("records")
+    assert (found["n"], found["parameters"], found["baseline_parameters"]) == (3, 334, 1000)
+    assert found["parameters_removed"] == 0.666333  # (0.8 + 0.6 + 0.599) / 3
+    assert pd.isna(found["macs"])
+    means, _ = summary.write(csv)
+    assert means.read_text().splitlines()[1].count(",334,,1000,") == 1
+
+
 def test_a_mean_over_rows_of_which_one_was_not_measured_is_no_number(tmp_path):
     csv = tmp_path / "a.csv"
     record.append_rows(csv, [row(), row(seed=1, latency_ms=float("nan"))])
