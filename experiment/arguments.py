@@ -17,6 +17,7 @@ from pruning.exports import FORMATS
 POSITIONS = "dataset lr batchSz Epoch1 Epoch2 filterPercentage".split()
 MAY_BE_FUNCTIONS = ("dataset", "model", "criterion")  # of --custom
 UNUSED = {  # with --sensitivity: flag and its name in the code
+    "--target": "target",
     "--ranking": "ranking",
     "--keep": "keep",
     "--round-to": "round_to",
@@ -55,8 +56,9 @@ def parse(argv):
     """
     first = _Parser(prog="formal.py", add_help=False, allow_abbrev=False)
     options.add_custom(first.add_argument)
-    custom = first.parse_known_args(argv)[0].custom
-    parser = make_parser(custom.functions if custom else ())
+    first.add_argument("--target", **fields.of(TrialSettings)["target"].metadata["parsed"])
+    early = first.parse_known_args(argv)[0]
+    parser = make_parser(early.custom.functions if early.custom else (), early.target or "")
     # A blank in front keeps argparse from taking -inf, -1e-3 or -1..1 for an option
     values = [f" {a}" if checks.is_number(a) or a in PIXELS else a for a in argv]
     given = vars(parser.parse_intermixed_args(values))
@@ -80,8 +82,13 @@ def parse(argv):
     return given, Options(**others)
 
 
-def make_parser(functions=()):
-    """The argparse.ArgumentParser of the command line; `functions` are names of `--custom`."""
+def make_parser(functions=(), target=""):
+    """The argparse.ArgumentParser of the command line.
+
+    Args:
+        functions: names of functions of `--custom`.
+        target: value of `--target`.
+    """
     parser = _Parser(
         prog="formal.py",
         allow_abbrev=False,
@@ -102,7 +109,7 @@ def make_parser(functions=()):
         'lines such as lr-schedule = "cosine". A flag given beside it wins, also one that takes a '
         "line back, such as --warmup 0, --augment none or --no-normalize. Example: --recipe fast",
     )
-    _add_settings(parser, groups, functions)
+    _add_settings(parser, groups, functions, target)
     options.add_to_prune(groups[PRUNE].add_argument)
     options.add_custom(groups[PRUNE].add_argument)
     options.add_seeds(groups[TRAIN].add_argument)
@@ -112,7 +119,7 @@ def make_parser(functions=()):
     return parser
 
 
-def _add_settings(parser, groups, functions):
+def _add_settings(parser, groups, functions, target):
     """The fields of the settings: positions first, in their order; `_defaults` comes after."""
     flags = {f.metadata["flag"]: f for f in fields.of(TrialSettings).values() if f.metadata["flag"]}
     for flag in [*POSITIONS, *(flag for flag in flags if flag not in POSITIONS)]:
@@ -120,6 +127,8 @@ def _add_settings(parser, groups, functions):
         parsed = field.metadata["parsed"]
         if field.name in MAY_BE_FUNCTIONS:
             parsed = parsed | {"type": functools.partial(parsed["type"], functions=functions)}
+        if field.name == "pruning_ratio":
+            parsed = parsed | {"type": checks.AMOUNTS[target]}
         if flag in POSITIONS:
             parser.add_argument(field.name, metavar=flag, **parsed)
         else:

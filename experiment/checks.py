@@ -87,6 +87,18 @@ ratio = _checked(
     "a number from 0 to below 1, such as 0.4",
     _as_a_part,
 )
+part = _checked(
+    float,
+    lambda value: 0 < value <= 1,
+    "the part that may remain, a number above 0, at most 1, such as 0.5",
+    _as_a_part,
+)
+AMOUNTS = {  # --target: the type of filterPercentage
+    "": ratio,
+    "macs": part,
+    "parameters": part,
+    "bytes": _checked(int, lambda value: 1 <= value < 2**63, "a whole number, such as 500000"),
+}
 seed = _checked(int, lambda value: 0 <= value < 2**32, "a whole number from 0 to 2^32 - 1")
 dataset = _named(
     [*data.DATASETS],

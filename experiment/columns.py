@@ -12,6 +12,7 @@ from pruning.exports import FORMATS
 
 RENAMED = {"tensorflow": "backend_version"}  # columns of older rows
 COUNT = "Int64"  # pandas' type of whole numbers that may be missing
+KINDS = {int | None: COUNT, float | None: float}  # type of a field: type of its column
 DIGITS = 6  # of columns worked out from others; an accuracy on 10,000 images has 4
 
 
@@ -107,6 +108,7 @@ class Table(NamedTuple):
     Attributes:
         columns: `{name: type}`, in their order.
         settings: names of the settings: no two rows agree in all of these columns.
+        empty: names of the settings whose numbers may be missing.
         added: `{name: value, or function of the row}`: columns that older rows may lack, and their
             value in these rows.
     """
@@ -114,13 +116,15 @@ class Table(NamedTuple):
     columns: dict
     settings: list
     added: dict
+    empty: list = []  # never changed
 
     @property
     def unmeasured(self):
         """Names of the columns whose numbers may be missing."""
         counts = [name for name, kind in self.columns.items() if kind == COUNT]
         removed = [name for name in self.columns if name.removesuffix("_removed") in counts]
-        return removed + [name for name, value in self.added.items() if value != value]
+        removed += [name for name, value in self.added.items() if value != value]
+        return removed + self.empty
 
     @property
     def kinds(self):
@@ -131,9 +135,7 @@ class Table(NamedTuple):
 
 
 def _types(fields):
-    return {
-        name: COUNT if field.type == int | None else field.type for name, field in fields.items()
-    }
+    return {name: KINDS.get(field.type, field.type) for name, field in fields.items()}
 
 
 def _added(fields):
@@ -223,6 +225,7 @@ TRIALS = Table(
         **dict.fromkeys(RECALIBRATED, float),
     },
     settings=list(_TRIAL),
+    empty=[name for name, field in _TRIAL.items() if field.type == float | None],
     added=_added(_TRIAL)
     | {name: function for name, (_, function) in _DERIVED.items()}
     | _added(_MEASURED)

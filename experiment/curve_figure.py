@@ -62,7 +62,9 @@ def curve(rows):
         rows: DataFrame that `record.read_rows` returned.
     """
     means = lines.described(summary.summarised(rows))
+    targets = {text.split(" ")[0] for text in means["target"]}
     sizes = {size: label for size, label in SIZES.items() if means[size].notna().any()}
+    sizes = dict(sorted(sizes.items(), key=lambda each: each[0] not in targets))  # that first
     networks = [network for _, network in means.groupby(lines.NETWORK, sort=False)]
     figure, grid = figures.grid(len(networks), len(sizes), sharey="row")
     styles = lines.styles(means["label"].unique()) | {"baseline": BASELINE}

@@ -36,30 +36,43 @@ def trials(given, *, dataset, content):
         BaselineSettings(seed=seed, recipe=Recipe(**how), **shared)
         for seed in dict.fromkeys(given["seed"])
     ]
-    ratios = dict.fromkeys(given["pruning_ratio"])
+    amounts = dict.fromkeys(given["pruning_ratio"])
     return [
         trial
-        for baseline, ratio in itertools.product(baselines, ratios)
-        for trial in _trials(given, baseline, ratio)
+        for baseline, amount in itertools.product(baselines, amounts)
+        for trial in _trials(given, baseline, amount)
     ]
 
 
-def _trials(given, baseline: BaselineSettings, ratio):
-    """Trials of one baseline and ratio: one for each criterion, and a control for each shape."""
+def _trials(given, baseline: BaselineSettings, amount):
+    """Trials of one baseline and amount: one for each criterion, and a control for each shape."""
+    ratio, target = _size(given["target"], amount)
     shared = ["layer_ratios", "ranking", "keep", "coupled", "combine", "dense", "round_to"]
     shared += ["strategy", "compensate", "schedule", "steps"]
     shared += ["epoch2", "retrain_learning_rate", "retrain_schedule"]
     shared += ["distill", "distill_temperature"]
     trial = TrialSettings(
-        baseline=baseline, pruning_ratio=ratio, **{name: given[name] for name in shared}
+        baseline=baseline,
+        pruning_ratio=ratio,
+        target=target,
+        **{name: given[name] for name in shared},
     )
-    if ratio or any(trial.ratios.values()):
+    if trial.target or trial.pruning_ratio or any(trial.ratios.values()):
         ranked = [dataclasses.replace(trial, criterion=each) for each in given["criterion"]]
     else:  # nothing is removed, whatever the ranking
         ranked = [unpruned(trial)]
     yield from ranked
     if given["control"]:
         yield from dict.fromkeys(_control(each, given["control"]) for each in ranked)
+
+
+def _size(target, amount):
+    """The ratio and the target of a trial. If all may remain, it is the trial of ratio 0."""
+    if not target:
+        return amount, ""
+    if target != "bytes" and amount == 1:
+        return 0.0, ""
+    return None, f"{target} {amount}"
 
 
 def _control(trial: TrialSettings, kind):

@@ -73,9 +73,8 @@ def _start(row):
 def _label(row):
     if row["kind"] == "unpruned":
         return row["label"]
-    removed = row["text"] if row["layer_ratios"] else f"{row['text']} removed"
     others = "" if row["label"].startswith("pruned") else row["label"].removeprefix("same shape, ")
-    return ", ".join(filter(None, [removed, others]))
+    return ", ".join(filter(None, [lines.in_legend(row), others]))
 
 
 def _draw(panels, means, cut):

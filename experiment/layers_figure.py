@@ -42,14 +42,14 @@ def _tables(network):
     tables = {}
     scores = SCORES if (network["ranking"] == "global").any() else ()
     varying = figures.differing(network, [*SHAPES, *scores])
-    for row in network.sort_values("pruning_ratio", kind="stable").to_dict("records"):
+    ordered = lines.from_largest(network, ["pruning_ratio"])
+    for row in ordered.to_dict("records"):
         file = RESULTS / f"{names.files(row)}_layers.csv"
         if not file.exists():
             continue
         table = pd.read_csv(file, usecols=COLUMNS).dropna()
         if (table["filters_after"] < table["filters_before"]).any():
-            removed = lines.removed(row) if row["layer_ratios"] else f"{lines.removed(row)} removed"
-            words = [removed, figures.in_words(row, varying)]
+            words = [lines.in_legend(row), figures.in_words(row, varying)]
             tables.setdefault(", ".join(filter(None, words)), table)
     return tables
 

@@ -8,7 +8,13 @@ from experiment.columns import BASELINE_SETTINGS, TRIALS
 NETWORK = [name for name in BASELINE_SETTINGS if name != "seed"]  # each network has its own panels
 # have no effect if no filter is removed
 UNRANKED = ("ranking", "keep", "coupled", "combine", "dense", "round_to", "criterion", "strategy")
-LABELS = "at a point: filters removed from each layer, or the name of the layer ratios"
+AT_A_POINT = {  # as `log.REMOVED`
+    "ratio": "{:g}%",
+    "macs": "MACs {:g}%",
+    "parameters": "parameters {:g}%",
+    "bytes": "{:,} bytes",
+}
+LABELS = "at a point: filters removed, or the target, or the name of the layer ratios"
 BESIDE = "points with the same x are drawn side by side"
 LEAST_SPAN = 2  # percent on the accuracy axis, so that noise does not look like a trend
 
@@ -27,7 +33,7 @@ def described(means):
     means.loc[unpruned, "kind"] = "unpruned"
     means.loc[control, "kind"] = "scratch"
     pruned = means[means["kind"] == "pruned"].groupby(NETWORK, sort=False)
-    drawn = ("pruning_ratio", "seed", "layer_ratios", "control", *NETWORK)
+    drawn = ("pruning_ratio", "target", "seed", "layer_ratios", "control", *NETWORK)
     settings = [name for name in TRIALS.settings if name not in drawn]
     of_networks = [figures.differing(network, settings) for _, network in pruned]
     varying = [name for name in settings if any(name in each for each in of_networks)]
@@ -103,9 +109,25 @@ def baseline(network):
     return network.loc[[network["n"].idxmax()]]
 
 
+def from_largest(rows, names):
+    """The rows in the order of these columns; if they are equal, the largest network first.
+
+    Trials with a target have no ratio, so their sizes give the order.
+    """
+    ascending = [*(True for _ in names), False]
+    return rows.sort_values([*names, "parameters"], ascending=ascending, kind="stable")
+
+
 def removed(row):
-    """What is written at a point: the part of the filters, or the name of the layer ratios."""
-    return log.removed(row).replace(" %", "%")
+    """What is written at a point: how much is removed, or the name of the layer ratios."""
+    return log.removed(row, AT_A_POINT)
+
+
+def in_legend(row):
+    """The same for the legend of a figure: `40% removed`, `to 50% of the MACs`."""
+    if row["target"]:
+        return log.removed(row).replace(" %", "%")
+    return removed(row) if row["layer_ratios"] else f"{removed(row)} removed"
 
 
 def _title(network, means):

@@ -1,6 +1,6 @@
 """Texts for people: what became of a trial, numbers, times."""
 
-from experiment import fields
+from experiment import fields, settings
 from experiment.layer_ratios import shortened
 from experiment.settings import TrialSettings
 
@@ -19,6 +19,12 @@ SAID_IF_UNUSUAL = (
     ),
     *("retrain_learning_rate", "retrain_schedule", "distill", "distill_temperature"),
 )
+REMOVED = {  # in words, by the argument of `pruning.prune`
+    "ratio": "{:g} %",
+    "macs": "to {:g} % of the MACs",
+    "parameters": "to {:g} % of the parameters",
+    "bytes": "to {:,} bytes",
+}
 UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -103,7 +109,7 @@ def how(row):
     if row.get("control"):
         by = f" by {row['criterion']}" if row.get("ranking") == "global" else ""
         return f"same shape as pruned {removed(row)}{by}, new weights ({seed})"
-    if not row["pruning_ratio"] and not row.get("layer_ratios"):
+    if settings.amount(row) == ("ratio", 0) and not row.get("layer_ratios"):
         return f"not pruned ({seed})"
     return f"pruned {removed(row)} by {row['criterion']} ({seed})"
 
@@ -113,11 +119,18 @@ def said(name, value):
     return name if value == name else f"{name} {value}"
 
 
-def removed(row):
-    """The part of the filters that was removed, or the name of the layer ratios: `40 %`."""
-    ratio, name = f"{100 * row['pruning_ratio']:g} %", shortened(row.get("layer_ratios") or "")
-    rest = f", rest {ratio}" if row["pruning_ratio"] else ""
-    return f"{name}{rest}" if name else ratio
+def removed(row, words=REMOVED):
+    """How much was removed, or the name of the layer ratios: `40 %`, `to 50 % of the MACs`."""
+    text, name = size(*settings.amount(row), words), shortened(row.get("layer_ratios") or "")
+    if name and row.get("target"):
+        return f"{name}, in all {text}"
+    rest = f", rest {text}" if row["pruning_ratio"] else ""
+    return f"{name}{rest}" if name else text
+
+
+def size(what, amount, words=REMOVED):
+    """How much is removed, in words, from an argument of `pruning.prune` and its value."""
+    return words[what].format(amount if what == "bytes" else 100 * amount)
 
 
 def change(before, after):

@@ -46,7 +46,7 @@ def _section(network, varying):
     """The heading and the table of a network."""
     # what was not pruned stands beside the baseline
     network = network.assign(pruned=network["kind"] != "unpruned")
-    network = network.sort_values(["pruned", "kind", "label", "pruning_ratio"], kind="stable")
+    network = lines.from_largest(network, ["pruned", "kind", "label", "pruning_ratio"])
     setting = network.iloc[0]
     others = [name for name in varying if name not in ("dataset", "model", "epoch1")]
     trained = f"{log.epochs(setting['epoch1'])} of training" if setting["epoch1"] else ""

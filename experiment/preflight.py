@@ -4,7 +4,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,11 +37,13 @@ class Sizes:
 
     Attributes:
         full: Size of the unpruned network.
-        after: `{pruning ratio: [pruning.sizes.Cut, one for each cut of the schedule]}`.
+        after: `{TrialSettings.amount: [pruning.sizes.Cut, one for each cut of the schedule]}`.
+        ratios: `{TrialSettings.amount: ratio}` of the targets that all layers reach by one ratio.
     """
 
     full: Size
     after: dict
+    ratios: dict
 
 
 def check_machine(options: Options, given):
@@ -110,16 +112,18 @@ def check_validation(dataset, part):
 
 def _check_ranking(network, dataset, given, name, alone):
     """Rank the filters by a criterion of networks, from a few images; `alone`: each layer."""
-    ratio, only, how = max(given["pruning_ratio"]), None, settings.options(given)
+    most = min if given["target"] else max
+    amount: dict[str, Any] = {given["target"] or "ratio": most(given["pruning_ratio"])}
+    only, how = None, settings.options(given)
     with as_the_users(ValueError):
         structure = groups.find(network, dense=how["dense"])
         if alone:
-            ratio = sensitivity.RATIOS[-1]
+            amount = {"ratio": sensitivity.RATIOS[-1]}
             stages, _ = sensitivity.measurable(network, how["coupled"], dense=how["dense"])
             only = [path for stage in stages for path in stage]
         needed = samples.for_criterion(name, network, dataset, given["seed"][0], SCORED_IMAGES)
         scores = pruning.judge(network, name, **needed)
-        wanted = request.request(ratio, **how)
+        wanted = request.request(**amount, **how)
         selection.kept(structure, wanted, scores, only=only)
 
 
@@ -140,16 +144,32 @@ def sizes(network, study: Study, given, unsupported="keep"):
     except ValueError as error:
         print(f"MACs are not counted: {error}")
         full = Size(cost.parameters(network), None)
+    how, ratios = settings.options(given) | {"unsupported": unsupported}, {}
+    amounts = dict.fromkeys(each.settings.amount for each in study.trials)
     with as_the_users(ValueError):
-        after = pruning.planned_sizes(
-            network,
-            list(dict.fromkeys(each.settings.pruning_ratio for each in study.trials)),
-            schedule=given["schedule"],
-            steps=given["steps"] or 1,
-            unsupported=unsupported,
-            **settings.options(given),
-        )
-    return Sizes(full, after)
+        if given["ranking"] == "uniform":
+            ratios = {
+                (what, amount): pruning.target_ratio(network, **{what: amount}, **how)
+                for what, amount in amounts
+                if what != "ratio"
+            }
+        planned = {each: ("ratio", ratios[each]) if each in ratios else each for each in amounts}
+        after = _planned(network, planned, given, how)
+    return Sizes(full, after, ratios)
+
+
+def _planned(network, amounts, given, how):
+    """`{amount: cuts}` of `{amount: the same, or the ratio that reaches it}`."""
+    cuts = {}
+    for kind in dict.fromkeys(what for what, _ in amounts.values()):
+        numbers = {each: number for each, (what, number) in amounts.items() if what == kind}
+        wanted: dict[str, Any] = {kind: list(dict.fromkeys(numbers.values()))}
+        if kind == "ratio":
+            wanted = {"ratios": wanted["ratio"]}
+        steps = {"schedule": given["schedule"], "steps": given["steps"] or 1}
+        sizes = pruning.planned_sizes(network, **wanted, **steps, **how)
+        cuts |= {each: sizes[number] for each, number in numbers.items()}
+    return cuts
 
 
 def check_recalibration(network, given):
@@ -201,7 +221,7 @@ def check_space(study: Study, sizes: Sizes, formats):
     for subject in in_order(study):
         size = sizes.full
         if not isinstance(subject, Baseline):
-            size = sizes.after[subject.settings.pruning_ratio][-1]
+            size = sizes.after[subject.settings.amount][-1]
         entry = subject.entry
         files = [entry.model_file, *map(entry.export_file, formats)]
         needed += size.parameters * sum(not file.exists() for file in files)

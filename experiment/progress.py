@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiment.log import change, duration, epochs, percent
+from experiment.log import change, duration, epochs, percent, size
 from experiment.store import Entry
 from experiment.study import Baseline, Study, Trial
 from scnnb import backup
@@ -37,7 +37,7 @@ def trainings(subject: Baseline | Trial, sizes):
         return [(subject.settings.recipe.epochs, sizes.full.macs or 0)]
     settings = subject.settings
     # with MACs of 0 for all, every epoch takes the same time
-    macs = [size.macs or 0 for size in sizes.after[settings.pruning_ratio]]
+    macs = [cut.macs or 0 for cut in sizes.after[settings.amount]]
     if settings.control:
         return [(settings.from_scratch.epochs, macs[-1])]
     if settings.distill:
@@ -119,10 +119,15 @@ def show(study: Study, sizes):
         except ValueError as error:
             state = f"{error}, {epochs(total)} left"
         print(f"seed {subject.seed}  {subject.entry.name:40} {state}")
-    for ratio, cuts in sizes.after.items():
+    for amount, cuts in sizes.after.items():
         parameters = change(sizes.full.parameters, cuts[-1].parameters)
         macs = "" if cuts[-1].macs is None else f", MACs {change(sizes.full.macs, cuts[-1].macs)}"
-        print(f"pruned {100 * ratio:g} %: parameters {parameters}{macs}")
+        ratio = sizes.ratios.get(amount)
+        # rounded down, because with a little more, another filter could go
+        found = "" if ratio is None else f" (ratio {math.floor(1e6 * ratio) / 1e6:g})"
+        print(f"pruned {size(*amount)}{found}: parameters {parameters}{macs}")
+    if any(each.settings.ranking == "global" for each in study.trials):
+        print("with global ranking, by the L1 norms of the weights that the network has now")
     print(in_words(study, sizes))
 
 

@@ -1,5 +1,6 @@
 """The pruned network of a trial, stage by stage."""
 
+import dataclasses
 from typing import Any
 
 import pruning
@@ -28,6 +29,7 @@ def cuts(model, trial: TrialSettings, dataset=None):
     if trial.schedule == "one-shot":
         yield "all layers", _prune(model, trial, dataset)
         return
+    trial = _with_ratio(model, trial)
     if trial.schedule == "stepwise":
         full = model
         for step in range(1, trial.steps + 1):
@@ -60,9 +62,19 @@ def macs(model):
         return None
 
 
+def _with_ratio(model, trial: TrialSettings):
+    """The trial with the ratio that reaches its target, in the place of the target."""
+    if not trial.target:
+        return trial
+    with as_the_users(ValueError):
+        ratio = pruning.target_ratio(model, **dict([trial.amount]), **trial.options)
+    return dataclasses.replace(trial, pruning_ratio=ratio, target="")
+
+
 def _prune(model, trial: TrialSettings, dataset=None, part=1.0, **stage):
     """The network pruned by a part of the ratios; `stage`: `only` or `full` of `pruning.prune`."""
     criterion: Any = trial.criterion
+    what, amount = trial.amount
     seed, options = trial.baseline.seed, trial.options
     options["layer_ratios"] = {pattern: part * ratio for pattern, ratio in trial.ratios.items()}
     needed = samples.for_criterion(criterion, model, dataset, seed) if dataset else {}
@@ -72,7 +84,7 @@ def _prune(model, trial: TrialSettings, dataset=None, part=1.0, **stage):
             needed = {"images": samples.training_images(dataset, seed, COMPENSATION_IMAGES)[0]}
         return pruning.prune(
             model,
-            part * trial.pruning_ratio,
+            **{what: part * amount},
             criterion=criterion,
             strategy=trial.strategy,
             compensate=bool(trial.compensate),

@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import data
 import scnnb
@@ -93,17 +94,29 @@ class TrialSettings:
     """Settings of a trial: one baseline, pruned and retrained.
 
     Attributes:
+        pruning_ratio: None if there is a target.
+        target: "", or what `prune` takes as its target and the amount: "macs 0.5".
         control: "", or the kind of network that the pruned one is compared with.
     """
 
     baseline: BaselineSettings
-    pruning_ratio: float = setting(
+    pruning_ratio: float | None = setting(
         "filterPercentage",
-        name="pruned{}",
+        name=lambda ratio: "pruned" if ratio is None or ratio != ratio else f"pruned{ratio}",
         type=checks.ratio,
         nargs="+",
-        help="Fraction of the filters to remove from each convolution, 0 <= fraction < 1. Several "
-        "fractions share one baseline. Example: 0.4 removes 40 %%",
+        help="Fraction of the filters to remove from each convolution, 0 <= fraction < 1, or what "
+        "--target says. Several share one baseline. Example: 0.4 removes 40 %%",
+    )
+    target: str = setting(
+        "--target",
+        default="",
+        name=lambda text: text.replace(" ", ""),
+        choices=list(request.TARGETS),
+        help="The numbers of filterPercentage are sizes that may remain: a part of the MACs or of "
+        "the parameters, above 0, at most 1 (macs, parameters), or the float32 bytes of all "
+        "weights (bytes). The smallest fraction that reaches it is found before any training. "
+        "Example: 0.5 0.3 --target macs",
     )
     layer_ratios: str = setting(
         "--layer-ratios",
@@ -276,6 +289,11 @@ class TrialSettings:
         return layer_ratios.parsed(self.layer_ratios)
 
     @property
+    def amount(self):
+        """What `pruning.prune` takes as size: `("ratio", 0.4)`, or a target `("macs", 0.5)`."""
+        return amount(vars(self))
+
+    @property
     def options(self) -> request.Options:
         """What `pruning.prune` and others of the library take to say how many filters go."""
         return options(vars(self))
@@ -298,6 +316,14 @@ class TrialSettings:
         """The Recipe of a control that is trained from new weights."""
         epochs = self.baseline.recipe.epochs + self.epoch2
         return dataclasses.replace(self.baseline.recipe, epochs=epochs)
+
+
+def amount(row) -> tuple[str, Any]:
+    """The same of `{column: value}`, such as a row of the CSV."""
+    if not row.get("target"):
+        return "ratio", row["pruning_ratio"]
+    what, number = row["target"].split()
+    return what, int(number) if what == "bytes" else float(number)
 
 
 def options(given) -> request.Options:

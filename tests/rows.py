@@ -13,6 +13,7 @@ def row(**changes):
         "dataset": "fashion",
         "model": "scnnb",
         "pruning_ratio": 0.4,
+        "target": "",
         "seed": 0,
         "parameters": 2404404,
         "accuracy": 0.1 + 0.2,

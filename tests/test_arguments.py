@@ -137,6 +137,19 @@ def test_a_wrong_argument_is_named_with_what_came_and_what_is_accepted(position,
             ["--dense", "--criterion", "l1", "mean-std"],
             "--dense does not fit --criterion mean-std, which is 0 .*; give var-l2 or mean-l1;",
         ),
+        (["--target", "flops"], "argument --target: expected macs, parameters, bytes, got 'flops'"),
+        (["--target"], "argument --target: expected one argument"),
+        (
+            ["0", "--target", "macs"],
+            "argument filterPercentage: expected .* above 0, at .* got '0'",
+        ),
+        (
+            ["--target", "macs", "0.5", "1.5"],
+            "argument filterPercentage: expected the part that may remain, .* at most 1, .* '1.5'",
+        ),
+        (["--target", "parameters", "50"], r"argument filterPerc.*, got '50' \(did you mean 0.5\?"),
+        (["--target", "bytes"], "argument filterPercentage: expected a whole number, .* got '0.4'"),
+        (["--target=macs", "--sensitivity"], "--target does not fit --sensitivity, which"),
         (["--keep", "0.3"], "--keep requires --ranking global, got uniform;"),
         (["--ranking", "global", "--keep", "1"], "argument --keep: expected .* below 1, .* '1'"),
         (["--ranking", "all"], "argument --ranking: expected uniform, global, got 'all'"),
@@ -266,6 +279,23 @@ def test_right_arguments_are_taken_in_any_order_with_options():
     sgd = {"optimizer": "sgd", "weight_decay": 5e-6, "momentum": 0.9}
     assert given == GIVEN | {"seed": [7], "pruning_ratio": [0.4, 0.5]} | sgd
     assert (options.csv, options.fresh, options.export, options.int8_io) == (None, False, [], False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "amounts"),
+    [
+        (["0.5", "0.3", "--target", "macs"], [0.5, 0.3]),
+        (["--target", "macs", "0.5", "0.3"], [0.5, 0.3]),
+        (["0.5", "--target=macs", "0.3"], [0.5, 0.3]),
+        (["1", "--target", "parameters", "0.3"], [1.0, 0.3]),
+        (["--target", "bytes", "500000"], [500_000]),
+    ],
+)
+def test_the_amounts_of_a_target_stand_before_or_after_it(arguments, amounts):
+    given, _ = parse([*RIGHT[:5], *arguments])
+    assert given["pruning_ratio"] == amounts
+    assert f"--target {given['target']}" in " ".join(arguments).replace("=", " ")
+    assert [type(each) for each in given["pruning_ratio"]] == [type(each) for each in amounts]
 
 
 def test_a_percentage_of_minus_zero_is_zero():

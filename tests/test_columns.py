@@ -13,7 +13,7 @@ def test_the_columns_are_these_in_this_order(tmp_path):
     assert header == (
         "dataset,model,optimizer,learning_rate,lr_schedule,warmup,weight_decay,momentum,nesterov,"
         "batch_size,augment,label_smoothing,class_weights,precision,epoch_taken,epoch1,pixels,normalize,validation,backend,"
-        "seed,content,pruning_ratio,layer_ratios,ranking,keep,coupled,combine,dense,round_to,criterion,strategy,compensate,schedule,steps,control,epoch2,"
+        "seed,content,pruning_ratio,target,layer_ratios,ranking,keep,coupled,combine,dense,round_to,criterion,strategy,compensate,schedule,steps,control,epoch2,"
         "retrain_learning_rate,retrain_schedule,distill,distill_temperature,parameters_removed,macs_removed,accuracy_drop,parameters,accuracy,"
         "pruned_accuracy,baseline_parameters,baseline_accuracy,macs,baseline_macs,baseline_seconds,retrain_seconds,finished_at,keras,"
         "backend_version,model_bytes,latency_ms,baseline_latency_ms,throughput,baseline_throughput,"

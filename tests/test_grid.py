@@ -29,6 +29,7 @@ GIVEN = {
     "validation": 0.0,
     "backend": "tensorflow",
     "pruning_ratio": [0.4],
+    "target": "",
     "layer_ratios": "",
     "ranking": "uniform",
     "keep": 0.0,
@@ -121,6 +122,16 @@ def test_each_ratio_has_one_control_that_is_not_ranked_and_trained_at_the_first_
     assert made[-1] == CONTROL
     assert [each.retrain_learning_rate for each in made[:1] + made[2:4]] == [0.0001] * 3
     assert [each.distill for each in made] == [0.9, 0.0, 0.9, 0.9, 0.0]
+
+
+def test_an_amount_of_a_target_stands_in_its_column_and_all_that_may_remain_is_ratio_0():
+    made = trials(pruning_ratio=[1, 1.0, 0.5, 0.5], target="macs", criterion=["l2"])
+    assert made == [
+        dataclasses.replace(TRIAL, pruning_ratio=0.0),
+        dataclasses.replace(TRIAL, pruning_ratio=None, target="macs 0.5", criterion="l2"),
+    ]
+    (made,) = trials(pruning_ratio=[1], target="bytes")
+    assert (made.pruning_ratio, made.target) == (None, "bytes 1")
 
 
 def test_with_global_ranking_each_criterion_has_a_control_of_its_own_shape():

@@ -26,6 +26,35 @@ def test_the_text_of_a_point_is_the_removed_part_or_the_layer_ratios(ratio, laye
     assert lines.removed(row(pruning_ratio=ratio, layer_ratios=layer_ratios)) == text
 
 
+@pytest.mark.parametrize(
+    ("changes", "point", "legend"),
+    [
+        ({}, "40%", "40% removed"),
+        ({"layer_ratios": "vgg16-A"}, "vgg16-A, rest 40%", "vgg16-A, rest 40%"),
+        ({"target": "macs 0.3"}, "MACs 30%", "to 30% of the MACs"),
+        ({"target": "parameters 0.075"}, "parameters 7.5%", "to 7.5% of the parameters"),
+        ({"target": "bytes 500000"}, "500,000 bytes", "to 500,000 bytes"),
+        (
+            {"target": "macs 0.5", "layer_ratios": "vgg16-A"},
+            "vgg16-A, in all MACs 50%",
+            "vgg16-A, in all to 50% of the MACs",
+        ),
+    ],
+)
+def test_points_and_legends_say_how_much_was_removed(changes, point, legend):
+    ratio = {"pruning_ratio": float("nan")} if "target" in changes else {}
+    assert lines.removed(row(**changes | ratio)) == point
+    assert lines.in_legend(row(**changes | ratio)) == legend
+
+
+def test_targets_share_a_line_with_ratios_and_are_pruned(tmp_path):
+    rows = [row(), row(pruning_ratio=None, target="macs 0.5"), row(pruning_ratio=0.0)]
+    drawn = described(tmp_path / "a.csv", *rows)
+    assert drawn["kind"].tolist() == ["pruned", "pruned", "unpruned"]
+    assert drawn["label"].tolist()[:2] == ["pruned, retrained"] * 2
+    assert drawn["text"].tolist() == ["40%", "MACs 50%", "0%"]
+
+
 def test_labels_name_the_settings_that_differ_and_pruned_networks_come_first(tmp_path):
     scratch = {"control": "scratch", "criterion": "", "strategy": "", "schedule": ""}
     rows = described(

@@ -66,6 +66,14 @@ def test_a_trial_is_two_lines_with_percent_removed_and_points_lost():
         ),
         ({"compensate": "compensate"}, "pruned 40 % by l1 (compensate, seed 0)"),
         (
+            {"pruning_ratio": None, "target": "macs 0.5"},
+            "pruned to 50 % of the MACs by l1 (seed 0)",
+        ),
+        (
+            {"pruning_ratio": None, "target": "bytes 500000", "layer_ratios": "vgg16-A"},
+            "pruned vgg16-A, in all to 500,000 bytes by l1 (seed 0)",
+        ),
+        (
             {"ranking": "global", "keep": 0.1},
             "pruned 40 % by l1 (ranking global, seed 0)",
         ),

@@ -7,7 +7,7 @@ import keras
 import pytest
 from keras import layers
 
-from experiment import preflight
+from experiment import arguments, grid, preflight, study
 from experiment.columns import TRIALS
 from scnnb import precision
 
@@ -115,6 +115,44 @@ def test_layers_that_are_not_pruned_need_no_score(few, tmp_path, call):
     options = ("--criterion", "bn-scale", "--layer-ratios", "ratios.json", "--dry-run")
     status, _, err = call(tmp_path, few, *SHORT, 0.5, "--model", "half.keras", *options)
     assert (status, err) == (0, "")
+
+
+@pytest.mark.parametrize("options", [[], ["--ranking", "global", "--criterion", "taylor"]])
+@pytest.mark.parametrize(
+    ("amount", "target", "least"),
+    [
+        (0.01, "macs", "macs: expected an amount that can be reached, got 0.01: the least that is"),
+        (4, "bytes", "bytes: expected an amount that can be reached, got 4: the least that is"),
+    ],
+)
+def test_a_target_that_cannot_be_reached_is_an_error_before_training(
+    few, small, call, amount, target, least, options
+):
+    arguments = (few, *SHORT, amount, "--target", target, "--model", small, *options)
+    status, out, err = call(small.parent, *arguments)
+    assert status == 1
+    assert err.startswith(f"formal.py: {least}") and err.count("\n") == 1
+    assert "epoch" not in out
+
+
+def test_the_sizes_of_a_study_are_those_of_its_targets(small):
+    given, _ = arguments.parse(
+        ["fashion", *SHORT, "1", "0.5", "--target", "macs", "--control", "scratch"]
+    )
+    trials = study.study(grid.trials(given, dataset="few", content=""))
+    model = keras.models.load_model(small)
+    sizes = preflight.sizes(model, trials, given)
+    # conv1 keeps 2 of 4 filters and conv2 4 of 6: a third of 6 is the smallest ratio for 2 less
+    assert sizes.ratios == {("macs", 0.5): 2 / 6}
+    full, half = (13**2 * 9 * a + 6**2 * 9 * a * b + b * 10 for a, b in ((4, 6), (2, 4)))
+    assert {each: cuts[-1].macs for each, cuts in sizes.after.items()} == {
+        ("ratio", 0.0): full,
+        ("macs", 0.5): half,
+    }
+    given |= {"ranking": "global", "keep": 0.1}
+    sizes = preflight.sizes(model, trials, given)
+    assert sizes.ratios == {}
+    assert sizes.after["macs", 0.5][-1].macs <= full / 2
 
 
 @pytest.mark.usefixtures("untrained")

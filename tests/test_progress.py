@@ -10,7 +10,7 @@ from experiment import progress, study
 from experiment.preflight import Size, Sizes
 from tests import studies
 
-SIZES = Sizes(Size(9, 300), {0.0: [Size(9, 300)], 0.5: [Size(5, 100)]})
+SIZES = Sizes(Size(9, 300), {("ratio", 0.0): [Size(9, 300)], ("ratio", 0.5): [Size(5, 100)]}, {})
 
 
 @pytest.fixture
@@ -74,12 +74,35 @@ def test_trials_that_are_not_retrained_take_no_epochs(tmp_path, monkeypatch):
 def test_each_step_of_a_stepwise_schedule_takes_its_own_epochs_at_its_own_size(grid):
     half, *_ = grid.trials
     settings = dataclasses.replace(half.settings, schedule="stepwise", steps=4, epoch2=6)
-    sizes = Sizes(Size(9, 300), {0.5: [Size(9, macs) for macs in (250, 200, 150, 100)]})
+    cuts = [Size(9, macs) for macs in (250, 200, 150, 100)]
+    sizes = Sizes(Size(9, 300), {("ratio", 0.5): cuts}, {})
     trial = dataclasses.replace(half, settings=settings)
     assert progress.trainings(trial, sizes) == [(1, 250), (1, 200), (2, 150), (2, 100)]
     trial = dataclasses.replace(half, settings=dataclasses.replace(settings, distill=0.9))
     # the full network computes forwards, too: a third of the time of its own step
     assert progress.trainings(trial, sizes) == [(1, 350), (1, 300), (2, 250), (2, 200)]
+
+
+def test_a_dry_run_says_which_ratio_reaches_a_target(grid, capsys):
+    target = {"pruning_ratio": None, "target": "macs 0.5", "ranking": "uniform"}
+    settings = [dataclasses.replace(each.settings, **target) for each in grid.trials]
+    amount = ("macs", 0.5)
+    # of 2 / 3, another filter would go with 0.666667
+    progress.show(
+        study.study(settings), Sizes(Size(90, 300), {amount: [Size(30, 150)]}, {amount: 2 / 3})
+    )
+    line = (
+        "pruned to 50 % of the MACs (ratio 0.666666): parameters 90 -> 30 (-66.7 %), "
+        "MACs 300 -> 150 (-50.0 %)\n"
+    )
+    assert line in capsys.readouterr().out
+    settings = [dataclasses.replace(each, ranking="global", keep=0.1) for each in settings]
+    progress.show(study.study(settings), Sizes(Size(90, 300), {amount: [Size(30, 150)]}, {}))
+    assert (
+        line.replace(" (ratio 0.666666)", "")
+        + "with global ranking, by the L1 norms of the weights"
+        in capsys.readouterr().out
+    )
 
 
 def test_parallel_trials_take_at_least_the_time_of_a_baseline_and_its_longest_trial(grid):

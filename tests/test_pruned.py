@@ -120,6 +120,37 @@ def test_the_control_has_the_pruned_shape_and_new_weights(small):
     assert set(new.get_layer("conv1").kernel.numpy().ravel()).isdisjoint(old.ravel())
 
 
+@pytest.mark.parametrize(
+    ("schedule", "shapes"),
+    [
+        ("one-shot", [[2, 4]]),
+        ("stepwise", [[3, 5], [2, 4]]),
+        ("iterative", [[2, 6], [2, 4]]),
+    ],
+)
+def test_a_target_is_reached_by_every_schedule_and_by_the_control(small, schedule, shapes):
+    """With a third of the filters 2 and 4 stay: 36 * 4 * 2 * 9 + ... are half of the MACs."""
+    model = keras.models.load_model(small)
+    steps = ["--steps", "2"] if schedule == "stepwise" else []
+    options = ("--target", "macs", "--schedule", schedule, "--control", "scratch", *steps)
+    how, control = trials(*options)
+    found = [each for _, each in pruned.cuts(model, how)]
+    found.append(pruned.renewed(model, control))
+    filters = [[each.get_layer(name).filters for name in ("conv1", "conv2")] for each in found]
+    assert filters == [*shapes, shapes[-1]]
+    full, half = pruned.macs(model), pruned.macs(found[-1])
+    assert half <= full / 2 < 13**2 * 9 * 3 + 6**2 * 9 * 3 * 4 + 4 * 10
+
+
+def test_layer_ratios_stay_as_they_are_beside_a_target(small, tmp_path):
+    (tmp_path / "ratios.json").write_text('{"conv2": 0}')
+    options = ("--target", "macs", "--layer-ratios", str(tmp_path / "ratios.json"))
+    model = keras.models.load_model(small)
+    ((_, smaller),) = pruned.cuts(model, trial(*options))
+    # with two filters in conv1: 6,990 MACs of 13,920
+    assert [smaller.get_layer(name).filters for name in ("conv1", "conv2")] == [1, 6]
+
+
 @pytest.mark.parametrize("criterion", ["largest", "taylor"])
 def test_with_global_ranking_the_control_has_the_shape_that_the_criterion_gave(
     small, few, criterion

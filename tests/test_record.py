@@ -73,6 +73,19 @@ def test_a_row_is_read_as_it_was_written(tmp_path, dataset):
     assert found == written | COMPARED
 
 
+def test_a_row_with_a_target_has_no_ratio_and_is_replaced_by_its_own(tmp_path):
+    csv = tmp_path / "a.csv"
+    rows = [row(), *(row(pruning_ratio=None, target=f"macs {part}") for part in (0.5, 0.3))]
+    record.append_rows(csv, rows)
+    for accuracy in (0.5, 0.6):
+        record.append_rows(csv, [rows[1] | {"accuracy": accuracy}])
+        found = record.read_rows(csv)
+        assert found["target"].tolist() == ["", "macs 0.3", "macs 0.5"]
+        assert found["accuracy"].tolist()[2] == accuracy
+    written = pd.read_csv(csv, dtype=str, keep_default_na=False)
+    assert written["pruning_ratio"].tolist() == ["0.4", "", ""]
+
+
 PRINTABLE = st.characters(codec="utf-8", exclude_categories=["C", "Z"], include_characters=" ")
 VALUES = {
     str: st.text(PRINTABLE),

@@ -47,6 +47,7 @@ VALUES = {
     "seed": st.integers(0, 11),
     "content": st.sampled_from("ab"),
     "pruning_ratio": st.sampled_from([0.0, 0.05, 0.5, 0.55]),
+    "target": st.sampled_from(["", "macs 0.5", "macs 0.55", "parameters 0.5", "bytes 5"]),
     "layer_ratios": st.sampled_from(["", "vgg16-A", "resnet56-A", '{"a": 0.5}', '{"a": 0.4}']),
     "ranking": st.sampled_from(["uniform", "global"]),
     "keep": st.sampled_from([0.0, 0.1, 0.3]),
@@ -72,6 +73,8 @@ def trial(values):
     """TrialSettings of `{column: value}`, such as a call can have."""
     named = repr([values["dataset"], values["model"], values["content"]])
     values = values | {"content": hashlib.sha256(named.encode()).hexdigest()[:12]}
+    if values["target"]:
+        values["pruning_ratio"] = None
     if values["control"]:  # the filters of a layer are not ranked
         values |= dict.fromkeys(["strategy", "compensate", "schedule"], "") | {"steps": 0}
         if values["ranking"] == "uniform":
@@ -232,6 +235,14 @@ def test_a_folder_is_named_after_what_shapes_the_baseline_but_defaults(recipe, p
             "pruned0.4_combine-mean_dense-layers_round8_retrained30",
         ),
         (
+            dataclasses.replace(TRIAL, pruning_ratio=None, target="macs 0.5"),
+            "pruned_macs0.5_retrained30",
+        ),
+        (
+            dataclasses.replace(CONTROL, pruning_ratio=None, target="bytes 500000"),
+            "pruned_bytes500000_scratch_retrained30",
+        ),
+        (
             dataclasses.replace(TRIAL, ranking="global", keep=0.1),
             "pruned0.4_global_retrained30",
         ),
@@ -277,6 +288,7 @@ def test_a_row_holds_every_setting_by_its_column():
         "seed": 3,
         "content": "0123456789ab",
         "pruning_ratio": 0.4,
+        "target": "",
         "layer_ratios": "",
         "ranking": "uniform",
         "keep": 0.0,
@@ -350,6 +362,18 @@ def test_without_a_ranking_a_trial_has_the_usual_one():
     assert settings.unranked(
         dataclasses.replace(together, compensate="compensate")
     ) == dataclasses.replace(together, strategy="independent")
+
+
+def test_the_amount_is_an_argument_of_prune_and_its_value():
+    assert TRIAL.amount == ("ratio", 0.4)
+    for text, amount in (
+        ("macs 0.5", ("macs", 0.5)),
+        ("parameters 1e-05", ("parameters", 1e-5)),
+        ("bytes 500000", ("bytes", 500_000)),
+    ):
+        how = dataclasses.replace(TRIAL, pruning_ratio=None, target=text)
+        assert how.amount == amount
+        assert request.request(**dict([amount])).target == amount
 
 
 def test_the_options_of_prune_are_those_of_the_flags():
