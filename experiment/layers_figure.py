@@ -40,6 +40,7 @@ def layers(rows):
 def _tables(network):
     """`{text about the removed part: table}` of the pruned networks that differ in shape."""
     tables = {}
+    network = network[(network["pruning_ratio"] != 0) | (network["layer_ratios"] != "")]
     scores = SCORES if (network["ranking"] == "global").any() else ()
     varying = figures.differing(network, [*SHAPES, *scores])
     ordered = lines.from_largest(network, ["pruning_ratio"])

@@ -61,6 +61,16 @@ def test_points_are_in_millions_and_percent_and_a_star_is_the_baseline(tmp_path)
         assert axes.get_xlim()[0] == 0 and axes.get_xscale() == "linear"
 
 
+def test_the_panel_of_the_target_is_the_first_and_its_points_name_it(tmp_path):
+    rows = [row(pruning_ratio=0.0), row(pruning_ratio=None, target="macs 0.5")]
+    axes, other = figure_of(tmp_path / "a.csv", rows).axes
+    assert [axes.get_xlabel(), other.get_xlabel()] == ["MACs per image (M)", "parameters (M)"]
+    assert texts(axes) == ["0%", "MACs 50%"]
+    np.testing.assert_allclose(points(axes)["pruned, retrained"], [(3.803832, 30)])
+    first, _ = figure_of(tmp_path / "b.csv", [row(target="bytes 500000", pruning_ratio=None)]).axes
+    assert (first.get_xlabel(), texts(first)) == ("parameters (M)", ["500,000 bytes"])
+
+
 def test_a_line_at_the_accuracy_of_the_baseline_goes_from_edge_to_edge(tmp_path):
     rows = [row(seed=seed, baseline_accuracy=0.6 + 0.1 * seed) for seed in (0, 1)]
     rows += [row(pruning_ratio=0.2, baseline_accuracy=0.6)]  # has one seed only
@@ -156,7 +166,7 @@ def test_the_legend_names_only_the_settings_that_differ(criteria, tmp_path):
     labels = ["criterion l1", "criterion random", "criterion largest", "baseline"]
     (legend,) = criteria.legends
     assert [text.get_text() for text in legend.get_texts()] == labels
-    assert "filters removed from each layer" in legend.get_title().get_text()
+    assert "at a point: filters removed, or the target" in legend.get_title().get_text()
     rows = [row(), row(model="resnet20", coupled="skip", criterion="l2", epoch2=5)]
     (legend,) = figure_of(tmp_path / "b.csv", rows).legends  # one setting for each network
     assert {text.get_text() for text in legend.get_texts()} == {"pruned, retrained", "baseline"}

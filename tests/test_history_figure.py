@@ -101,5 +101,13 @@ def test_of_many_lines_each_has_a_color_of_its_own(drawn):
     assert len(colors) == 12
 
 
+def test_a_target_is_named(drawn):
+    folder = FOLDER.format(1, 0)
+    tables = {f"{folder}/pruned_bytes5000_retrained2": [2, 1]}
+    row_of_target = row(epoch1=1, epoch2=2, pruning_ratio=None, target="bytes 5000")
+    loss, _ = drawn([row_of_target], tables).axes
+    assert loss.lines[0].get_label() == "to 5,000 bytes"
+
+
 def test_rows_without_histories_are_not_drawn(drawn):
     assert drawn([row()], {}) is None

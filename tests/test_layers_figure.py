@@ -88,7 +88,7 @@ def test_labels_name_layer_ratios_and_the_treatment_of_coupled_layers(drawn):
 
 
 def test_labels_name_what_is_pruned_and_rounded_if_it_differs(drawn):
-    rows = [row(round_to=8), row(round_to=8, dense="dense")]
+    rows = [row(pruning_ratio=0.0), row(round_to=8), row(round_to=8, dense="dense")]
     tables = {
         f"{FOLDER.format(0)}/{name}_retrained30_layers.csv": [16, after]
         for name, after in (("pruned0.4_round8", 64), ("pruned0.4_dense-layers_round8", 32))

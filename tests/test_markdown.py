@@ -45,6 +45,15 @@ def test_a_study_is_a_row_per_setting_with_mean_deviation_and_change(page):
     ]
 
 
+def test_targets_stand_from_the_largest_network_to_the_smallest(page):
+    sizes = {"macs 0.3": 1_000_000, "macs 0.5": 2_000_000}
+    rows = [row(pruning_ratio=None, target=each, parameters=n) for each, n in sizes.items()]
+    removed = [
+        line.split("|")[2].strip() for line in page(*rows).splitlines() if "| pruned" in line
+    ]
+    assert removed == ["to 50 % of the MACs", "to 30 % of the MACs"]
+
+
 def test_every_network_has_a_table_and_a_best_accuracy(page):
     better = {"baseline_accuracy": 0.5, "accuracy": 0.75}
     text = page(row(**better), row(model="a|b.keras", epoch1=0, accuracy=0.25))
