@@ -4,6 +4,7 @@ import itertools
 
 from experiment import figures, log
 from experiment.columns import BASELINE_SETTINGS, TRIALS
+from experiment.settings import SCORES
 
 NETWORK = [name for name in BASELINE_SETTINGS if name != "seed"]  # each network has its own panels
 # have no effect if no filter is removed
@@ -153,7 +154,9 @@ def _label(row, varying):
     if row["kind"] == "unpruned":
         return _joined(f"not pruned{retrained}", unranked)
     if row["kind"] == "scratch":
-        return _joined("same shape, new weights", figures.in_words(row, varying))
+        scored = row["ranking"] == "global"
+        own = [name for name in varying if scored or name not in SCORES]
+        return _joined("same shape, new weights", figures.in_words(row, own))
     return figures.in_words(row, varying) or f"pruned{retrained}"
 
 

@@ -5,18 +5,8 @@ from experiment.layer_ratios import shortened
 from experiment.settings import TrialSettings
 
 SAID_IF_UNUSUAL = (
-    *(
-        "ranking",
-        "keep",
-        "coupled",
-        "combine",
-        "dense",
-        "round_to",
-        "strategy",
-        "compensate",
-        "schedule",
-        "steps",
-    ),
+    *("ranking", "keep", "coupled", "combine", "dense", "round_to"),
+    *("strategy", "compensate", "schedule", "steps"),
     *("retrain_learning_rate", "retrain_schedule", "distill", "distill_temperature"),
 )
 REMOVED = {  # in words, by the argument of `pruning.prune`

@@ -163,11 +163,13 @@ def _planned(network, amounts, given, how):
     cuts = {}
     for kind in dict.fromkeys(what for what, _ in amounts.values()):
         numbers = {each: number for each, (what, number) in amounts.items() if what == kind}
-        wanted: dict[str, Any] = {kind: list(dict.fromkeys(numbers.values()))}
-        if kind == "ratio":
-            wanted = {"ratios": wanted["ratio"]}
-        steps = {"schedule": given["schedule"], "steps": given["steps"] or 1}
-        sizes = pruning.planned_sizes(network, **wanted, **steps, **how)
+        sizes = pruning.planned_sizes(
+            network,
+            **{"ratios" if kind == "ratio" else kind: list(dict.fromkeys(numbers.values()))},
+            schedule=given["schedule"],
+            steps=given["steps"] or 1,
+            **how,
+        )
         cuts |= {each: sizes[number] for each, number in numbers.items()}
     return cuts
 

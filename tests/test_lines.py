@@ -85,6 +85,9 @@ def test_labels_leave_out_what_follows_from_another_setting(tmp_path):
         "ranking global, schedule one-shot",
         "ranking uniform, schedule stepwise",
     ]
+    scratch = {"control": "scratch", "criterion": "", "strategy": "", "schedule": ""}
+    rows = described(tmp_path / "c.csv", row(), row(combine="max"), row(**scratch))
+    assert rows["label"].tolist() == ["combine sum", "combine max", "same shape, new weights"]
     rows = described(tmp_path / "b.csv", row(**together), row(**together | {"keep": 0.3}))
     assert rows["label"].tolist() == ["keep 0.1", "keep 0.3"]
 

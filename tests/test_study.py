@@ -61,6 +61,22 @@ def test_every_seed_has_its_rows_and_the_summary_has_their_means(few, small, cal
 
 
 @pytest.mark.usefixtures("untrained")
+def test_a_target_has_a_row_without_a_ratio_and_is_found_again(few, small, call):
+    arguments = (few, *SHORT, "--model", small, "--target", "macs", 1, 0.5)
+    for _ in range(2):
+        status, out, err = call(small.parent, *arguments)
+        assert (status, err) == (0, "")
+    for name in ("pruned0.0_retrained1", "pruned_macs0.5_retrained1"):
+        assert f"seed 0 {name} was finished at " in out
+    assert "\npruned to 50 % of the MACs by l1 (seed 0): filters 10 -> 6 (-40.0 %), " in out
+    written = pd.read_csv(small.parent / "results" / "few.csv", dtype=str, keep_default_na=False)
+    assert written["pruning_ratio"].tolist() == ["0.0", ""]
+    assert written["target"].tolist() == ["", "macs 0.5"]
+    _, out, _ = call(small.parent, *arguments, "--dry-run")
+    assert "\npruned to 50 % of the MACs (ratio 0.333333): parameters 332 -> " in out
+
+
+@pytest.mark.usefixtures("untrained")
 def test_a_row_has_the_size_of_its_model_file(few, small, call):
     call(small.parent, few, *SHORT, 0.5, "--model", small)
     (row,) = record.read_rows(small.parent / "results" / "few.csv").to_dict("records")
