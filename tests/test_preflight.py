@@ -107,6 +107,22 @@ def test_a_criterion_that_cannot_score_a_layer_is_an_error_before_training(
     assert err.count("\n") == 1 and "epoch" not in out
 
 
+@pytest.mark.parametrize("criterion", ["bn-scale", "of_maps"])
+@pytest.mark.parametrize("sensitivity", [[], ["--sensitivity"]])
+def test_dense_layers_need_a_score_if_they_are_pruned(few, tmp_path, call, criterion, sensitivity):
+    stack = [layers.Conv2D(4, 9, 9, name="conv1"), layers.BatchNormalization(), layers.Flatten()]
+    save_network(tmp_path / "own.keras", [*stack, layers.Dense(8, name="hidden")])
+    (tmp_path / "own.py").write_text("def of_maps(kernel): return kernel.sum(axis=(0, 1, 2))\n")
+    arguments = (few, *SHORT, 0.5, "--model", "own.keras", "--criterion", criterion, *sensitivity)
+    status, out, err = call(tmp_path, *arguments, "--dense", "--custom", "own.py")
+    assert (status, "epoch" in out) == (1, False)
+    expected = {
+        "bn-scale": "formal.py: criterion: expected scores for hidden (Dense), got none: ",
+        "of_maps": "formal.py: own.py:1: AxisError: ",
+    }
+    assert err.startswith(expected[criterion]) and err.count("\n") == 1
+
+
 @pytest.mark.usefixtures("untrained")
 def test_layers_that_are_not_pruned_need_no_score(few, tmp_path, call):
     stack = [layers.Conv2D(4, 9, 9, name="conv1"), layers.BatchNormalization()]
