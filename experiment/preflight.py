@@ -163,9 +163,11 @@ def _planned(network, amounts, given, how):
     cuts = {}
     for kind in dict.fromkeys(what for what, _ in amounts.values()):
         numbers = {each: number for each, (what, number) in amounts.items() if what == kind}
+        name = "ratios" if kind == "ratio" else kind
+        wanted: dict[str, Any] = {name: list(dict.fromkeys(numbers.values()))}
         sizes = pruning.planned_sizes(
             network,
-            **{"ratios" if kind == "ratio" else kind: list(dict.fromkeys(numbers.values()))},
+            **wanted,
             schedule=given["schedule"],
             steps=given["steps"] or 1,
             **how,
