@@ -135,7 +135,8 @@ NETWORKS = {
     "unstack": of_maps(lambda x: ops.unstack(x, axis=1)[2]),
     "take": of_maps(lambda x: ops.take(x, np.array([7, 0, -2, 3, 3]), axis=-1)),
     "take positions": of_maps(lambda x: ops.take(x, np.array([5, 0]), axis=2)),
-    "pools": of_maps(lambda x: ops.average_pool(ops.max_pool(x, 2), (2, 1), padding="same")),
+    # with strides, because Keras on JAX does not pool without
+    "pools": of_maps(lambda x: ops.average_pool(ops.max_pool(x, 2, 2), (2, 1), 2, padding="same")),
     "expand": of_maps(lambda x: ops.expand_dims(x, (1, -2))),
     "gate by new axes": gated,
     "squeeze": of_maps(lambda x: ops.squeeze(layers.Conv2D(8, (8, 1))(x), axis=1)),
