@@ -297,6 +297,12 @@ UNSUPPORTED = {
     ),
     r"dot.* \(Dot\): one of its inputs is a number; multiply by": lambda x: ops.dot(x, 2.0),
     r"einsum.* \(Einsum\): it leaves no axis of a fixed size": lambda x: ops.einsum("bhwc->b", x),
+    r"dot.* \(Dot\): its output has channels on two axes": lambda x: layers.Dot(1)(
+        [x[:, 0], x[:, 1]]
+    ),
+    r"matmul.* \(Matmul\): it multiplies them by positions .*, or by an array": lambda x: (
+        x @ np.ones((8, 8))
+    ),
     r"concatenate.* \(Concatenate\): one of its inputs is a constant": lambda x: ops.concatenate(
         [x, np.ones((1, 8, 8, 8), "float32")], axis=-1
     ),

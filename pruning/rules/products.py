@@ -6,7 +6,8 @@ from keras import layers
 from pruning.rules.flow import Flow, NotPrunable
 
 MIXED = "it computes each value from all channels, so the others would change"
-BESIDE = "its other inputs or its output have them beside positions or other channels"
+CROSSED = "it multiplies them by positions of another input, or by an array"
+BESIDE = "its output has channels on two axes, and those of one of them stay"
 A_NUMBER = "one of its inputs is a number; multiply by it"
 
 
@@ -21,7 +22,7 @@ def product(call, incoming, new):
     free, coupled, stay = _met(call, incoming, sources, result)
     # a single channel cannot leave, so another axis is followed if there is one
     *beside, label = sorted(free, key=lambda each: (len(free[each]) > 1, result.index(each))) or [0]
-    stay += [NotPrunable(free[each], BESIDE) for each in beside]
+    stay += [NotPrunable(free[each], BESIDE, unsupported=True) for each in beside]
     if label in free:
         axis, channels = result.index(label) - len(result), free[label]
         alone = ((channels, 1),) if beside else ()
@@ -31,7 +32,7 @@ def product(call, incoming, new):
     if axis is None:
         raise ValueError("it leaves no axis of a fixed size that could hold channels")
     made = new(shape[axis])
-    stay.append(NotPrunable(made, "they are positions of its inputs"))
+    stay.append(NotPrunable(made, "they are positions of its inputs", unsupported=True))
     return Flow(made, axis, coupled=(*coupled,), not_prunable=(*stay,))
 
 
@@ -66,7 +67,8 @@ def _met(call, incoming, sources, result):
         first, *others = channels
         fits = everywhere and all(len(each) == len(first) for each in others)
         if not fits or (label not in result and (not others or _normalizes(call.layer))):
-            stay += [NotPrunable(each, MIXED if fits else BESIDE) for each in channels]
+            reason = MIXED if fits else CROSSED
+            stay += [NotPrunable(each, reason, unsupported=not fits) for each in channels]
             continue
         coupled += [(first, each) for each in others]
         if label in result:
