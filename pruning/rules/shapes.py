@@ -39,10 +39,10 @@ def flatten(call, incoming, new):
 
 
 def reshape(call, incoming, new):
-    """The input channels on the output axis that holds all of them.
+    """The input channels on the axis that holds them; if there is none, coupled on the last axis.
 
-    If there is none, those that are at the same index of the last axis are coupled. So after the
-    first reshape of a channel shuffle, the channels of equal index in each group leave together.
+    Those at the same index of the last axis are coupled. So in a channel shuffle, the channels of
+    equal index in each group leave together.
 
     The layer's target shape is without the axis of the images, the operation's with it.
     """
