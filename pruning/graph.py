@@ -145,11 +145,16 @@ def model_of_each_step(layer):
     return layer.layer if distributed else None
 
 
+def nested(layer):
+    """The model that a layer is, or calls at each step; None if it is another layer."""
+    return layer if is_functional(layer) else model_of_each_step(layer)
+
+
 def layers(model):
     """Every layer of a network; in place of a nested model, the layers inside it."""
     for layer in model.layers:
-        nested = layer if is_functional(layer) else model_of_each_step(layer)
-        yield from layers(nested) if nested else [layer]
+        inside = nested(layer)
+        yield from [layer] if inside is None else layers(inside)
 
 
 def _follow(model, prefix, inputs, calls, times=1):
@@ -164,14 +169,14 @@ def _follow(model, prefix, inputs, calls, times=1):
         layer, path = stand_in.layer, prefix + stand_in.layer.name
         arguments = keras.tree.flatten((args, kwargs))
         if is_functional(layer):
-            nested = functional(layer)
-            arguments = _inputs_of(path, nested, args[0] if args else kwargs["inputs"])
+            inside = functional(layer)
+            arguments = _inputs_of(path, inside, args[0] if args else kwargs["inputs"])
         entering = [tensors[id(a)] for a in arguments if isinstance(a, keras.KerasTensor)]
         constants = [a for a in arguments if not isinstance(a, keras.KerasTensor)]
         if is_functional(layer):
             starts = [Tensor(tensor.shape) for tensor in entering]
             calls.append(Call(path, layer, entering, [], starts, (args, kwargs)))
-            leaving = _follow(nested, f"{path}/", starts, calls, times)
+            leaving = _follow(inside, f"{path}/", starts, calls, times)
         elif model_of_each_step(layer) and len(entering) == 1:  # without a mask
             leaving = [Tensor(symbol.shape)]
             _follow_each_step(path, layer, (*entering, *leaving), calls, (args, kwargs), times)

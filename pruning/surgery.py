@@ -33,7 +33,7 @@ def cut(structure, kept):
     for layer, small in pairs:
         if small.trainable != layer.trainable:
             small.trainable = layer.trainable
-        if not graph.is_functional(layer) and not graph.model_of_each_step(layer):
+        if not graph.nested(layer):
             _hand_over(layer, small, structure.channels.flows.get(id(layer)), stays)
     return smaller
 

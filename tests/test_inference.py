@@ -41,6 +41,8 @@ def network(policy, augmented):
     x = layers.RandomRotation(0.2)(layers.RandomFlip()(x)) if augmented else x
     x = inner(keras.ops.relu(inner(x)) + x)
     x = layers.TimeDistributed(layers.Dense(4, "relu"))(x)
+    steps = [keras.Input((8, 4)), layers.Dense(4), *[layers.Dropout(0.3)][:augmented]]
+    x = layers.TimeDistributed(keras.Sequential(steps))(x)
     x = layers.Dropout(0.5)(layers.Flatten()(x)) if augmented else layers.Flatten()(x)
     model = keras.Model(images, layers.Dense(5, "softmax")(x))
     keras.config.set_dtype_policy(before)
@@ -57,7 +59,7 @@ def test_the_network_is_the_same_without_training_only_layers_in_float32(policy)
     plain.set_weights([np.asarray(weight, np.float32) for weight in model.weights])
     np.testing.assert_array_equal(result(IMAGES), plain(IMAGES))
     assert model.layers[-1].dtype_policy.name == policy  # the model is not changed
-    assert sum(type(layer) in TRAINING_ONLY for layer in graph.layers(model)) == 4
+    assert sum(type(layer) in TRAINING_ONLY for layer in graph.layers(model)) == 5
 
 
 def test_a_network_that_needs_no_change_is_not_copied():

@@ -44,7 +44,7 @@ def for_inference(model):
         copies = {}  # id of the model's layer: (the layer, its copy)
         model = _copied(model, copies)
         for layer, copy in copies.values():
-            if isinstance(layer, keras.Layer) and not graph.is_functional(layer):
+            if isinstance(layer, keras.Layer) and not graph.nested(layer):
                 _hand_over(layer, copy)
     return graph.flat(model)
 
@@ -69,8 +69,12 @@ def _normalizes_channels(layer):
 def _copied(model, copies):
     def copy(layer):
         if id(layer) not in copies:
-            make = _copied_model if graph.is_functional(layer) else _copied_layer
-            copies[id(layer)] = layer, make(layer, copies)
+            if graph.model_of_each_step(layer):
+                new = layers.TimeDistributed(copy(layer.layer), name=layer.name, dtype="float32")
+            else:
+                make = _copied_model if graph.is_functional(layer) else _copied_layer
+                new = make(layer, copies)
+            copies[id(layer)] = layer, new
         return copies[id(layer)][1]
 
     inputs = [
