@@ -132,11 +132,7 @@ def is_functional(layer):
 
     Such a class may have its own `train_step`, or create the layers, as those of KerasHub do.
     """
-    own = type(layer)
-    return any(
-        isinstance(layer, each) and own.call is each.call and own.__call__ is each.__call__
-        for each in _CLASSES
-    )
+    return any(isinstance(layer, each) and type(layer).call is each.call for each in _CLASSES)
 
 
 def model_of_each_step(layer):

@@ -278,6 +278,11 @@ class Backbone(OwnStep):
         super().__init__(images, layers.Conv2D(filters, 1, name="conv2")(x), **kwargs)
         self.filters = filters
 
+    def __call__(self, inputs, **options):
+        """Refuse texts first, as the tasks of KerasHub do."""
+        assert not isinstance(inputs, str)
+        return super().__call__(inputs, **options)
+
     def get_config(self):  # noqa: D102
         return {"filters": self.filters, "name": self.name}
 
