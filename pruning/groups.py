@@ -46,7 +46,7 @@ class Group(NamedTuple):
         members: list of channels.Member, in the order of computation.
         units: int array, the numbers of its units.
         not_prunable: the reason why the units are not prunable, or "".
-        unsupported: whether pruning them is an error, see `rules.NotPrunable`.
+        unsupported: whether they are not prunable because no rule fits, see `rules.NotPrunable`.
         filters: list of the number of filters that each member has in a unit.
     """
 

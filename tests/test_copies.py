@@ -193,7 +193,7 @@ class _Plain(layers.Layer):  # Keras' guide has such a layer; it is stored, but 
 
 def test_a_layer_without_get_config_is_copied_with_its_arguments_and_can_be_stored(tmp_path):
     model = around(lambda: _Plain(3.0))
-    model.layers[2].dtype_policy = keras.DTypePolicy("float64")
+    model.layers[2].dtype_policy = keras.DTypePolicy("float16")
     copy = prune(model, 0, layer_ratios={"pruned": 0.5})
     same(model, prune(model, 0))
     made, other = model.layers[2], copy.layers[2]

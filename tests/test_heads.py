@@ -21,7 +21,7 @@ class Unknown(layers.Layer):
             self.add_weight(shape=(shape[-1],))
 
     def call(self, x):  # noqa: D102
-        return x[..., ::-1]
+        return ops.flip(x, axis=-1)
 
     def get_config(self):  # noqa: D102
         return super().get_config() | {"weighted": self.weighted}

@@ -249,8 +249,11 @@ def test_a_subclassed_model_a_model_not_built_and_no_model_are_errors():
 class OwnStep(keras.Model):
     """A Functional model that is trained in another way."""
 
+    steps = []
+
     def train_step(self, *args):  # noqa: D102
-        return super().train_step(*args) | {"mine": 1.0}
+        self.steps.append("mine")
+        return super().train_step(*args)
 
 
 class Counting(OwnStep):
@@ -308,8 +311,9 @@ def test_a_class_without_its_own_call_is_pruned_and_kept_if_it_takes_any_layers(
     answers = predict(silenced(model, kept_filters(model, 0.5)), images_for(model))
     np.testing.assert_allclose(predict(pruned, images_for(model)), answers, rtol=1e-4, atol=1e-5)
     pruned.compile("sgd", "mse")
-    history = pruned.fit(images_for(model), answers[0], verbose=0).history
-    assert ("mine" in history) is issubclass(expected, OwnStep)
+    OwnStep.steps.clear()
+    pruned.fit(images_for(model), answers[0], verbose=0)
+    assert bool(OwnStep.steps) is issubclass(expected, OwnStep)
 
 
 @pytest.mark.parametrize("nested", [lambda: Backbone(4), lambda: of_class(Counting)])

@@ -78,8 +78,8 @@ class NotPrunable(NamedTuple):
     Attributes:
         channels: int array of channel numbers.
         reason: a sentence about the layer: "it computes each value from all channels".
-        unsupported: whether pruning them is an error, because too little is known about the layer.
-            If not, they stay, and the rest of the network is pruned.
+        unsupported: whether too little is known about the layer. Then they stay with a warning, or
+            are an error, as the argument `unsupported` of `prune` says.
     """
 
     channels: np.ndarray
