@@ -405,6 +405,7 @@ NOT_COMPARED = {
 }
 
 
+@pytest.mark.slow  # tests/test_pruner.py has a fast one
 @pytest.mark.parametrize("message", sorted(UNSUPPORTED.keys() - NOT_COMPARED))
 def test_what_reaches_a_layer_that_cannot_be_cut_exactly_stays_and_the_rest_is_pruned(message):
     def build(x):
