@@ -1,5 +1,6 @@
 """Fixtures and settings for all tests."""
 
+import functools
 import gc
 import os
 import sys
@@ -58,10 +59,20 @@ def untrained(monkeypatch):
 
 
 @pytest.fixture
-def call(monkeypatch, capsys):
+def eager(monkeypatch):
+    """Train step by step, without a graph: to trace one takes longer than a few tiny steps."""
+    import keras
+
+    compile_eagerly = functools.partialmethod(keras.Model.compile, run_eagerly=True)
+    monkeypatch.setattr(keras.Model, "compile", compile_eagerly)
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, eager):
     """Call formal.py in this process: `call(folder, *arguments)` -> status, stdout, stderr.
 
-    It measures fewer times than a user's run, and draws no figure of the rows.
+    It trains without a graph, measures fewer times than a user's run, and draws no figure of the
+    rows.
     """
     import formal
     from experiment import curve_figure
