@@ -110,10 +110,13 @@ def put(rows, path):
 
     Columns of exports and of recalibration that no row has are left out.
     """
-    for name in ON_REQUEST:
-        columns = [each for each in (name, f"{name}_mean", f"{name}_std") if each in rows]
-        if (rows[columns].isna() | (rows[columns] == "")).all(axis=None):
-            rows = rows.drop(columns=columns)
+    empty = (rows.isna() | (rows == "")).all()
+    families = [
+        [each for each in (name, f"{name}_mean", f"{name}_std") if each in rows]
+        for name in ON_REQUEST
+    ]
+    unused = [each for family in families if empty[family].all() for each in family]
+    rows = rows.drop(columns=unused)
     with replaced(target(path)) as partial:
         rows.to_csv(partial, index=False, encoding="utf-8")
 
