@@ -193,6 +193,7 @@ class Stop(BaseException):
 
 
 @pytest.mark.parametrize("policy", ["float32", "bfloat16"])
+@pytest.mark.usefixtures("eager")
 def test_an_interrupted_training_leaves_keras_layers_and_float32_weights(dataset, policy):
     model = built("nested")
     before = [(layer, type(layer), layer.dtype_policy) for layer in leaves(model)]
@@ -216,6 +217,7 @@ def test_an_interrupted_training_leaves_keras_layers_and_float32_weights(dataset
     assert model.layers[-1].output is model.output  # the graph of layers is the same
 
 
+@pytest.mark.usefixtures("eager")
 def test_losses_in_bfloat16_are_close_to_float32_and_the_last_layer_is_in_float32(dataset):
     losses = {}
     for policy in ("float32", "bfloat16"):

@@ -107,6 +107,7 @@ def test_the_loss_of_a_taught_network_is_that_worked_out_by_hand(ending):
 
 
 @pytest.mark.parametrize("name", ["softmax", "logits", "sigmoid", "logit"])
+@pytest.mark.usefixtures("eager")
 def test_a_training_learns_from_labels_and_from_its_teacher(name):
     teacher = silent(name)
     logs, changed = step(name, LN9, [0, 0, 0, 1], teacher=Teacher(teacher, 0.25, 2.0))
@@ -117,6 +118,7 @@ def test_a_training_learns_from_labels_and_from_its_teacher(name):
 
 
 @pytest.mark.parametrize("name", ["softmax", "sigmoid"])
+@pytest.mark.usefixtures("eager")
 def test_a_network_that_answers_as_its_teacher_learns_nothing_without_labels(name):
     teacher = silent(name)
     teacher.weights[-1].assign([0, 1.5][-ENDS[name][0].outputs :])
@@ -125,12 +127,14 @@ def test_a_network_that_answers_as_its_teacher_learns_nothing_without_labels(nam
 
 
 @pytest.mark.parametrize("name", ["activation softmax", "activation sigmoid"])
+@pytest.mark.usefixtures("eager")
 def test_the_gradient_is_not_0_if_the_probability_of_the_label_is_almost_0(name):
     logs, changed = step(name, 60.0, [0], label_smoothing=0.2)
     assert logs["loss"] == pytest.approx(54, rel=1e-5)
     assert changed == pytest.approx(0.9, abs=1e-3)
 
 
+@pytest.mark.usefixtures("eager")
 def test_the_gradient_of_probabilities_of_unknown_origin_is_not_0_either():
     """Keras' own loss replaces probabilities below 1e-7, and has no gradient there."""
     images = keras.Input((1, 1, 3))

@@ -60,12 +60,14 @@ def trained(dataset, *, seed, **changes):
 
 
 @pytest.mark.parametrize("augment", ["", *AUGMENTATIONS])
+@pytest.mark.usefixtures("eager")
 def test_the_weights_depend_on_the_seed_only(dataset, augment):
     weights = trained(dataset, seed=1, augment=augment)
     assert trained(dataset, seed=1, augment=augment) == weights
     assert trained(dataset, seed=2, augment=augment) != weights
 
 
+@pytest.mark.usefixtures("eager")
 def test_an_augmented_training_uses_every_image_once_per_epoch(dataset, monkeypatch):
     """Without shifts and flips, the images are those of the dataset, in another order."""
     seen = []
@@ -86,6 +88,7 @@ def test_an_augmented_training_uses_every_image_once_per_epoch(dataset, monkeypa
     assert (first != second).any()
 
 
+@pytest.mark.usefixtures("eager")
 def test_test_images_are_never_augmented(dataset, monkeypatch):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(2, "softmax")])
@@ -98,6 +101,7 @@ def test_test_images_are_never_augmented(dataset, monkeypatch):
     )
 
 
+@pytest.mark.usefixtures("eager")
 def test_each_argument_changes_the_trained_weights(dataset):
     usual = trained(dataset, seed=1)
     for change in (
@@ -157,6 +161,7 @@ def test_sgd_gets_momentum_and_weight_decay():
     assert config | expected == config
 
 
+@pytest.mark.usefixtures("eager")
 def test_in_a_file_there_is_one_line_per_epoch(dataset, capsys):
     trained(dataset, seed=1)
     lines = capsys.readouterr().out.splitlines()
@@ -167,6 +172,7 @@ def test_in_a_file_there_is_one_line_per_epoch(dataset, capsys):
         )
 
 
+@pytest.mark.usefixtures("eager")
 def test_in_a_file_the_time_left_is_at_the_end_of_the_line(dataset, tmp_path, capsys):
     texts = []
 
@@ -181,6 +187,7 @@ def test_in_a_file_the_time_left_is_at_the_end_of_the_line(dataset, tmp_path, ca
     assert re.fullmatch(r"epoch 2/2  loss .*  training accuracy .*  \d+\.\d s  0 min left", second)
 
 
+@pytest.mark.usefixtures("eager")
 def test_on_a_terminal_the_time_left_is_on_the_line_below_the_bar(dataset, monkeypatch):
     terminal = io.StringIO()
     terminal.isatty = lambda: True
@@ -195,6 +202,7 @@ def test_on_a_terminal_the_time_left_is_on_the_line_below_the_bar(dataset, monke
         assert re.split("[\r\b]+", bar)[-1].startswith("4/4 ")
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_diverged_training_is_an_error(dataset):
     with pytest.raises(ValueError, match="training diverged: expected a finite loss, got .*; give"):
         trained(dataset, seed=1, learning_rate=1e30)
