@@ -104,11 +104,11 @@ def values(name, kind):
     return st.none() | of_kind if name in TRIALS.unmeasured else of_kind
 
 
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(st.fixed_dictionaries({name: values(name, kind) for name, kind in TRIALS.columns.items()}))
-def test_every_row_is_read_with_the_same_values_and_types(tmp_path, written):
+ROWS = st.fixed_dictionaries({name: values(name, kind) for name, kind in TRIALS.columns.items()})
+CHECKS = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def check_written(tmp_path, written):
     csv = tmp_path / "a.csv"
     csv.unlink(missing_ok=True)
     record.append_rows(csv, [written])
@@ -116,6 +116,19 @@ def test_every_row_is_read_with_the_same_values_and_types(tmp_path, written):
     cells = {name: None if pd.isna(value) else value for name, value in cells.items()}
     assert cells == written
     assert [type(cells[name]) for name in written] == [type(value) for value in written.values()]
+
+
+@settings(CHECKS, max_examples=8)
+@given(ROWS)
+def test_every_row_is_read_with_the_same_values_and_types(tmp_path, written):
+    check_written(tmp_path, written)
+
+
+@pytest.mark.slow
+@settings(CHECKS, max_examples=200)
+@given(ROWS)
+def test_each_of_many_rows_is_read_with_the_same_values_and_types(tmp_path, written):
+    check_written(tmp_path, written)
 
 
 def test_a_row_with_another_setting_is_another_row(tmp_path):
@@ -167,7 +180,7 @@ def test_a_folder_that_cannot_be_written_to_fails_the_check(tmp_path):
 
 def test_rows_appended_at_the_same_time_are_all_written_once(tmp_path):
     csv = tmp_path / "a.csv"
-    seeds = list(range(20))
+    seeds = list(range(8))
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda seed: record.append_rows(csv, [row(seed=seed)]), seeds))
     assert sorted(record.read_rows(csv)["seed"]) == seeds
@@ -224,13 +237,13 @@ def test_a_csv_with_an_impossible_number_is_rejected(tmp_path, one_row, name, ce
         record.read_rows(csv)
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(name=st.sampled_from([*TRIALS.columns]), cell=st.text(st.characters(codec="utf-8")))
-def test_any_text_in_a_cell_is_read_and_summarised_or_is_a_one_line_error(
-    tmp_path, one_row, name, cell
-):
+CELLS = {
+    "name": st.sampled_from([*TRIALS.columns]),
+    "cell": st.text(st.characters(codec="utf-8")),
+}
+
+
+def check_cell(tmp_path, one_row, name, cell):
     csv = tmp_path / "a.csv"
     one_row.assign(**{name: cell}).to_csv(csv, index=False)
     try:
@@ -241,6 +254,23 @@ def test_any_text_in_a_cell_is_read_and_summarised_or_is_a_one_line_error(
         assert len(summary.summarised(rows)) == 1
         record.append_rows(csv, [row(seed=1)])
         assert record.read_rows(csv)[:1].equals(rows)
+
+
+@settings(CHECKS, max_examples=20)
+@given(**CELLS)
+def test_any_text_in_a_cell_is_read_and_summarised_or_is_a_one_line_error(
+    tmp_path, one_row, name, cell
+):
+    check_cell(tmp_path, one_row, name, cell)
+
+
+@pytest.mark.slow
+@settings(CHECKS, max_examples=300)
+@given(**CELLS)
+def test_each_of_many_texts_in_a_cell_is_read_and_summarised_or_is_a_one_line_error(
+    tmp_path, one_row, name, cell
+):
+    check_cell(tmp_path, one_row, name, cell)
 
 
 def test_a_pipe_in_place_of_a_csv_is_rejected(tmp_path):
