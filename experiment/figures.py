@@ -5,6 +5,7 @@ import textwrap
 import warnings
 
 import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from experiment import fields
@@ -59,6 +60,7 @@ def styled():
 def grid(lines, columns, **options):
     """A Figure of `lines` times `columns` panels, and the 2-D array of the panels."""
     figure = Figure(figsize=(WIDTH, PANEL * lines), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)  # else each text whose size is asked for gets a canvas of its own
     return figure, figure.subplots(lines, columns, squeeze=False, **options)
 
 
