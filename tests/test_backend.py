@@ -13,10 +13,20 @@ from experiment.errors import UserError
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize(
-    "level", ["0", "2", *(pytest.param(level, marks=pytest.mark.slow) for level in "13")]
-)
-def test_messages_of_tensorflows_start_and_jax_warning_of_a_gpu_are_shown_at_level_0_only(level):
+@pytest.fixture(params=["stand-in", pytest.param("Keras", marks=pytest.mark.slow)])
+def path_of_keras(request, tmp_path):
+    """`PYTHONPATH` of Keras, or of a module in its place that writes as C++ does, at once."""
+    (tmp_path / "keras.py").write_text(
+        "import os\nos.write(2, b'a message of C++\\n')\n"
+        "class config:\n    set_image_data_format = set_floatx = print\n"
+    )
+    return str(tmp_path) if request.param == "stand-in" else ""
+
+
+@pytest.mark.parametrize("level", "0123")
+def test_messages_of_tensorflows_start_and_jax_warning_of_a_gpu_are_shown_at_level_0_only(
+    level, path_of_keras
+):
     code = (
         "from experiment import backend; backend.import_keras(); import logging, sys;"
         "print('started', file=sys.stderr);"
@@ -25,7 +35,7 @@ def test_messages_of_tensorflows_start_and_jax_warning_of_a_gpu_are_shown_at_lev
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": level},
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": level, "PYTHONPATH": path_of_keras},
         capture_output=True,
         text=True,
     )
