@@ -59,6 +59,21 @@ def untrained(monkeypatch):
 
 
 @pytest.fixture
+def forgotten():
+    """After the test, forget the rules and classes that were registered in it."""
+    import keras
+
+    from pruning import rules
+
+    dicts = [rules.RULES, keras.saving.get_custom_objects()]
+    before = [each.copy() for each in dicts]
+    yield
+    for each, content in zip(dicts, before, strict=True):
+        each.clear()
+        each.update(content)
+
+
+@pytest.fixture
 def eager(monkeypatch):
     """Train step by step, without a graph: to trace one takes longer than a few tiny steps."""
     import keras

@@ -6,7 +6,6 @@ import shlex
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
@@ -19,7 +18,7 @@ from experiment.errors import UserError
 from experiment.runner import Job
 from experiment.study import study
 from experiment.work import Shared
-from pruning import criteria, rules
+from pruning import criteria
 from tests.program import run
 
 PAGE = (Path(__file__).parent.parent / "docs" / "custom.md").read_text(encoding="utf-8")
@@ -32,14 +31,9 @@ NAMED = ("--model", "my_network", "--criterion", "my_score", "--custom", "mine.p
 
 
 @pytest.fixture(autouse=True)
-def forgotten():
-    """After each test, forget what files registered."""
-    dicts = [rules.RULES, keras.saving.get_custom_objects()]
-    before = [each.copy() for each in dicts]
+def forgotten_files(forgotten):
+    """After each test, forget files and what they registered."""
     yield
-    for each, content in zip(dicts, before, strict=True):
-        each.clear()
-        each.update(content)
     custom._run.cache_clear()
     sys.modules.pop(custom.MODULE, None)
 
