@@ -35,7 +35,13 @@ def weights(model):
     return sum(layer.kernel.numpy().size for layer in model.layers if hasattr(layer, "kernel"))
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name.startswith("resnet110") else [])
+        for name in TABLE
+    ],
+)
 def test_every_line_of_the_table_is_reproduced(name):
     model, pruned = pair(name)
     for count, (before, after, percent) in (
