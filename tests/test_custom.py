@@ -187,7 +187,7 @@ FAULTS = [
     (
         "rules.RULES[Scale] = rules.per_channel",
         "",
-        r"scale \(Scale\): there is no rule for this type",
+        r"unsupported: .*scale \(Scale\): there is no rule for this type",
     ),
     (SCORES, "return filters", r"my_score: expected 8 finite scores, .*, got shape \(9, 8\)"),
     (
@@ -212,7 +212,7 @@ def test_a_fault_in_the_file_ends_before_any_training_with_1_and_one_line(
     text, other, message, mine, tmp_path, call
 ):
     mine((text, other))
-    status, out, err = call(tmp_path, "my_images", *SHORT, 0.5, *NAMED)
+    status, out, err = call(tmp_path, "my_images", *SHORT, 0.5, *NAMED, "--unsupported", "error")
     assert status == 1
     assert re.fullmatch(f"formal.py: {message.replace('LINE', line_of(text))}.*\n", err), err
     assert "training the baseline" not in out
