@@ -117,6 +117,14 @@ def assert_equal(arrays, expected):
         np.testing.assert_array_equal(arrays[name], values, err_msg=name)
 
 
+def assert_near(arrays, expected, rounding):
+    """The arrays have the same names; values differ by a part of the largest of each array."""
+    assert arrays.keys() == expected.keys() and len(arrays) >= 2
+    for name, values in expected.items():
+        largest = rounding * np.abs(values).max()  # a map of one value has no deviation
+        np.testing.assert_allclose(arrays[name], values, rtol=0, atol=largest, err_msg=name)
+
+
 @pytest.mark.parametrize("backend", OTHERS)
 def test_costs_stages_plans_and_accuracies_are_equal(backend, answers):
     results, expected = (dict(answers[name].facts) for name in (backend, "tensorflow"))
@@ -144,10 +152,7 @@ def test_kernels_have_the_same_scores(backend, answers):
 @pytest.mark.parametrize("name", ROUNDING)
 def test_feature_maps_have_the_same_scores_within_rounding(backend, name, answers):
     results, expected = (answers[each].of(f"score of {name}") for each in (backend, "tensorflow"))
-    assert results.keys() == expected.keys() and results
-    for each, scores in expected.items():
-        rounding = ROUNDING[name] * np.abs(scores).max()  # a map of one value has no deviation
-        np.testing.assert_allclose(results[each], scores, rtol=0, atol=rounding, err_msg=each)
+    assert_near(results, expected, ROUNDING[name])
 
 
 @pytest.mark.parametrize("backend", OTHERS)
@@ -171,11 +176,8 @@ def test_scales_are_equal(backend, answers):
 def test_new_statistics_are_equal_within_rounding(backend, name, answers):
     kind = f"statistic of {name}:"
     results, expected = (answers[each].of(kind) for each in (backend, "tensorflow"))
-    assert results.keys() == expected.keys() and len(results) >= 2
-    for each, values in expected.items():
-        rounding = ROUNDING[name] * np.abs(values).max()
-        np.testing.assert_allclose(results[each], values, rtol=0, atol=rounding, err_msg=each)
-        assert np.ptp(values) > 0
+    assert_near(results, expected, ROUNDING[name])
+    assert all(np.ptp(values) > 0 for values in expected.values())
 
 
 @pytest.mark.parametrize("backend", OTHERS)
@@ -183,10 +185,7 @@ def test_new_statistics_are_equal_within_rounding(backend, name, answers):
 def test_compensated_biases_are_equal_within_rounding(backend, name, answers):
     kind = f"compensated {name}:"
     results, expected = (answers[each].of(kind) for each in (backend, "tensorflow"))
-    assert results.keys() == expected.keys() and len(results) >= 2
-    for each, values in expected.items():
-        rounding = ROUNDING[name] * np.abs(values).max()
-        np.testing.assert_allclose(results[each], values, rtol=0, atol=rounding, err_msg=each)
+    assert_near(results, expected, ROUNDING[name])
     if name == "parts":
         plain = answers[backend].of("weight of parts, l1:")
         changed = [
