@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT.parent / "shared" / "networks"
 FILES = sorted(FOLDER.glob("*.py"))
 PARTLY = {  # the others are pruned in all convolutions that do not make the outputs
-    "bilinear_cnn_dot": "(Dot): its other inputs or its output have them beside positions",
+    "bilinear_cnn_dot": "(Dot): its output has channels on two axes, and those of one of them stay",
     "cnn_mha": "(LayerNormalization): it computes each value from all channels",
     "eca_attention": "(Conv1D): its input channels are not on the last axis",
     "patch_embed_vit": "(LayerNormalization): it computes each value from all channels",
