@@ -75,5 +75,6 @@ def test_a_type_checker_finds_the_types_of_the_library(tmp_path):
     done = outside(tmp_path, *mypy, "right.py")
     assert done.returncode == 0, done.stdout
     assert (
-        'incompatible type "str"; expected "float | None"' in outside(tmp_path, *mypy, "wrong.py").stdout
+        'incompatible type "str"; expected "float | None"'
+        in outside(tmp_path, *mypy, "wrong.py").stdout
     )
