@@ -5,6 +5,7 @@ from pathlib import Path
 
 from experiment import checks, custom
 from experiment.custom import Custom
+from pruning import request
 from pruning.exports import FORMATS
 
 WRITE, RUN = "what to write", "where to run"  # groups of --help
@@ -47,7 +48,7 @@ def add_to_prune(add):
     add(
         "--unsupported",
         default="keep",
-        choices=["keep", "error"],
+        choices=list(request.UNSUPPORTED),
         help="Filters that reach a layer without a rule: they stay, and a warning names their "
         "layers (keep, default), or this is an error before any training (error). "
         "Example: --unsupported error",
