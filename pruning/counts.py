@@ -32,8 +32,9 @@ def macs(call, size=values, shape=lambda tensor: tensor.shape):
     """
     if graph.is_functional(call.layer):
         return 0
-    if rule_for(call.layer) in BY_RULE_OF_SEVERAL:
-        once = BY_RULE_OF_SEVERAL[rule_for(call.layer)](call, size, shape)
+    rule = rule_for(call.layer)
+    if rule in BY_RULE_OF_SEVERAL:
+        once = BY_RULE_OF_SEVERAL[rule](call, size, shape)
     else:
         entering, leaving = (shape(ts[0]) if ts else () for ts in (call.inputs, call.outputs))
         once = _of_layer(call.layer, entering, leaving, call, size)
