@@ -240,7 +240,7 @@ def stages(
     """
     wanted = request.request(ratio, macs=macs, parameters=parameters, bytes=bytes, **options)
     structure = groups.find(model, dense=wanted.dense)
-    return plan.stages(structure, target.as_ratio(structure, wanted, criteria.l1_norm))
+    return plan.stages(structure, target.as_ratio(structure, wanted))
 
 
 def target_ratio(
@@ -269,7 +269,7 @@ def target_ratio(
     """
     wanted = request.request(macs=macs, parameters=parameters, bytes=bytes, **options)
     structure = groups.find(model, dense=wanted.dense)
-    return target.as_ratio(structure, wanted, criteria.l1_norm).ratio
+    return target.as_ratio(structure, wanted).ratio
 
 
 def planned_sizes(

@@ -68,12 +68,12 @@ def _one_shot(structure, wanted, steps):
 
 
 def _iterative(structure, wanted, steps):
-    wanted = target.as_ratio(structure, wanted, criteria.l1_norm)
+    wanted = target.as_ratio(structure, wanted)
     return [(only, wanted) for only in plan.stages(structure, wanted)]
 
 
 def _stepwise(structure, wanted, steps):
-    wanted = target.as_ratio(structure, wanted, criteria.l1_norm)
+    wanted = target.as_ratio(structure, wanted)
     return [(None, request.step(wanted, structure, k, steps)) for k in range(1, steps + 1)]
 
 

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from pruning import counts, footprint, plan, ranking, request
+from pruning import counts, criteria, footprint, plan, ranking, request
 
 BYTES = 4  # of a float32 weight
 
@@ -47,7 +47,7 @@ def plans(structure, wanted: request.Request, criterion, *, strategy="independen
     return at(_first(structure, wanted, steps, at, criterion, strategy))
 
 
-def as_ratio(structure, wanted: request.Request, criterion):
+def as_ratio(structure, wanted: request.Request):
     """The same Request with the smallest ratio that reaches its target, and without the target.
 
     Raises:
@@ -61,7 +61,7 @@ def as_ratio(structure, wanted: request.Request, criterion):
     if wanted.target is None:
         return wanted
     steps, at = _ratios(structure, wanted)
-    ratio = _first(structure, wanted, steps, at, criterion, "independent")
+    ratio = _first(structure, wanted, steps, at, criteria.l1_norm, "independent")
     return wanted._replace(ratio=ratio, target=None)
 
 
