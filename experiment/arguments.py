@@ -17,10 +17,8 @@ from pruning.exports import FORMATS
 POSITIONS = "dataset lr batchSz Epoch1 Epoch2 filterPercentage".split()
 MAY_BE_FUNCTIONS = ("dataset", "model", "criterion")  # of --custom
 UNUSED = {  # with --sensitivity: flag and its name in the code
-    "--target": "target",
     "--ranking": "ranking",
     "--keep": "keep",
-    "--round-to": "round_to",
     "--strategy": "strategy",
     "--compensate": "compensate",
     "--schedule": "schedule",
@@ -159,6 +157,8 @@ def _refuse_unused(parser, given):
     for flag, name in UNUSED.items():
         if given[name] and given[name] != _defaults().get(name):
             parser.error(f"{flag} does not fit --sensitivity, which does not use it")
+    if given["round_to"] and given["round_to"] > 1 and not given["target"]:
+        parser.error("--round-to does not fit --sensitivity without --target")
 
 
 def _refuse_options(parser, args):

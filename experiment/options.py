@@ -57,8 +57,9 @@ def add_to_prune(add):
         "--sensitivity",
         action="store_true",
         help="Only measure the accuracy when a single layer is pruned, by 0.1, 0.2 ... 0.9 of its "
-        "filters. Nothing is retrained; Epoch2 and filterPercentage are not used. "
-        "Example: --sensitivity",
+        "filters. Nothing is retrained; Epoch2 is not used, and filterPercentage only with "
+        "--target: then measure on training images, and write a file for --layer-ratios for each "
+        "target, which is reached where the accuracy falls least. Example: --sensitivity",
     )
     add(
         "--max-drop",

@@ -32,7 +32,7 @@ PARTS = ("pruning_ratio", "accuracy")  # numbers from 0 to 1
 
 
 def check(network, given, unsupported="keep"):
-    """Print which layers cannot be measured.
+    """Print which layers cannot be measured, and check that a target can be reached.
 
     Args:
         network: Keras model.
@@ -40,14 +40,17 @@ def check(network, given, unsupported="keep"):
         unsupported: as `prune` takes it.
 
     Raises:
-        UserError: no layer can be measured, or one cannot and `unsupported` is `"error"`.
+        UserError: no layer can be measured, or one cannot and `unsupported` is `"error"`; or a
+            target is too small.
     """
     with as_the_users(ValueError):
-        _, reasons = sensitivity.measurable(
+        stages, reasons = sensitivity.measurable(
             network, given["coupled"], dense=bool(given["dense"]), unsupported=unsupported
         )
     for reason in reasons:
         print(f"left out: {reason}")
+    most = {"pruning_ratio": sensitivity.RATIOS[-1], "accuracy": 0.0}
+    _of_targets(network, 0.0, [{"layers": only} | most for only in stages], given)
 
 
 def analyse(study, dataset, given, options):
@@ -68,10 +71,12 @@ def analyse(study, dataset, given, options):
         own = split(dataset, baseline.settings.validation, baseline.seed)
         model = trainings.train_or_read(baseline, own, given["model"], options.fresh, watch).model
         if options.max_drop is not None:
-            _check_above_chance(model, own, baseline.seed, options.max_drop)
+            flag = f"--max-drop {options.max_drop}"
+            _check_above_chance(model, own, baseline.seed, flag, options.max_drop)
+        elif given["target"]:
+            _check_above_chance(model, own, baseline.seed, f"--target {given['target']}")
         for criterion in given["criterion"]:
-            how = {"criterion": criterion} | {name: given[name] for name in UNITS}
-            rows = _analysed(model, baseline, own, how, options)
+            rows = _analysed(model, baseline, own, criterion, given, options)
             with as_the_users(record.NotARecordError):
                 record.append_rows(csv, rows, SENSITIVITY)
         with as_the_users(record.NotARecordError):
@@ -82,13 +87,12 @@ def analyse(study, dataset, given, options):
     print(f"rows in {csv}, L1 norms in {norms_csv}, figure in {png}")
 
 
-def _analysed(model, baseline, dataset, how, options):
-    """The rows of one criterion, measured or read; with --max-drop, the layer ratios are stored.
-
-    `how` are the settings that `pruning.sensitivity` takes, `{name: value}`.
-    """
+def _analysed(model, baseline, dataset, criterion, given, options):
+    """The rows of one criterion, measured or read; the layer ratios asked for are stored."""
     # ratios must not be chosen with the test images
-    how = how | {"images": "test" if options.max_drop is None else "training"}
+    chosen = options.max_drop is not None or given["target"]
+    how = {"criterion": criterion} | {name: given[name] for name in UNITS}
+    how["images"] = "training" if chosen else "test"
     path = baseline.entry.path.with_name(names.sensitivity(how))
     kinds = {"baseline_accuracy": float, "layers": _are_layers}
     kinds |= dict.fromkeys(["finished_at", "keras", "backend_version"], str)
@@ -101,14 +105,35 @@ def _analysed(model, baseline, dataset, how, options):
     else:
         print(f"{entry.name} was finished at {analysis['finished_at']}; it is not measured again")
     lock.release()
-    layers = analysis.pop("layers")
+    layers, accuracy = analysis.pop("layers"), analysis["baseline_accuracy"]
+    files = _of_targets(model, accuracy, layers, given)
     if options.max_drop is not None:
-        ratios = sensitivity.largest_ratios(analysis["baseline_accuracy"], layers, options.max_drop)
-        chosen = Entry(path.with_name(f"{entry.name}_drop{options.max_drop}"), ({}, {}, ()))
-        chosen.save_record(ratios)
-        print(f"for --layer-ratios: {chosen.record_file}")
+        ratios = sensitivity.largest_ratios(accuracy, layers, options.max_drop)
+        files[f"drop{options.max_drop}"] = ratios
+    for name, ratios in files.items():
+        stored = Entry(path.with_name(f"{entry.name}_{name}"), ({}, {}, ()))
+        stored.save_record(ratios)
+        print(f"for --layer-ratios: {stored.record_file}")
     shared = fields.row(baseline.settings) | how | analysis
     return [shared | row | {"layers": " ".join(row["layers"])} for row in layers]
+
+
+def _of_targets(model, accuracy, rows, given):
+    """`{name of a target: layer ratios that reach it}`."""
+    what, found = given["target"], {}
+    for amount in dict.fromkeys(given["pruning_ratio"]) if what else ():
+        rounded = f"_round{given['round_to']}" if given["round_to"] > 1 else ""
+        with as_the_users(ValueError):
+            found[f"{what}{amount}{rounded}"] = sensitivity.cheapest_ratios(
+                model,
+                accuracy,
+                rows,
+                coupled=given["coupled"],
+                dense=bool(given["dense"]),
+                round_to=given["round_to"],
+                **{what: amount},
+            )
+    return found
 
 
 def _measured(model, dataset, seed, *, criterion, images, dense, **how):
@@ -147,7 +172,7 @@ def _norms(model, baseline, dense):
     ]
 
 
-def _check_above_chance(model, dataset, seed, max_drop):
+def _check_above_chance(model, dataset, seed, flag, max_drop=0.0):
     """Raise UserError if the accuracy less `max_drop` would be no better than chance.
 
     Chance is the accuracy of always naming the most frequent class, and three standard errors.
@@ -157,9 +182,9 @@ def _check_above_chance(model, dataset, seed, max_drop):
     chance = np.bincount(labels).max() / len(labels)
     if accuracy - max_drop <= chance + 3 * math.sqrt(chance * (1 - chance) / len(labels)):
         raise UserError(
-            f"--max-drop {max_drop}: the baseline is right on {accuracy:.1%} of {len(labels):,} "
-            f"training images, and {chance:.1%} are of one class: it answers by chance, and every "
-            "ratio would cost less; train it better, or see --pixels"
+            f"{flag}: the baseline is right on {accuracy:.1%} of {len(labels):,} training images, "
+            f"and {chance:.1%} are of one class: it answers by chance, and every ratio would cost "
+            "less; train it better, or see --pixels"
         )
 
 

@@ -182,7 +182,10 @@ def key(group):
 
 def _are_sensitivities(ranking):
     """Whether it is `(accuracy, list of rows)`, as `sensitivity.analyse` returns it."""
-    return isinstance(ranking, tuple) and [type(each) for each in ranking] == [float, list]
+    if not isinstance(ranking, tuple) or len(ranking) != 2:
+        return False
+    accuracy, rows = ranking
+    return isinstance(accuracy, numbers.Real) and isinstance(rows, list)
 
 
 def _target(**amounts):

@@ -3,7 +3,17 @@
 import keras
 import numpy as np
 
-from pruning import criteria, feature_maps, graph, groups, plan, request, selection, surgery
+from pruning import (
+    criteria,
+    feature_maps,
+    graph,
+    groups,
+    plan,
+    request,
+    selection,
+    surgery,
+    target,
+)
 from pruning.rules import rule_for
 
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -128,6 +138,62 @@ def largest_ratios(accuracy, rows, max_drop):
         for layer in row["layers"]:
             ratios[layer] = max(ratios.get(layer, 0.0), row["pruning_ratio"] if holds else 0.0)
     return ratios
+
+
+def cheapest_ratios(
+    model,
+    accuracy,
+    rows,
+    *,
+    coupled="joint",
+    dense=False,
+    round_to=1,
+    macs=None,
+    parameters=None,
+    bytes=None,
+):
+    """The ratios that reach a target where the measured accuracy falls least.
+
+    With them as `layer_ratios`, `prune` cuts as with the target and `ranking=(accuracy, rows)`. If
+    the filters of a layer are in several groups, all these groups get the largest of their ratios.
+
+    Args:
+        model: Keras model, as `analyse` took it.
+        accuracy: accuracy of the full network, 0..1.
+        rows: list of dicts, as `analyse` returns them.
+        coupled: as `analyse` took it.
+        dense: as `analyse` took it.
+        round_to: as `prune` takes it.
+        macs: as `prune` takes it; exactly one of this and the next two is given.
+        parameters: as `prune` takes it.
+        bytes: as `prune` takes it.
+
+    Returns:
+        `{layer path: ratio}`.
+
+    Raises:
+        ValueError: as `prune`, such as for a target that cannot be reached.
+    """
+    structure = groups.find(model, dense=dense)
+    wanted = request.request(
+        coupled=coupled,
+        dense=dense,
+        round_to=round_to,
+        ranking=(accuracy, rows),
+        macs=macs,
+        parameters=parameters,
+        bytes=bytes,
+    )
+    parts = [
+        (set(plan.prunable_paths(each.group)), each.removed / len(each.group.units))
+        for each in target.plans(structure, wanted, criteria.l1_norm)
+    ]
+    together = {tuple(row["layers"]) for row in rows}
+    return {
+        layer: max(part for paths, part in parts if paths & set(layers))
+        for layers in sorted(together)
+        for layer in layers
+    }
 
 
 def norms(model, *, dense=False):

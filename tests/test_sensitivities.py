@@ -162,15 +162,51 @@ def test_max_drop_writes_layer_ratios_measured_on_training_images(few, trained, 
     assert (status, err) == (0, "")
 
 
-def test_max_drop_is_an_error_if_the_baseline_answers_by_chance(tmp_path, call):
+def test_a_target_writes_layer_ratios_that_reach_it_where_training_images_lose_least(
+    few, trained, call
+):
+    arguments = (few, *SHORT, "--model", trained, "--trained")
+    options = ("--sensitivity", "--target", "macs", 0.5, 0.7, "--max-drop", "0.05")
+    status, out, err = call(trained.parent, *arguments, *options)
+    assert (status, err) == (0, "")
+    rows = record.read_rows(trained.parent / "results" / "few-sensitivity.csv", SENSITIVITY)
+    assert set(rows["images"]) == {"training"}
+    measured = [{**row, "layers": [row["layers"]]} for row in rows.to_dict("records")]
+    model, accuracy = keras.models.load_model(trained), rows["baseline_accuracy"][0]
+    for amount in (0.5, 0.7):
+        stem = f"sensitivity_l1_joint_training_macs{amount}"
+        (file,) = (trained.parent / "results").glob(f"*/{stem}.json")
+        assert f"for --layer-ratios: {file.relative_to(trained.parent)}\n" in out
+        ratios = json.loads(file.read_text())
+        assert ratios == sensitivity.cheapest_ratios(model, accuracy, measured, macs=amount)
+        assert pruning.macs(pruning.prune(model, 0, layer_ratios=ratios)) <= amount * pruning.macs(
+            model
+        )
+    assert "training_drop0.05.json\n" in out
+    status, out, err = call(trained.parent, *arguments, 0, "--layer-ratios", file, "--dry-run")
+    assert (status, err) == (0, "")
+
+
+def test_a_target_that_no_layer_ratios_reach_is_an_error_before_any_training(few, small, call):
+    arguments = (few, *SHORT, 0.001, "--model", small, "--sensitivity", "--target", "macs")
+    status, out, err = call(small.parent, *arguments, "--round-to", "2")
+    assert (status, "epoch" in out) == (1, False)
+    assert err.startswith("formal.py: macs: expected an amount that can be reached, got 0.001: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["0", "--max-drop", "0.05"], "--max-drop 0.05"), (["0.5", "--target=macs"], "--target macs")],
+)
+def test_layer_ratios_are_an_error_if_the_baseline_answers_by_chance(tmp_path, call, options, said):
     network_of_bytes(tmp_path / "own.keras")
     bright(tmp_path / "bright.npz")
-    arguments = ("bright.npz", *SHORT, 0, "--model", "own.keras", "--trained", "--sensitivity")
-    status, out, err = call(tmp_path, *arguments, "--max-drop", "0.05")
+    arguments = ("bright.npz", *SHORT, *options, "--model", "own.keras", "--trained")
+    status, out, err = call(tmp_path, *arguments, "--sensitivity")
     assert (status, "evaluations" in out) == (1, False)
     assert err == (
-        "formal.py: --max-drop 0.05: the baseline is right on 10.0% of 50 training images, and "
-        "10.0% are of one class: it answers by chance, and every ratio would cost less; train it "
-        "better, or see --pixels\n"
+        f"formal.py: {said}: the baseline is right on 10.0% of 50 training images, and 10.0% are "
+        "of one class: it answers by chance, and every ratio would cost less; train it better, or "
+        "see --pixels\n"
     )
-    assert not list((tmp_path / "results").glob("*/*drop*"))
+    assert not list((tmp_path / "results").glob("*/*_training_*"))

@@ -195,6 +195,32 @@ def test_several_inputs_or_outputs_are_an_error():
         sensitivity.measurable(keras.Model(images, [x, layers.Dense(2)(layers.Flatten()(x))]))
 
 
+@pytest.mark.parametrize("round_to", [1, 2])
+def test_with_the_cheapest_ratios_prune_cuts_as_with_target_and_sensitivities(model, round_to):
+    stages, _ = sensitivity.measurable(model)
+    rows = [  # the later a layer, the less it costs
+        {"layers": only, "pruning_ratio": ratio, "accuracy": 0.9 - ratio / (2 + index)}
+        for index, only in enumerate(stages)
+        for ratio in sensitivity.RATIOS
+    ]
+    target = {"macs": 0.7, "round_to": round_to}
+    ratios = sensitivity.cheapest_ratios(model, 0.9, rows, **target)
+    assert len(set(ratios.values())) > 1
+    smaller = prune(model, 0, layer_ratios=ratios)
+    expected = prune(model, **target, ranking=(0.9, rows))
+    assert [weight.shape for weight in smaller.weights] == [w.shape for w in expected.weights]
+    assert all(map(np.array_equal, smaller.get_weights(), expected.get_weights()))
+
+
+def test_cheapest_ratios_of_a_target_that_cannot_be_reached_are_an_error(model):
+    rows = [
+        {"layers": only, "pruning_ratio": 0.9, "accuracy": 0.0}
+        for only in sensitivity.measurable(model)[0]
+    ]
+    with pytest.raises(ValueError, match="parameters: expected an amount that can be reached, got"):
+        sensitivity.cheapest_ratios(model, 0.9, rows, parameters=0.001)
+
+
 def test_a_network_without_a_convolution_is_an_error():
     images = keras.Input((2, 2, 1))
     model = keras.Model(images, layers.Dense(2)(layers.Flatten()(images)), name="flat")
