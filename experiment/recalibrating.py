@@ -7,12 +7,16 @@ from experiment import pruned, samples
 from experiment.errors import UserError, as_the_users
 from experiment.study import Trial
 from scnnb import training
+from scnnb.augmentation import Augmented
 
 IMAGES = "recalibration_images"  # column of the number of images
 
 
 def recalibrate(trial: Trial, dataset, count):
     """Measure the networks of a finished trial with new statistics; returns its record.
+
+    The images are changed at random as in the training, because its statistics were those of such
+    images.
 
     The stored networks are unchanged. The network right after the cut is not stored: the stored
     baseline is pruned again. Of an iterative or stepwise schedule this is not possible, because the
@@ -37,6 +41,8 @@ def recalibrate(trial: Trial, dataset, count):
         baseline = networks["recalibrated_baseline_accuracy"]
         ((_, cut),) = pruned.cuts(baseline, how, dataset)
         networks["recalibrated_pruned_accuracy"] = cut
+    if augment := how.baseline.recipe.augment:
+        images = Augmented(images, augment, trial.seed)
     record[IMAGES] = len(images)
     for name, model in networks.items():
         record[name] = math.nan

@@ -41,3 +41,26 @@ def flip(images, rng, black=0.0):
 
 
 AUGMENTATIONS = {"crop-flip": crop_and_flip, "flip": flip}
+
+
+class Augmented:
+    """Images that are changed when they are read; the same slice is always changed alike.
+
+    Attributes:
+        shape: `(n, height, width, channels)`.
+    """
+
+    def __init__(self, images, augment, seed):
+        """Take images as `batches` does, a key of `AUGMENTATIONS`, and a whole number from 0."""
+        self._images, self._augment, self._seed = images, augment, seed
+        self.shape = images.shape
+
+    def __len__(self):
+        """Number of images."""
+        return len(self._images)
+
+    def __getitem__(self, part):
+        """Float32 array of the images of a slice."""
+        rng = np.random.default_rng([self._seed, part.start or 0])
+        black = getattr(self._images, "black", 0.0)
+        return AUGMENTATIONS[self._augment](self._images[part], rng, black)

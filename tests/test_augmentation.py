@@ -1,8 +1,9 @@
 """scnnb/augmentation.py: which shifts and flips occur, and how often."""
 
 import numpy as np
+import pytest
 
-from scnnb.augmentation import crop_and_flip, flip
+from scnnb.augmentation import AUGMENTATIONS, Augmented, crop_and_flip, flip
 
 
 def shifted_and_flipped(image):
@@ -59,6 +60,19 @@ def test_each_image_has_its_own_shift_and_the_input_is_not_changed():
     np.testing.assert_array_equal(images, before)
     for image, result in zip(images, results, strict=True):
         assert result.tobytes() in shifted_and_flipped(image).values()
+
+
+@pytest.mark.parametrize("augment", AUGMENTATIONS)
+def test_a_slice_of_augmented_images_is_always_changed_alike_and_others_in_other_ways(augment):
+    images = np.tile(np.random.default_rng(0).uniform(size=(1, 8, 8, 3)), (40, 1, 1, 1))
+    augmented = Augmented(images, augment, seed=3)
+    assert (len(augmented), augmented.shape) == (40, (40, 8, 8, 3))
+    first, second = augmented[0:20], augmented[20:40]
+    np.testing.assert_array_equal(first, augmented[0:20])
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, Augmented(images, augment, seed=4)[0:20])
+    changed = AUGMENTATIONS[augment](images[:20], np.random.default_rng([3, 0]))
+    np.testing.assert_array_equal(first, changed)
 
 
 def test_about_half_of_the_images_are_flipped_and_nothing_else():

@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import keras
+import numpy as np
 import pandas as pd
 import pytest
 from keras import layers
@@ -18,6 +19,7 @@ from experiment.nodes import Nodes
 from experiment.runner import Job
 from experiment.work import Shared
 from scnnb import training
+from scnnb.augmentation import AUGMENTATIONS
 from tests import inline, studies
 from tests.test_runner import finished
 
@@ -83,6 +85,23 @@ def test_the_accuracies_are_those_of_networks_with_new_statistics(trial, dataset
     assert finished(trial).items() <= row.items()
     name = trial.entry.model_file.name
     assert [trial.baseline.entry.files(), trial.entry.files()[name]] == [stored[0], stored[1][name]]
+
+
+@pytest.mark.parametrize("augment", AUGMENTATIONS)
+def test_the_images_are_changed_as_in_the_training(trial, dataset, augment, monkeypatch):
+    seen = []
+    monkeypatch.setitem(AUGMENTATIONS, augment, lambda images, rng, black: images - 0.5)
+    monkeypatch.setattr(
+        pruning, "recalibrate", lambda model, images, batch_size: seen.append(images[:5]) or model
+    )
+    baseline = trial.settings.baseline
+    recipe = dataclasses.replace(baseline.recipe, augment=augment)
+    settings = {"baseline": dataclasses.replace(baseline, recipe=recipe)}
+    recalibrating.recalibrate(changed(trial, **settings), dataset, IMAGES)
+    plain, _ = samples.training_images(dataset, 1, IMAGES)
+    assert len(seen) == 3
+    for images in seen:
+        np.testing.assert_array_equal(images, plain[:5] - 0.5)
 
 
 def test_a_stored_number_of_images_is_stored():
