@@ -24,7 +24,7 @@ FIRST = (  # the columns of the first release
 ROOT = Path(__file__).parent.parent
 PUBLISHED = {file.stem: file for file in ROOT.glob("docs/measurements/*/*.csv")}
 TABLES = {"sensitivity": SENSITIVITY, "sensitivity-norms": NORMS}
-TABLES |= dict.fromkeys(["resnet20", "statistics", "study"], TRIALS)
+TABLES |= dict.fromkeys(["methods", "resnet20", "statistics", "study"], TRIALS)
 
 
 def test_a_csv_and_a_row_without_columns_that_were_added_later_are_read(tmp_path):
