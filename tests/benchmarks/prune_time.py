@@ -143,12 +143,12 @@ def _start(python, side, name):
     return subprocess.Popen(command, env=environment, **pipes)
 
 
-def _installed_peer():
-    """The Python of an environment that holds the other library."""
-    folder = Path(tempfile.gettempdir()) / PEER[-1].replace("==", "-")
+def installed(packages):
+    """The Python of an environment that holds these packages, each with its version."""
+    folder = Path(tempfile.gettempdir()) / "_".join(packages).replace("==", "-")
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *PEER], check=True)
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
     return python
 
 
@@ -173,7 +173,7 @@ def main():
     parser.add_argument("networks", nargs="*", default=list(NETWORKS), metavar="network")
     parser.add_argument("--csv", type=Path, help="write the table here, too")
     arguments = parser.parse_args()
-    python = _installed_peer()
+    python = installed(PEER)
     rows = []
     for name in arguments.networks:
         rows.append(measure(name, python))

@@ -15,7 +15,6 @@ import math
 import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
 
 import numpy as np
@@ -213,16 +212,6 @@ def _seconds(files):
     return np.median(rounds, axis=0).tolist()
 
 
-def _installed_peer():
-    """The Python of an environment that holds the other library."""
-    folder = Path(tempfile.gettempdir()) / PEER[1].replace("==", "-")
-    python = folder / "bin" / "python"
-    if not python.exists():
-        venv.create(folder, with_pip=True)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *PEER], check=True)
-    return python
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("baseline", type=Path, help="file of a trained SCNNB for Fashion-MNIST")
@@ -233,7 +222,9 @@ def main():
     arguments = parser.parse_args()
     import pandas as pd
 
-    python, rows = _installed_peer(), []
+    from tests.benchmarks.prune_time import installed
+
+    python, rows = installed(PEER), []
     for ratio in arguments.ratios:
         for seed in arguments.seeds:
             rows += measure(arguments.baseline, python, ratio, seed, arguments.epochs)
