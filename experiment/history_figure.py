@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
@@ -12,7 +11,7 @@ from experiment import figures, lines, names
 from experiment.study import RESULTS
 
 ACCURACIES = ["validation_accuracy", "training_accuracy"]  # the first that exists is a plain line
-THIN: dict[str, Any] = {"linestyle": (0, (4, 2)), "linewidth": 0.8, "alpha": 0.7}  # the second
+THIN: dict[str, Any] = {"linewidth": 0.6, "alpha": 0.6}  # the second
 
 
 @figures.styled()
@@ -79,9 +78,10 @@ def _label(row):
 
 def _draw(panels, means, cut):
     """Draw the means of a network; `cut` is the epoch after which it was pruned."""
-    (loss, accuracy), colors = panels, _colors(means)
+    (loss, accuracy), others = panels, [label for label in means if label != "baseline"]
+    styles = lines.styles(others, figures.STYLES[:-1]) | {"baseline": {"color": "black"}}
     for label, table in means.items():
-        style = {"color": colors[label], "marker": "." if len(table) == 1 else ""}
+        style = styles[label] | {"marker": "." if len(table) == 1 else ""}
         loss.plot(table.index, table["loss"], label=label, **style)
         own = [name for name in ACCURACIES if name in table]
         for name in own:
@@ -98,16 +98,6 @@ def _draw(panels, means, cut):
         loss.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         loss.yaxis.set_major_formatter("{x:g}")
         loss.yaxis.set_minor_locator(NullLocator())
-
-
-def _colors(means):
-    """`{label: color}`; more lines than styles go from dark to bright."""
-    others = [label for label in means if label != "baseline"]
-    colors = [style["color"] for style in figures.STYLES[:-1]]  # without black
-    if len(others) > len(colors):
-        steps = np.linspace(0, 0.9, len(others))
-        colors = [matplotlib.colormaps["cividis"](step) for step in steps]
-    return {"baseline": "black"} | dict(zip(others, colors, strict=False))
 
 
 def _kinds(drawn):

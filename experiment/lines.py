@@ -2,9 +2,9 @@
 
 import itertools
 
-from experiment import figures, log
+from experiment import fields, figures, log
 from experiment.columns import BASELINE_SETTINGS, TRIALS
-from experiment.settings import SCORES
+from experiment.settings import SCORES, TrialSettings
 
 NETWORK = [name for name in BASELINE_SETTINGS if name != "seed"]  # each network has its own panels
 # have no effect if no filter is removed
@@ -24,9 +24,10 @@ def described(means):
     """The rows of `summary.summarised` with four more columns for figures, pruned networks first.
 
     Returns:
-        DataFrame with the new columns `label`, the settings that differ from other lines; `text`,
-        the part of the filters that was removed, or the name of the layer ratios; `joined`, whether
-        a line connects the points; and `kind`, "pruned", "unpruned" or "scratch".
+        DataFrame with the new columns `label`, the settings that differ from other lines (the
+        criterion and those that are not the default; all, if there are none); `text`, the part of
+        the filters that was removed, or the name of the layer ratios; `joined`, whether a line
+        connects the points; and `kind`, "pruned", "unpruned" or "scratch".
     """
     named, control = means["layer_ratios"] != "", means["control"] != ""
     unpruned = (means["pruning_ratio"] == 0) & ~named & ~control
@@ -56,15 +57,15 @@ def points(rows, x, accuracy):
     return points[points["x"].notna() & points["y"].notna()]
 
 
-def styles(labels):
+def styles(labels, of=figures.STYLES):
     """`{label: style}`; styles repeat if there are more labels than styles.
 
     After the last style, each colour gets the marker and dashes of another one.
     """
-    number, styles = len(figures.STYLES), []
-    for shift, place in itertools.product(range(number), repeat=2):
-        color = {"color": figures.STYLES[place]["color"]}
-        styles.append(figures.STYLES[(place + shift) % number] | color)
+    styles = [
+        of[(place + shift) % len(of)] | {"color": of[place]["color"]}
+        for shift, place in itertools.product(range(len(of)), repeat=2)
+    ]
     return dict(zip(labels, itertools.cycle(styles), strict=False))
 
 
@@ -149,15 +150,20 @@ def _title(network, means):
 
 
 def _label(row, varying):
-    unranked = figures.in_words(row, [name for name in varying if name not in UNRANKED])
+    own = [name for name in varying if name == "criterion" or not _is_usual(row, name)]
     retrained = ", retrained" if row["epoch2"] else ""
     if row["kind"] == "unpruned":
-        return _joined(f"not pruned{retrained}", unranked)
+        own = [name for name in own if name not in UNRANKED]
+        return _joined(f"not pruned{retrained}", figures.in_words(row, own))
     if row["kind"] == "scratch":
         scored = row["ranking"] == "global"
-        own = [name for name in varying if scored or name not in SCORES]
+        own = [name for name in own if scored or name not in SCORES]
         return _joined("same shape, new weights", figures.in_words(row, own))
-    return figures.in_words(row, varying) or f"pruned{retrained}"
+    return figures.in_words(row, own or varying) or f"pruned{retrained}"
+
+
+def _is_usual(row, name):
+    return row[name] == fields.usual(fields.of(TrialSettings)[name], row)
 
 
 def _joined(*texts):
