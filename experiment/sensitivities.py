@@ -66,15 +66,13 @@ def analyse(study, dataset, given, options):
     norms_csv, png = csv.with_name(f"{csv.stem}-norms.csv"), csv.with_suffix(".png")
     preflight.check_csv(csv, SENSITIVITY)
     preflight.check_csv(norms_csv, NORMS)
+    asked = _asked(given, options)
     for baseline in study.baselines:
         watch = callbacks(baseline.entry, options.tensorboard)
         own = split(dataset, baseline.settings.validation, baseline.seed)
         model = trainings.train_or_read(baseline, own, given["model"], options.fresh, watch).model
-        if options.max_drop is not None:
-            flag = f"--max-drop {options.max_drop}"
-            _check_above_chance(model, own, baseline.seed, flag, options.max_drop)
-        elif given["target"]:
-            _check_above_chance(model, own, baseline.seed, f"--target {given['target']}")
+        if asked:
+            _check_above_chance(model, own, baseline.seed, asked, options.max_drop or 0.0)
         for criterion in given["criterion"]:
             rows = _analysed(model, baseline, own, criterion, given, options)
             with as_the_users(record.NotARecordError):
@@ -87,12 +85,18 @@ def analyse(study, dataset, given, options):
     print(f"rows in {csv}, L1 norms in {norms_csv}, figure in {png}")
 
 
+def _asked(given, options):
+    """The flag that asks for layer ratios, as a text, or an empty one."""
+    if options.max_drop is not None:
+        return f"--max-drop {options.max_drop}"
+    return f"--target {given['target']}" if given["target"] else ""
+
+
 def _analysed(model, baseline, dataset, criterion, given, options):
     """The rows of one criterion, measured or read; the layer ratios asked for are stored."""
-    # ratios must not be chosen with the test images
-    chosen = options.max_drop is not None or given["target"]
     how = {"criterion": criterion} | {name: given[name] for name in UNITS}
-    how["images"] = "training" if chosen else "test"
+    # ratios must not be chosen with the test images
+    how["images"] = "training" if _asked(given, options) else "test"
     path = baseline.entry.path.with_name(names.sensitivity(how))
     kinds = {"baseline_accuracy": float, "layers": _are_layers}
     kinds |= dict.fromkeys(["finished_at", "keras", "backend_version"], str)
@@ -172,7 +176,7 @@ def _norms(model, baseline, dense):
     ]
 
 
-def _check_above_chance(model, dataset, seed, flag, max_drop=0.0):
+def _check_above_chance(model, dataset, seed, flag, max_drop):
     """Raise UserError if the accuracy less `max_drop` would be no better than chance.
 
     Chance is the accuracy of always naming the most frequent class, and three standard errors.
